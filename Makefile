@@ -1,0 +1,46 @@
+# `make help` lists what there is.
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+PYTEST ?=
+
+# Local data, where a checkout has it beside; tests that need it skip elsewhere.
+ifneq ($(wildcard ../shared/osie),)
+export SALPROBE_DATA ?= $(abspath ../shared)
+endif
+
+.PHONY: help demo test bench lint docs clean
+
+help:  ## List the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	@touch $@
+
+demo: $(VENV)/installed  ## Install, then run the main job on a small sample (simulated gaze)
+	rm -rf demo
+	$(BIN)/annotate fetch sample --root demo/sample
+	$(BIN)/annotate cluster demo/sample --labels demo/sample/masks.json -o demo/regions.json
+	$(BIN)/probe run --masks demo/regions.json --root demo/sample --model gabor --out demo/run
+
+test: $(VENV)/installed  ## Run the tests (all of them: make test PYTEST="-m ''")
+	$(BIN)/python -m pytest $(PYTEST)
+
+bench: $(VENV)/installed  ## Measure speed and memory, as ratios
+	$(BIN)/python benchmarks/run.py
+
+lint: $(VENV)/installed  ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+docs: $(VENV)/installed  ## Build the documentation into site/
+	$(BIN)/python -m pip install --quiet -e '.[docs]'
+	$(BIN)/mkdocs build --strict
+
+clean:  ## Remove what the targets made
+	rm -rf demo site build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

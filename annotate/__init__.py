@@ -1,0 +1,1 @@
+"""Makes masks: clusters fixations into salient regions and gets them labelled."""

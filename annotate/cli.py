@@ -1,0 +1,161 @@
+"""The command line ``annotate``: parses, calls, prints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..datasets.errors import InputError
+from ..datasets.terminal import notes, progress, run_app
+
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Turn eye fixations into salient regions, and regions into labelled masks.",
+)
+
+
+@app.command(epilog="Example: [bold]annotate fetch sample --root sample[/bold]")
+def fetch(
+    name: Annotated[str, typer.Argument(metavar="DATASET", help="osie or sample.")],
+    root: Annotated[
+        Path | None, typer.Option(help="Folder to put it in (default: the user's data folder).")
+    ] = None,
+    source: Annotated[
+        Path | None, typer.Option("--from", help="Take the files from a local copy.")
+    ] = None,
+) -> None:
+    """Download a dataset, or go on with a download; every file is checked.
+
+    [bold]sample[/bold] needs no network: eight photographs from installed packages, with masks
+    drawn by hand and simulated gaze.
+    """
+    from ..datasets.fetch import copy, download, missing_files
+    from ..datasets.load import PUBLISHED, default_root
+
+    root = root or default_root(name)
+    if name == "sample":
+        from ..datasets.sample import write_sample
+
+        if source is not None:
+            raise InputError("sample comes with the installation; leave --from out")
+        write_sample(root)
+        notes.print(f"{root}: 8 images, masks.json, SIMULATED fixations", markup=False)
+        return
+    if name not in PUBLISHED:
+        raise InputError(f"no dataset {name!r}: expected {', '.join(PUBLISHED)} or sample")
+    description = PUBLISHED[name]
+    n_files = len(description.files())
+    wanted = len(missing_files(description, root))
+    with progress(f"fetching {name}", n_files, done=n_files - wanted) as advance:
+        if source is not None:
+            copy(description, root, source, advance)
+        else:
+            download(description, root, advance)
+    notes.print(
+        f"{root}: {n_files} files, {wanted} of them new (licence: {description.licence})\n"
+        f"Please cite: {description.citation}",
+        markup=False,
+    )
+
+
+@app.command(
+    epilog="Example: [bold]annotate cluster osie -o osie_regions.json[/bold]\n\n"
+    "Your own: [bold]annotate cluster pictures/ --fixations gaze.csv --columns "
+    "image=stim,x=gx,y=gy --px-per-degree 32 -o regions.json[/bold]"
+)
+def cluster(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE", help="osie, a folder of images, or a table of fixations beside them."
+        ),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Mask file to write.")],
+    root: Annotated[Path | None, typer.Option(help="Folder of the images.")] = None,
+    fixations: Annotated[
+        Path | None,
+        typer.Option(
+            help="Table of fixations: image, subject, x, y[, duration_ms] (.csv, .tsv, .parquet)."
+        ),
+    ] = None,
+    columns: Annotated[
+        str, typer.Option(help="The table's names for ours, as x=gaze_x,subject=who.")
+    ] = "",
+    unit: Annotated[
+        str, typer.Option(help="Of x and y: px, or deg from the image's centre.")
+    ] = "px",
+    px_per_degree: Annotated[
+        float | None, typer.Option(help="Pixels in one degree of visual angle.")
+    ] = None,
+    drop_invalid: Annotated[
+        bool,
+        typer.Option("--drop-invalid", help="Drop fixations off the image or without position."),
+    ] = False,
+    method: Annotated[str, typer.Option(help="mean-shift, hdbscan or dbscan.")] = "mean-shift",
+    bandwidth: Annotated[float, typer.Option(help="Mean shift: kernel radius, degrees.")] = 2.0,
+    radius: Annotated[float, typer.Option(help="DBSCAN: neighbourhood, degrees.")] = 0.75,
+    min_fixations: Annotated[int, typer.Option(help="Fewest fixations of a region.")] = 8,
+    min_subjects: Annotated[int, typer.Option(help="Fewest subjects of a region.")] = 4,
+    margin: Annotated[float, typer.Option(help="Outline beyond the fixations, degrees.")] = 0.4,
+    labels: Annotated[
+        Path | None, typer.Option(help="Labelled mask file whose categories to carry over.")
+    ] = None,
+) -> None:
+    """Cluster fixations into salient regions with outlines."""
+    from ..datasets.folder import TableFormat
+    from ..datasets.load import load_dataset
+    from ..datasets.masks import MaskSet
+    from .regions import Clustering
+    from .regions import cluster as find_regions
+    from .transfer import transfer_labels
+
+    if unit not in ("px", "deg"):
+        raise InputError(f"--unit {unit!r}: expected px or deg")
+    clustering = Clustering(
+        method=method,  # type: ignore[arg-type]
+        bandwidth=bandwidth,
+        radius=radius,
+        min_fixations=min_fixations,
+        min_subjects=min_subjects,
+        margin=margin,
+    )
+    labelled = MaskSet.read(labels) if labels else None
+    table_format = TableFormat(_columns(columns), unit, drop_invalid)  # type: ignore[arg-type]
+    dataset, dropped = load_dataset(source, root, fixations, px_per_degree, table_format)
+    with progress("clustering", len(dataset.stimuli)) as advance:
+        masks = find_regions(dataset, clustering, advance)
+    if labelled is not None and labels is not None:
+        masks = transfer_labels(masks, labelled, labels.name)
+    masks.write(output)
+    count, images = len(masks.annotations), len(masks.images)
+    gaze = "SIMULATED fixations" if dataset.simulated else "fixations"
+    text = f"{output}: {count} regions on {images} images ({count / images:.1f} each) from "
+    text += f"{len(dataset.fixations)} {gaze}"
+    if labelled is not None:
+        unlabelled = sum(a.label_source is None for a in masks.annotations)
+        text += f"; {count - unlabelled} labelled as in {labels}"
+    if dropped:
+        text += f"; {dropped} invalid fixations dropped"
+    notes.print(text, markup=False)
+
+
+def _columns(text: str) -> dict[str, str]:
+    from ..datasets.fixations import COLUMNS
+
+    ours = ("image", *COLUMNS[1:])
+    pairs = [part.split("=", 1) for part in text.split(",") if part.strip()]
+    for pair in pairs:
+        if len(pair) != 2 or pair[0].strip() not in ours:
+            raise InputError(
+                f"--columns {'='.join(pair)!r}: expected OURS=THEIRS, ours one of {', '.join(ours)}"
+            )
+    return {name.strip(): theirs.strip() for name, theirs in pairs}
+
+
+def main() -> None:
+    """Run the command line."""
+    run_app(app, "annotate")

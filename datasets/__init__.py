@@ -1,0 +1,1 @@
+"""Stimuli, fixations, salient regions and the files that hold them."""

@@ -1,0 +1,30 @@
+"""The 12 categories of He et al. (CVPR 2019), section 3, and their COCO ids."""
+
+CATEGORIES = (
+    "person head",
+    "person part",
+    "animal head",
+    "animal part",
+    "object",
+    "text",
+    "symbol",
+    "vehicle",
+    "food",
+    "plant",
+    "drink",
+    "other",
+)
+"""In the paper's order; the COCO ids are 1 to 12 in this order."""
+
+UNLABELLED = "unlabelled"
+"""Category of a region that nobody has labelled yet; it never enters a statistic."""
+
+UNLABELLED_ID = 13
+
+
+def coco_categories() -> list[dict]:
+    """Return the ``categories`` list of a mask file: the 12, then ``unlabelled``."""
+    return [
+        {"id": number, "name": name, "supercategory": "salient region"}
+        for number, name in enumerate((*CATEGORIES, UNLABELLED), start=1)
+    ]

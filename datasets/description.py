@@ -1,0 +1,43 @@
+"""What is known of a published dataset: size, geometry, sources, licence, hashes."""
+
+from dataclasses import dataclass
+from importlib import resources
+
+
+@dataclass(frozen=True)
+class Description:
+    """One published dataset.
+
+    Attributes
+    ----------
+    name : str
+        What commands call it.
+    title, licence, citation, homepage : str
+    size_px, size_deg : (width, height)
+        Of a stimulus, in pixels and in degrees of visual angle.
+    base_url : str
+        Every file lies below it.
+    hashes : str
+        Name of the package's file of ``sha256  path`` lines, one for each file.
+    """
+
+    name: str
+    title: str
+    licence: str
+    citation: str
+    homepage: str
+    size_px: tuple[int, int]
+    size_deg: tuple[float, float]
+    base_url: str
+    hashes: str
+
+    @property
+    def px_per_degree(self) -> float:
+        """Pixels in one degree of visual angle, horizontally."""
+        return self.size_px[0] / self.size_deg[0]
+
+    def files(self) -> dict[str, str]:
+        """Return the SHA-256 of every file, by its path below ``base_url``."""
+        text = (resources.files(str(__package__)) / self.hashes).read_text("utf-8")
+        pairs = (line.split(maxsplit=1) for line in text.splitlines())
+        return {path: digest for digest, path in pairs}

@@ -1,0 +1,107 @@
+"""Datasets by name or folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+from .errors import InputError
+from .fixations import Fixations
+from .folder import PLAIN, TABLE_SUFFIXES, TableFormat, load_folder, read_fixations
+from .masks import MaskSet, check_inside
+from .osie import OSIE, find_fixations_mat, load_osie, read_fixations_mat
+from .stimuli import Dataset, Stimuli
+
+PUBLISHED = {OSIE.name: OSIE}
+
+
+def default_root(name: str) -> Path:
+    """Return where a published dataset lies: below ``$SALPROBE_DATA`` or the user's data folder."""
+    data = os.environ.get("SALPROBE_DATA")
+    return Path(data or platformdirs.user_data_path("salprobe")) / name
+
+
+def load_dataset(
+    source: str,
+    root: Path | None = None,
+    table: Path | None = None,
+    px_per_degree: float | None = None,
+    table_format: TableFormat = PLAIN,
+) -> tuple[Dataset, int]:
+    """Load a dataset.
+
+    Parameters
+    ----------
+    source : str
+        ``osie``, a folder of images, or a table of fixations beside its images.
+    root : Path, optional
+        Where the images lie, if not at the default place.
+    table, px_per_degree, table_format
+        For your own data: see `load_folder`.
+
+    Returns
+    -------
+    dataset : Dataset
+    dropped : int
+        How many fixations were dropped as invalid.
+    """
+    if source in PUBLISHED:
+        root = root or default_root(source)
+        if not root.is_dir():
+            raise InputError(
+                f"{root}: no such folder; `annotate fetch {source}` downloads it there"
+            )
+        if table is not None:
+            raise InputError(
+                f"{source} has its own fixations; --fixations is for a folder of images"
+            )
+        return load_osie(root), 0
+    path = Path(source)
+    if path.is_file() and path.suffix.lower() in TABLE_SUFFIXES:
+        return load_folder(root or path.parent, path, px_per_degree, table_format)
+    if not path.is_dir():
+        raise InputError(
+            f"{source}: expected {', '.join(PUBLISHED)}, a folder, or a table of fixations "
+            f"({', '.join(TABLE_SUFFIXES)})"
+        )
+    return load_folder(path, table, px_per_degree, table_format)
+
+
+def root_of(masks: MaskSet, root: Path | None, beside: Path) -> Path:
+    """Return the folder of a mask set's images: ``root``, else its dataset's, else ``beside``."""
+    if root is not None:
+        if not root.is_dir():
+            raise InputError(f"{root}: no such folder")
+        return root
+    name = masks.info.salprobe.dataset
+    return default_root(name) if name in PUBLISHED else beside
+
+
+def fixations_of(masks: MaskSet, root: Path, table: Path | None = None) -> Fixations:
+    """Return the fixations to score a mask set on.
+
+    They come from ``table`` if given, else from the mask file, else from its dataset below
+    ``root``.
+
+    Raises
+    ------
+    InputError
+        If there are none.
+    """
+    stimuli = Stimuli(root, tuple(masks.images))
+    if table is not None:
+        fixations = (
+            read_fixations_mat(table, stimuli)
+            if table.suffix == ".mat"
+            else read_fixations(table, stimuli, masks.info.salprobe.px_per_degree)[0]
+        )
+    elif masks.fixations is not None:
+        fixations = masks.fixations
+    elif masks.info.salprobe.dataset == OSIE.name:
+        fixations = read_fixations_mat(find_fixations_mat(root), stimuli)
+    else:
+        raise InputError("the mask file holds no fixations; --fixations names a table of them")
+    check_inside(fixations, masks.images)
+    return fixations

@@ -1,0 +1,178 @@
+"""Stimuli: the images, where they lie and how they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+from pydantic import AfterValidator, BaseModel, ConfigDict, PositiveInt
+
+from .errors import InputError
+from .files import check_relative
+from .fixations import Fixations
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+_ORIENTATION = 0x0112  # EXIF tag; 5 to 8 swap width and height
+
+
+class Stimulus(BaseModel):
+    """One image; also an entry of ``images`` in a mask file, whose unknown keys it keeps."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+
+    id: int
+    file_name: Annotated[str, AfterValidator(check_relative)]
+    width: PositiveInt
+    height: PositiveInt
+
+
+@dataclass(frozen=True)
+class Stimuli(Sequence[Stimulus]):
+    """Images below one root folder.
+
+    Attributes
+    ----------
+    root : Path
+        File names are relative to it, or to its folder ``stimuli``.
+    images : tuple of Stimulus
+    """
+
+    root: Path
+    images: tuple[Stimulus, ...]
+
+    def __getitem__(self, index):
+        return self.images[index]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @classmethod
+    def from_folder(cls, folder: Path, names: Sequence[str] | None = None) -> Stimuli:
+        """Take every image in a folder (not below it), in the order of their names.
+
+        Ids are the names' numbers where all names are distinct whole numbers (``1001.jpg``),
+        else 1, 2, 3 …
+
+        Raises
+        ------
+        InputError
+            If the folder holds no image, or one that cannot be opened.
+        """
+        folder = Path(folder)
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such folder")
+        if names is None:
+            found = (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+            names = sorted(path.name for path in found if not path.name.startswith("."))
+        if not names:
+            raise InputError(f"{folder}: no images ({', '.join(IMAGE_SUFFIXES)})")
+        stems = [Path(name).stem for name in names]
+        numbered = all(stem.isascii() and stem.isdigit() for stem in stems)
+        ids = [int(stem) for stem in stems] if numbered else []
+        if len(set(ids)) != len(names) or 0 in ids:
+            ids = list(range(1, len(names) + 1))
+        images = []
+        for number, name in zip(ids, names, strict=True):
+            width, height = image_size(folder / name)
+            images.append(Stimulus(id=number, file_name=name, width=width, height=height))
+        return cls(folder, tuple(images))
+
+    def path(self, stimulus: Stimulus) -> Path:
+        """Return where a stimulus lies.
+
+        Raises
+        ------
+        InputError
+            If it is neither below the root nor below its folder ``stimuli``.
+        """
+        for folder in (self.root, self.root / "stimuli"):
+            path = folder / stimulus.file_name
+            if path.is_file():
+                return path
+        raise InputError(
+            f"{self.root / stimulus.file_name}: no such image (--root names the images' folder)"
+        )
+
+    def read(self, stimulus: Stimulus) -> Image.Image:
+        """Return the picture, in RGB, upright.
+
+        Raises
+        ------
+        InputError
+            If it is missing, broken, or not of the size that the stimulus has.
+        """
+        path = self.path(stimulus)
+        picture = read_picture(path)
+        expected = (stimulus.width, stimulus.height)
+        if picture.size != expected:
+            raise InputError(
+                f"{path}: expected {expected[0]}×{expected[1]} pixels, "
+                f"got {picture.size[0]}×{picture.size[1]}"
+            )
+        return picture
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Stimuli and the fixations on them.
+
+    Attributes
+    ----------
+    name : str
+    stimuli : Stimuli
+    fixations : Fixations
+        Only on these stimuli, and inside them.
+    px_per_degree : float
+        Pixels in one degree of visual angle.
+    simulated : bool
+        Whether the fixations come from a generator, not from people.
+    """
+
+    name: str
+    stimuli: Stimuli
+    fixations: Fixations
+    px_per_degree: float
+    simulated: bool = False
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Return (width, height) in pixels of the upright image, from its header alone."""
+    with _opened(path) as image:
+        width, height = image.size
+        if image.getexif().get(_ORIENTATION, 1) >= 5:
+            width, height = height, width
+        return width, height
+
+
+def read_picture(path: Path) -> Image.Image:
+    """Decode an image to 8-bit RGB, turned upright as its EXIF orientation says.
+
+    Raises
+    ------
+    InputError
+        If it is missing, truncated, of an unknown kind, or has more pixels than Pillow's limit.
+    """
+    with _opened(path) as image:
+        upright = ImageOps.exif_transpose(image)
+        if upright.mode.startswith("I;16"):
+            upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
+        return upright.convert("RGB")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """Open an image; whatever Pillow raises becomes an InputError that names the file."""
+    try:
+        with Image.open(path) as image:
+            yield image
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such image") from error
+    except UnidentifiedImageError as error:
+        raise InputError(f"{path}: not an image that can be read") from error
+    except Exception as error:  # Pillow's decoders raise nearly anything
+        raise InputError(f"{path}: broken image: {error}") from error

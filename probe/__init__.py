@@ -1,0 +1,1 @@
+"""Uses masks: scores every unit of a network against every salient region."""

@@ -1,0 +1,194 @@
+"""The command line ``probe``: parses, calls, prints."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..datasets.errors import InputError
+from ..datasets.terminal import notes, print_data, run_app
+
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Score every unit of a network against every salient region.",
+)
+
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")]
+FormatOption = Annotated[
+    str, typer.Option("--format", "-f", help="table, md, csv, json, latex or html.")
+]
+
+
+@app.command(
+    epilog="Example: [bold]probe run --masks osie_sr.json --root osie --layers 'conv5_*'[/bold]"
+)
+def run(
+    masks: Annotated[Path, typer.Option("--masks", "-m", help="Mask file with labelled regions.")],
+    model: Annotated[
+        str,
+        typer.Option(
+            help="A torchvision classification model, [bold]gabor[/bold] (needs no weights), "
+            "or package.module:factory."
+        ),
+    ] = "vgg16",
+    weights: Annotated[
+        str, typer.Option(help="default, random, or a file (.pth, .safetensors).")
+    ] = "default",
+    layers: Annotated[
+        list[str] | None,
+        typer.Option("--layers", "-l", help="Names or wildcards, comma-separated or repeated."),
+    ] = None,
+    pre_relu: Annotated[bool, typer.Option("--pre-relu", help="VGG: maps before ReLU.")] = False,
+    root: Annotated[Path | None, typer.Option(help="Folder of the images.")] = None,
+    fixations: Annotated[
+        Path | None, typer.Option(help="Table of fixations, instead of the mask file's.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Run folder (default: runs/MASKS-MODEL).")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    precision: Annotated[str, typer.Option(help="Of the forward pass: fp32 or bf16.")] = "fp32",
+    batch_size: Annotated[int, typer.Option(help="Stimuli per forward pass.")] = 16,
+    workers: Annotated[int | None, typer.Option(help="Threads that decode images.")] = None,
+    input_size: Annotated[
+        str | None,
+        typer.Option(
+            help="Network input as HEIGHTxWIDTH (default: what its weights were trained on)."
+        ),
+    ] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out images that cannot be read.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of random weights and resampling.")] = 0,
+) -> None:
+    """Score every unit against every labelled region, and print the category table.
+
+    Interrupted, the same command goes on where it stopped. Under torchrun, one process per GPU.
+    """
+    import os
+
+    from .job import probe
+    from .tables import as_html, render_run
+
+    result = probe(
+        masks,
+        root=root,
+        fixations=fixations,
+        model=model,
+        weights=weights,
+        layers=[name.strip() for text in layers or [] for name in text.split(",")],
+        pre_relu=pre_relu,
+        input_size=_size(input_size),
+        out=out,
+        device=device,
+        precision=precision,  # type: ignore[arg-type]
+        batch_size=batch_size,
+        workers=workers,
+        skip_bad=skip_bad,
+        seed=seed,
+    )
+    if int(os.environ.get("RANK", 0)) == 0:
+        view = render_run(result)
+        print_data(view)
+        report = result.folder / "report.html"
+        report.write_text(as_html(view, f"salprobe: {result.name}"), encoding="utf-8")
+        notes.print(f"run folder: {result.folder}\nreport: {report}", markup=False)
+
+
+@app.command(epilog="Example: [bold]probe show runs/osie_sr-vgg16 --units text[/bold]")
+def show(
+    folder: RunFolder,
+    units: Annotated[
+        str | None, typer.Option(metavar="CATEGORY", help="List the best units for a category.")
+    ] = None,
+    most: Annotated[int, typer.Option("--most", "-n", help="How many units.")] = 20,
+    format: FormatOption = "table",
+) -> None:
+    """Print a run's category table, or the best units for a category.
+
+    md and latex have the paper's layout, ``mean (units above T)``; csv and json every figure.
+    """
+    from .run import Run
+    from .tables import as_html, check_format, for_print, formatted, render_run, render_units
+
+    kind = check_format(format)
+    result = Run.open(folder)
+    if kind in ("table", "html"):
+        view = render_units(result, units, most) if units else render_run(result)
+        print_data(view if kind == "table" else as_html(view, f"salprobe: {result.name}"))
+    elif units:
+        print_data(formatted(result.best_units(units).head(most), kind))
+    else:
+        paper_layout = kind in ("md", "latex")
+        print_data(formatted(for_print(result) if paper_layout else result.summary, kind))
+
+
+@app.command(epilog="Example: [bold]probe compare runs/before runs/after --format csv[/bold]")
+def compare(
+    before: Annotated[Path, typer.Argument(metavar="BEFORE", help="Run folder.")],
+    after: Annotated[Path, typer.Argument(metavar="AFTER", help="Run folder.")],
+    format: FormatOption = "table",
+) -> None:
+    """Compare two runs: the change per layer and category, with paired intervals."""
+    from .compare import compare as compare_runs
+    from .run import Run
+    from .tables import as_html, check_format, formatted, render_differences
+
+    kind = check_format(format)
+    runs = Run.open(before), Run.open(after)
+    differences = compare_runs(*runs)
+    if kind in ("table", "html"):
+        view = render_differences(*runs, differences)
+        print_data(view if kind == "table" else as_html(view, "salprobe: comparison"))
+    else:
+        print_data(formatted(differences, kind))
+
+
+@app.command(epilog="Example: [bold]probe layers resnet50 --json[/bold]")
+def layers(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="As for probe run.")] = "vgg16",
+    pre_relu: Annotated[bool, typer.Option("--pre-relu", help="VGG: maps before ReLU.")] = False,
+    input_size: Annotated[
+        str | None,
+        typer.Option(
+            help="Network input as HEIGHTxWIDTH (default: what its weights were trained on)."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+) -> None:
+    """List a model's layers and the shapes of their activation maps; * is probed by default."""
+    from .models import load_model
+
+    weights = "default" if model == "gabor" or ":" in model else "random"
+    found = load_model(model, weights, input_size=_size(input_size)).layers(pre_relu=pre_relu)
+    if as_json:
+        keys = ("name", "units", "height", "width", "default")
+        print_data(json.dumps([{key: getattr(layer, key) for key in keys} for layer in found]))
+        return
+    widest = max(len(layer.name) for layer in found)
+    everything = not any(layer.default for layer in found)
+    for layer in found:
+        mark = "*" if layer.default or everything else " "
+        shape = f"{layer.units:5d} × {layer.height} × {layer.width}"
+        print_data(f"{mark} {layer.name:{widest}} {shape}")
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    parts = text.lower().replace("×", "x").split("x")
+    if len(parts) == 1:
+        parts *= 2
+    if len(parts) != 2 or not all(part.strip().isdigit() and int(part) > 0 for part in parts):
+        raise InputError(f"--input-size {text!r}: expected HEIGHTxWIDTH, as in 224x224")
+    return int(parts[0]), int(parts[1])
+
+
+def main() -> None:
+    """Run the command line."""
+    run_app(app, "probe")

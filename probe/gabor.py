@@ -1,0 +1,123 @@
+"""``gabor``: a fixed bank of filters, each a unit with a readable name; needs no weights."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+WAVELENGTHS = (4, 8, 16, 32)
+"""Pixels of the network's input for one period; one octave apart."""
+
+ORIENTATIONS = (0, 30, 60, 90, 120, 150)
+"""Degrees from vertical bars (0), anticlockwise."""
+
+_OPPONENTS = ("red on green", "green on red", "blue on yellow", "yellow on blue")
+_BANDWIDTH = 0.65
+"""Spread of a log-Gabor's log frequency over its centre: about 1.5 octaves."""
+
+
+class LogGabor(nn.Module):
+    """Energy of log-Gabor filters on luminance.
+
+    A log-Gabor is a Gaussian on a logarithmic frequency axis, times one over orientation; the
+    energy is the magnitude of the quadrature pair's response, so it does not depend on phase.
+
+    References
+    ----------
+    Field, "Relations between the statistics of natural images and the response properties of
+    cortical cells", JOSA A 1987.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unit_names = [f"{w} px bars at {o}°" for w in WAVELENGTHS for o in ORIENTATIONS]
+
+    def forward(self, rgb: torch.Tensor) -> torch.Tensor:
+        """Map images (n, 3, h, w) in 0 to 1 to energies (n, 24, h, w)."""
+        luminance = (rgb * rgb.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1)
+        height, width = luminance.shape[-2:]
+        # Mirrored borders: the Fourier transform's wrap-around would be seen as an edge.
+        border = min(WAVELENGTHS[-1], height - 1, width - 1)
+        padded = nn.functional.pad(luminance[:, None], (border,) * 4, mode="reflect")[:, 0]
+        spectrum = torch.fft.fft2(padded)
+        filters = self._filters(padded.shape[-2], padded.shape[-1], rgb.device)
+        inner = (..., slice(border, border + height), slice(border, border + width))
+        return torch.stack([torch.fft.ifft2(spectrum * one).abs()[inner] for one in filters], 1)
+
+    @staticmethod
+    def _filters(height: int, width: int, device: torch.device) -> list[torch.Tensor]:
+        """Return the transfer functions; each passes one half of the plane (a quadrature pair)."""
+        fy = torch.fft.fftfreq(height, device=device)[:, None]
+        fx = torch.fft.fftfreq(width, device=device)[None, :]
+        frequency = torch.hypot(fx, fy)
+        frequency[0, 0] = 1.0
+        angle = torch.atan2(-fy, fx)
+        spread = math.radians(180 / len(ORIENTATIONS)) / 1.5
+        filters = []
+        for wavelength in WAVELENGTHS:
+            octaves = torch.log(frequency * wavelength) / math.log(_BANDWIDTH)
+            radial = torch.exp(-(octaves**2) / 2)
+            radial[0, 0] = 0.0
+            for orientation in ORIENTATIONS:
+                away = angle - math.radians(orientation)
+                away = torch.atan2(torch.sin(away), torch.cos(away))
+                filters.append(radial * torch.exp(-(away**2) / (2 * spread**2)))
+        return filters
+
+
+class CentreSurround(nn.Module):
+    """Colour-opponent centre-surround cells, both polarities, rectified.
+
+    A red-on-green cell responds where red less green in a Gaussian centre exceeds the same in a
+    surround three times as wide; blue and yellow likewise. Centres are a quarter of
+    `WAVELENGTHS` wide (sd).
+
+    References
+    ----------
+    Itti, Koch & Niebur, "A model of saliency-based visual attention for rapid scene analysis",
+    PAMI 1998 (the broadly tuned colour channels).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unit_names = [f"{w} px {colour}" for w in WAVELENGTHS for colour in _OPPONENTS]
+
+    def forward(self, rgb: torch.Tensor) -> torch.Tensor:
+        """Map images (n, 3, h, w) in 0 to 1 to responses (n, 16, h, w)."""
+        red, green, blue = rgb.unbind(1)
+        opponents = torch.stack([red - green, blue - (red + green) / 2], 1)
+        responses = []
+        for wavelength in WAVELENGTHS:
+            centre, surround = (_blur(opponents, k * wavelength / 4) for k in (1, 3))
+            difference = centre - surround
+            for channel in (0, 1):
+                responses += [difference[:, channel], -difference[:, channel]]
+        return torch.relu(torch.stack(responses, 1))
+
+
+class Gabor(nn.Module):
+    """The bank: layers ``log_gabor`` (24 units) and ``centre_surround`` (16 units)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log_gabor = LogGabor()
+        self.centre_surround = CentreSurround()
+
+    def forward(self, rgb: torch.Tensor) -> torch.Tensor:
+        """Map images (n, 3, h, w) in 0 to 1 to all 40 units' maps (n, 40, h, w)."""
+        with torch.autocast(rgb.device.type, enabled=False):  # FFTs know no bfloat16
+            rgb = rgb.float().contiguous()
+            return torch.cat([self.log_gabor(rgb), self.centre_surround(rgb)], 1)
+
+
+def _blur(maps: torch.Tensor, sd: float) -> torch.Tensor:
+    """Blur (n, c, h, w) by a Gaussian, borders replicated."""
+    radius = math.ceil(3 * sd)
+    line = torch.arange(-radius, radius + 1, device=maps.device, dtype=maps.dtype)
+    weights = torch.exp(-(line**2) / (2 * sd**2))
+    weights = (weights / weights.sum()).expand(maps.shape[1], 1, -1)
+    padded = nn.functional.pad(maps, (radius,) * 4, mode="replicate")
+    rows = nn.functional.conv2d(padded, weights[:, :, None], groups=maps.shape[1])
+    return nn.functional.conv2d(rows, weights[..., None], groups=maps.shape[1])

@@ -1,0 +1,380 @@
+"""One probing: every unit of a network scored against every labelled region."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import platform
+import shlex
+import sys
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+
+from ..datasets.errors import InputError
+from ..datasets.files import sha256
+from ..datasets.fixations import Fixations
+from ..datasets.load import fixations_of, root_of
+from ..datasets.masks import MaskSet
+from ..datasets.terminal import notes, progress
+from .device import device_name, exact, processes, resolve_device, wait
+from .layers import Layer, reading, select
+from .models import Model, load_model
+from .partial import Partial, check_space
+from .plan import Item, Loaded, Plan, make_plan
+from .run import FORMAT, Run, layer_units, read_info, write_info, write_table
+from .scoring import region_nss
+from .statistics import summarise
+
+Precision = Literal["fp32", "bf16"]
+
+
+def probe(
+    masks: str | Path | MaskSet,
+    *,
+    root: str | Path | None = None,
+    fixations: str | Path | None = None,
+    model: str = "vgg16",
+    weights: str = "default",
+    layers: Sequence[str] = (),
+    pre_relu: bool = False,
+    input_size: tuple[int, int] | None = None,
+    out: str | Path | None = None,
+    device: str = "auto",
+    precision: Precision = "fp32",
+    batch_size: int = 16,
+    workers: int | None = None,
+    skip_bad: bool = False,
+    seed: int = 0,
+) -> Run:
+    """Score every unit of a network against every labelled region of a mask set.
+
+    Parameters
+    ----------
+    masks : path or MaskSet
+    root : path, optional
+        Folder of the images; by default the dataset's, else the mask file's own.
+    fixations : path, optional
+        A table of fixations (or OSIE's ``fixations.mat``), instead of the mask file's.
+    model, weights, input_size
+        See `load_model`.
+    layers : sequence of str
+        Names or wildcards; by default VGG's conv4_1 to conv5_3, other networks' blocks.
+    pre_relu : bool
+        VGG's layers before their ReLU.
+    out : path, optional
+        The run folder; by default ``runs/<masks>-<model>``. An unfinished run of the same
+        parameters in it is resumed, a complete one returned as it is.
+    device : str
+        ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+    precision : "fp32" or "bf16"
+        Of the network's forward pass; scoring is always float32.
+    batch_size : int
+        Stimuli per forward pass.
+    workers : int, optional
+        Threads that decode images; by default one per CPU, at most 16.
+    skip_bad : bool
+        Leave out images that cannot be read, and count them, instead of stopping.
+    seed : int
+        Of random weights, the bootstrap and the cross-validation.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    InputError
+        For anything wrong with the input; nothing is written before all of it is checked but
+        the images.
+    """
+    started = time.perf_counter()
+    masks_path = None if isinstance(masks, MaskSet) else Path(masks)
+    mask_set = masks if isinstance(masks, MaskSet) else MaskSet.read(masks)
+    beside = masks_path.parent if masks_path else Path()
+    folder = root_of(mask_set, Path(root) if root else None, beside)
+    gaze = fixations_of(mask_set, folder, Path(fixations) if fixations else None)
+    plan = make_plan(mask_set, folder, gaze, batch_size)
+    if precision not in ("fp32", "bf16"):
+        raise InputError(f"precision {precision!r}: expected fp32 or bf16")
+    if not any(plan.stimuli.root.joinpath(p).exists() for p in ("", "stimuli")):
+        raise InputError(f"{plan.stimuli.root}: no such folder")
+    if not skip_bad:
+        for batch in plan.batches:
+            for item in batch:
+                plan.stimuli.path(item.stimulus)  # all there, before hours of work
+    with processes() as (rank, world):
+        where = resolve_device(device)
+        network = load_model(model, weights, seed=seed, input_size=input_size)
+        chosen = select(network.layers(pre_relu=pre_relu), layers)
+        stem = masks_path.stem if masks_path else mask_set.info.salprobe.dataset or "masks"
+        target = Path(out) if out else Path("runs") / f"{stem}-{model.replace(':', '.')}"
+        info = {
+            "format": FORMAT,
+            "status": "running",
+            "salprobe": version("salprobe"),
+            "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "parameters": {
+                "model": model,
+                "weights": network.weights,
+                "input_size": list(network.input_size),
+                "pre_relu": pre_relu,
+                "precision": precision,
+                "batch_size": batch_size,
+                "device": where.type,
+                "seed": seed,
+                "masks": _masks_sha256(mask_set, masks_path),
+                "fixations": _fixations_sha256(gaze),
+                "threshold": 1.5,
+            },
+            "masks": masks_path.name if masks_path else None,
+            "dataset": mask_set.info.salprobe.dataset,
+            "simulated": mask_set.info.salprobe.simulated,
+            "layers": [_layer_info(layer, network) for layer in chosen],
+            "categories": mask_set.category_names(),
+            "device": device_name(where),
+            "versions": {
+                "python": platform.python_version(),
+                **{name: version(name) for name in ("torch", "torchvision", "numpy", "pillow")},
+            },
+        }
+        units = sum(layer.units for layer in chosen)
+        partial = Partial(target, (plan.n_regions, units), rank)
+        if rank == 0:
+            _enter(target, info, partial)
+        wait(world)
+        if read_info(target)["status"] == "complete":
+            return Run.open(target)
+        _score(plan, network, chosen, partial, where, precision, workers, skip_bad, rank, world)
+        wait(world)
+        if rank == 0:
+            _finish(target, plan, partial, started, seed)
+        wait(world)
+        return Run.open(target)
+
+
+def _enter(target: Path, info: dict, partial: Partial) -> None:
+    """Begin the run folder, or resume the run in it; a complete one stays as it is."""
+    if target.exists() and not _is_blank(target):
+        before = read_info(target)
+        for key in ("parameters", "layers", "categories"):
+            if before[key] != info[key]:
+                what = _difference(before[key], info[key])
+                raise InputError(f"{target}: holds another run ({what}); name another with --out")
+        if before["status"] == "complete":
+            notes.print(f"{target} is complete already; nothing to do", markup=False)
+            return
+    else:
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{target}: cannot be made: {error.strerror}") from error
+    check_space(target, partial.shape)
+    write_info(target, info)
+    partial.create()
+
+
+def _is_blank(folder: Path) -> bool:
+    """Tell whether a folder holds nothing but what a crash left of atomic writes."""
+    return folder.is_dir() and all(path.name.startswith(".") for path in folder.iterdir())
+
+
+def _score(
+    plan: Plan,
+    model: Model,
+    layers: list[Layer],
+    partial: Partial,
+    device: torch.device,
+    precision: Precision,
+    workers: int | None,
+    skip_bad: bool,
+    rank: int,
+    world: int,
+) -> None:
+    """Score the batches that are not done yet; this process's share of them."""
+    done = partial.done()
+    mine = [number for number in range(rank, len(plan.batches), world) if number not in done]
+    finished = sum(len(plan.batches[number]) for number in done)
+    if finished and rank == 0:
+        notes.print(f"resuming: {finished} of {plan.n_stimuli} images are done")
+    network = model.network.to(device)
+    network = network.to(memory_format=torch.channels_last)  # pyright: ignore
+    mean = torch.tensor(model.mean, device=device)[:, None, None]
+    sd = torch.tensor(model.sd, device=device)[:, None, None]
+    columns = {unit.name: unit.columns for unit in layer_units([vars(one) for one in layers])}
+    bar = progress("probing", plan.n_stimuli, done=finished) if rank == 0 else _silent()
+    with exact(device), bar as advance, reading(network, layers) as forward:
+        for number, batch, loaded, bad in _loading(plan, mine, model.input_size, workers, skip_bad):
+            if not loaded:
+                partial.write(number, [], {"bad": bad, "n_fixations": {}})
+                advance(len(batch))
+                continue
+            rgb = torch.from_numpy(np.stack([one.rgb for one in loaded])).to(device)
+            images = (rgb.permute(0, 3, 1, 2).float() / 255 - mean) / sd
+            regions = [one.pixels for one in loaded]
+            sizes = [(one.item.stimulus.height, one.item.stimulus.width) for one in loaded]
+            scores = [torch.empty(len(found), partial.shape[1], device=device) for found in regions]
+
+            def consume(layer: Layer, maps: torch.Tensor) -> None:
+                for rows, part in zip(scores, region_nss(maps, regions, sizes), strict=True):  # noqa: B023
+                    rows[:, columns[layer.name]] = part
+
+            autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+            try:
+                with torch.inference_mode(), autocast:
+                    forward(images.contiguous(memory_format=torch.channels_last), consume)
+            except torch.OutOfMemoryError as error:
+                raise InputError(
+                    f"{device}: out of memory with {len(batch)} images at a time; "
+                    "try a smaller --batch-size"
+                ) from error
+            rows = [
+                (one.item.first_row, part.cpu().numpy())
+                for one, part in zip(loaded, scores, strict=True)
+            ]
+            _check_finite(loaded, rows, columns)
+            counts = {str(one.item.first_row): one.n_fixations for one in loaded}
+            partial.write(number, rows, {"bad": bad, "n_fixations": counts})
+            advance(len(batch))
+
+
+def _loading(
+    plan: Plan,
+    numbers: list[int],
+    input_size: tuple[int, int],
+    workers: int | None,
+    skip_bad: bool,
+) -> Iterator[tuple[int, list[Item], list[Loaded], list[dict]]]:
+    """Decode batches in threads, a few ahead (Pillow releases the GIL while it decodes)."""
+    threads = workers or min(16, os.cpu_count() or 1)
+    pool = ThreadPoolExecutor(threads)
+    ahead: deque[tuple[int, list[Future]]] = deque()
+    remaining = iter(numbers)
+
+    def submit() -> None:
+        number = next(remaining, None)
+        if number is not None:
+            batch = plan.batches[number]
+            ahead.append((number, [pool.submit(plan.load, item, input_size) for item in batch]))
+
+    try:
+        for _ in range(2 + threads // max(1, len(plan.batches[0]))):
+            submit()
+        while ahead:
+            number, futures = ahead.popleft()
+            loaded, bad = [], []
+            for item, future in zip(plan.batches[number], futures, strict=True):
+                try:
+                    loaded.append(future.result())
+                except InputError as error:
+                    if not skip_bad:
+                        raise InputError(f"{error} (--skip-bad goes on without)") from error
+                    notes.print(f"skipped: {error}", markup=False)
+                    bad.append({"image_id": item.stimulus.id, "reason": str(error)})
+            submit()
+            yield number, plan.batches[number], loaded, bad
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _finish(target: Path, plan: Plan, partial: Partial, started: float, seed: int) -> None:
+    """Compute the statistics and complete the run folder."""
+    scored = time.perf_counter()
+    entries = partial.done()
+    bad = [one for number in sorted(entries) for one in entries[number]["bad"]]
+    regions = plan.regions_table()
+    skipped = np.isin(regions["image_id"], [one["image_id"] for one in bad])
+    if skipped.all():
+        raise InputError(f"{target}: no image could be read")
+    n_fixations = np.zeros(len(regions), dtype=np.int64)
+    for entry in entries.values():
+        for first, counts in entry["n_fixations"].items():
+            n_fixations[int(first) : int(first) + len(counts)] = counts
+    regions["n_fixations"] = n_fixations
+    regions = regions[~skipped].reset_index(drop=True)
+    partial.finish(~skipped)
+    info = read_info(target)
+    scores = np.load(target / "scores.npy", mmap_mode="r")
+    names = layer_units(info["layers"])
+    with progress("statistics", len(names)) as advance:
+        units, summary = summarise(scores, regions, names, info["categories"], seed, advance)
+    for name, table in (("regions", regions), ("units", units), ("summary", summary)):
+        write_table(target, name, table)
+    ended = time.perf_counter()
+    write_info(
+        target,
+        {
+            **info,
+            "status": "complete",
+            "images": plan.n_stimuli - len(bad),
+            "regions": len(regions),
+            "without_fixations": int((regions["n_fixations"] == 0).sum()),
+            "bad_images": bad,
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "timings_s": {
+                "scoring": round(scored - started, 2),
+                "statistics": round(ended - scored, 2),
+            },
+        },
+    )
+    partial.remove()
+
+
+def _check_finite(
+    loaded: list[Loaded], rows: list[tuple[int, np.ndarray]], columns: dict[str, slice]
+) -> None:
+    for one, (_, scores) in zip(loaded, rows, strict=True):
+        known = scores[[len(x) > 0 for x, _ in one.pixels]]
+        wrong = ~np.isfinite(known).all(axis=0)
+        if wrong.any():
+            unit = int(wrong.argmax())
+            name, start = next((n, s.start) for n, s in columns.items() if s.start <= unit < s.stop)
+            raise InputError(
+                f"{one.item.stimulus.file_name}: unit {unit - start} of {name} has activations "
+                "that are not finite (try --precision fp32, or check the weights)"
+            )
+
+
+def _layer_info(layer: Layer, model: Model) -> dict:
+    info = {"name": layer.name, "units": layer.units, "height": layer.height, "width": layer.width}
+    if layer.name in model.unit_names:
+        info["unit_names"] = model.unit_names[layer.name]
+    return info
+
+
+def _difference(before: object, now: object) -> str:
+    if isinstance(before, dict) and isinstance(now, dict):
+        keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+        return f"its {keys[0]} differs: {before.get(keys[0])!s:.60}, here {now.get(keys[0])!s:.60}"
+    return "its layers or categories differ"
+
+
+def _masks_sha256(masks: MaskSet, path: Path | None) -> str:
+    if path is not None:
+        return sha256(path)
+    return hashlib.sha256(json.dumps(masks.to_dict(), sort_keys=True).encode()).hexdigest()
+
+
+def _fixations_sha256(fixations: Fixations) -> str:
+    digest = hashlib.sha256()
+    for field in dataclasses.fields(fixations):
+        column: Iterable = getattr(fixations, field.name).tolist()
+        digest.update(json.dumps(column).encode())
+    return digest.hexdigest()
+
+
+@contextmanager
+def _silent() -> Iterator:
+    yield lambda n: None

@@ -1,0 +1,227 @@
+"""A run's results as tables for people: terminal, Markdown, CSV, JSON, LaTeX, HTML."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from importlib import resources
+from typing import Literal, get_args
+
+import numpy as np
+import pandas as pd
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ..datasets.errors import InputError
+from .run import Run
+from .statistics import THRESHOLD, TOP
+
+Format = Literal["table", "md", "csv", "json", "latex", "html"]
+
+
+def render_run(run: Run) -> Group:
+    """Return the terminal view of a run: the category tables and what they rest on."""
+    columns = ("top10_mean", "top10_low", "top10_high", "top10_crossval", "above_threshold")
+    mean, low, high, crossval, above = (run.table(name).to_numpy(np.float64) for name in columns)
+    frame = run.table()
+    parts: list[RenderableType] = [
+        Text(describe(run), style="bold"),
+        _grid(
+            f"Mean NSS of the top {TOP} units, ± half its 95 % interval over stimuli",
+            frame,
+            lambda at: _shaded(mean[at]) + _half_width(low[at], high[at]),
+        ),
+        _grid(
+            f"The same, cross-validated: top {TOP} chosen on one half of the stimuli, "
+            "scored on the other",
+            frame,
+            lambda at: _shaded(crossval[at]),
+        ),
+        _grid(
+            f"Units whose mean NSS is above {THRESHOLD}",
+            frame,
+            lambda at: Text(f"{above[at]:.0f}" if above[at] else "·"),
+        ),
+    ]
+    paper = paper_table(run)
+    if paper is not None:
+        values = paper.to_numpy(np.float64)
+        title = "He et al. 2019, Table 2 (VGG-16, OSIE-SR), for comparison"
+        parts.append(_grid(title, paper, lambda at: _shaded(values[at])))
+    parts.append(_counts(run))
+    return Group(*parts)
+
+
+def describe(run: Run) -> str:
+    """Return one line that says what was probed on what."""
+    parameters = run.info["parameters"]
+    weights = parameters["weights"]
+    origin = weights["file"] or weights["source"]
+    network = parameters["model"] + ("" if origin == "none" else f" ({origin})")
+    gaze = "SIMULATED gaze, " if run.info["simulated"] else ""
+    return (
+        f"{network} on {run.info['masks'] or run.info['dataset'] or 'masks'}: "
+        f"{gaze}{run.info['images']} images, {run.info['regions']} regions"
+    )
+
+
+def paper_table(run: Run) -> pd.DataFrame | None:
+    """Return the paper's Table 2 for the run's layers; None unless it probed a VGG-16 on them."""
+    if run.info["parameters"]["model"] != "vgg16":
+        return None
+    text = (resources.files(str(__package__)) / "paper_tables.json").read_text("utf-8")
+    tables = json.loads(text)
+    values = pd.DataFrame(tables["table2"]["mean_nss_top10"], index=tables["categories"]).T
+    layers = [name for name in run.table().index if name in values.index]
+    if not layers or not set(run.categories) >= set(tables["categories"]):
+        return None
+    return values.loc[layers]
+
+
+def render_units(run: Run, category: str, most: int) -> Group:
+    """Return the best units for a category."""
+    units = run.best_units(category).head(most)
+    title = f"Best units for {category}"
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="italic",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    for name in units.columns:
+        table.add_column(name, justify="left" if name in ("layer", "name") else "right")
+    for record in units.itertuples(index=False):
+        table.add_row(*(_number(value) for value in record))
+    return Group(Text(describe(run), style="bold"), table)
+
+
+def render_differences(before: Run, after: Run, differences: pd.DataFrame) -> Group:
+    """Return the terminal view of a comparison; differences whose interval excludes 0 are bold."""
+
+    def wide(column: str) -> pd.DataFrame:
+        table = differences.pivot(index="layer", columns="category", values=column)
+        layers = list(dict.fromkeys(differences["layer"]))[::-1]
+        return table.loc[layers, list(dict.fromkeys(differences["category"]))]
+
+    frame = wide("difference")
+    change, low, high = (wide(name).to_numpy(np.float64) for name in ("difference", "low", "high"))
+
+    def cell(at: tuple[int, int]) -> Text:
+        if np.isnan(change[at]):
+            return Text("–", style="dim")
+        sure = low[at] > 0 or high[at] < 0
+        colour = "green" if change[at] > 0 else "red"
+        text = Text(f"{change[at]:+.2f}", style=f"bold {colour}" if sure else "dim")
+        return text + _half_width(low[at], high[at])
+
+    return Group(
+        Text(f"before: {describe(before)}\nafter:  {describe(after)}\n", style="bold"),
+        _grid(
+            f"Change of the mean NSS of the top {TOP} units, ± half its 95 % interval "
+            "(bold: the interval excludes 0)",
+            frame,
+            cell,
+        ),
+    )
+
+
+def formatted(frame: pd.DataFrame, kind: Format) -> str:
+    """Return a data frame as text in one of the formats for files."""
+    if kind == "csv":
+        return frame.to_csv(index=False).rstrip("\n")
+    if kind == "json":
+        return str(frame.to_json(orient="records", indent=1))
+    if kind == "latex":
+        return frame.to_latex(index=False, float_format="%.2f", na_rep="--", escape=True)
+    rows = [list(frame.columns), ["---"] * frame.shape[1]]
+    rows += [[_number(value) for value in record] for record in frame.itertuples(index=False)]
+    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in rows)
+
+
+def for_print(run: Run) -> pd.DataFrame:
+    """Return layers × categories as ``2.57 (41)``: the mean, and the units above T."""
+    mean, above = run.table("top10_mean"), run.table("above_threshold")
+    cells = pd.DataFrame(
+        [
+            ["–" if np.isnan(m) else f"{m:.2f} ({n})" for m, n in zip(*pair, strict=True)]
+            for pair in zip(mean.to_numpy(), above.to_numpy(), strict=True)
+        ],
+        columns=mean.columns,
+    )
+    cells.insert(0, "layer", list(mean.index))
+    return cells
+
+
+def check_format(kind: str) -> Format:
+    """Return a format's name.
+
+    Raises
+    ------
+    InputError
+        If there is no such format.
+    """
+    for known in get_args(Format):
+        if kind == known:
+            return known
+    raise InputError(f"format {kind!r}: expected {', '.join(get_args(Format))}")
+
+
+def as_html(renderable: RenderableType, title: str) -> str:
+    """Return a terminal view as a page of its own."""
+    console = Console(record=True, width=140, file=io.StringIO(), color_system="truecolor")
+    console.print(renderable)
+    page = console.export_html(inline_styles=True)
+    return page.replace("<head>", f"<head>\n<title>{title}</title>", 1)
+
+
+def _grid(title: str, frame: pd.DataFrame, cell: Callable[[tuple[int, int]], Text]) -> Table:
+    """Lay out layers × categories; ``cell`` makes the text at (row, column)."""
+    table = Table(
+        title=f"\n{title}",
+        title_justify="left",
+        title_style="italic",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("layer", no_wrap=True)
+    for category in frame.columns:
+        table.add_column(str(category).replace(" ", "\n"), justify="right", no_wrap=True)
+    for row, layer in enumerate(frame.index):
+        table.add_row(str(layer), *(cell((row, column)) for column in range(frame.shape[1])))
+    return table
+
+
+def _half_width(low: float, high: float) -> Text:
+    return Text("" if np.isnan(low) else f"\n±{(high - low) / 2:.2f}", style="not bold dim")
+
+
+def _shaded(value: float) -> Text:
+    """Return a score; those above T are bold, and greener the higher."""
+    if np.isnan(value):
+        return Text("–", style="dim")
+    strength = min(1.0, max(0.0, (value - 0.5) / 2.5))
+    red, green, blue = (round(a + (b - a) * strength) for a, b in ((140, 0), (140, 175), (140, 80)))
+    bold = "bold " if value > THRESHOLD else ""
+    return Text(f"{value:.2f}", style=f"{bold}rgb({red},{green},{blue})")
+
+
+def _counts(run: Run) -> Text:
+    regions = run.regions
+    per = regions.loc[regions["n_fixations"] > 0, "category"].value_counts()
+    text = Text("Regions: ", style="dim")
+    text.append(", ".join(f"{name} {per.get(name, 0)}" for name in run.categories))
+    if run.info["without_fixations"]:
+        text.append(f"; {run.info['without_fixations']} without fixations have no score")
+    if run.info["bad_images"]:
+        text.append(f"; {len(run.info['bad_images'])} images could not be read and were skipped")
+    return text
+
+
+def _number(value: object) -> str:
+    if isinstance(value, float | np.floating):
+        return "–" if np.isnan(value) else f"{value:.2f}"
+    return str(value)
