@@ -46,7 +46,7 @@ class Fixations:
             raise InputError(f"fixations: columns differ in length: {lengths}")
         for name in ("image_id", "x", "y"):
             object.__setattr__(self, name, _integers(name, getattr(self, name)))
-        subject = np.asarray(self.subject)
+        subject = np.asarray(self.subject) if len(self.subject) else np.empty(0, dtype=np.int64)
         if subject.dtype.kind not in "iuUO" or any(
             not isinstance(value, str | int | np.integer) for value in subject[:1].tolist()
         ):

@@ -42,7 +42,7 @@ class _Kept(BaseModel):
 class RLE(_Kept):
     """COCO's run-length encoding of a mask, compressed (text) or not (list)."""
 
-    size: tuple[PositiveInt, PositiveInt] = Field(strict=False)
+    size: list[PositiveInt] = Field(min_length=2, max_length=2)
     counts: str | list[NonNegativeInt]
 
 
@@ -278,10 +278,10 @@ def _check_unique(kind: str, values: list, key: str = "id") -> None:
 
 def _check_outline(place: str, outline: RLE | list[list[float]], image: Stimulus) -> None:
     if isinstance(outline, RLE):
-        if outline.size != (image.height, image.width):
+        if outline.size != [image.height, image.width]:
             raise ValueError(
                 f"{place}.segmentation.size: expected {[image.height, image.width]} "
-                f"as its image, got {list(outline.size)}"
+                f"as its image, got {outline.size}"
             )
         if isinstance(outline.counts, list) and sum(outline.counts) != image.height * image.width:
             raise ValueError(

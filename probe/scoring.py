@@ -123,9 +123,10 @@ def region_nss(
     elements = 2**19 if maps.device.type == "cpu" else 2**27
     step = max(1, elements // maps[0].numel())
     scores = []
-    for start in range(0, len(maps), step):
-        part = slice(start, start + step)
-        scores += _region_nss(maps[part], regions[part], image_sizes[part])
+    with torch.autocast(maps.device.type, enabled=False):
+        for start in range(0, len(maps), step):
+            part = slice(start, start + step)
+            scores += _region_nss(maps[part], regions[part], image_sizes[part])
     return scores
 
 
@@ -143,7 +144,8 @@ def _region_nss(
         kernel[i, : 1 + len(found)] = kernels(found, (h, w), size)
     means = torch.from_numpy(kernel).flatten(2).to(x.device) @ x.view(n, h * w, c)
     variance = _mean_square(x, image_sizes) - means[:, 0] ** 2
-    constant = (low == high) | (variance <= 1e-12)
+    # A map that is not finite has no constant value: its scores come out as NaN.
+    constant = ((low == high) & low.isfinite()) | (variance <= 1e-12)
     deviation = means[:, 1:] - means[:, :1]
     nss = deviation * torch.rsqrt(variance.masked_fill(constant, 1.0))[:, None]
     nss = nss.masked_fill(constant[:, None], 0.0)

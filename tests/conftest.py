@@ -1,0 +1,97 @@
+"""Shared fixtures: the real data where it is at hand, and a small world of our own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from salprobe.datasets.masks import MaskSet
+
+
+def _data(relative: str) -> Path:
+    root = os.environ.get("SALPROBE_DATA")
+    if not root or not (Path(root) / relative).exists():
+        pytest.skip(f"SALPROBE_DATA has no {relative}")
+    return Path(root) / relative
+
+
+@pytest.fixture(scope="session")
+def osie_root() -> Path:
+    return _data("osie")
+
+
+@pytest.fixture(scope="session")
+def osie_labels() -> Path:
+    return _data("labels/osie_sr.json")
+
+
+@pytest.fixture(scope="session")
+def squeezenet_weights() -> Path:
+    return _data("weights/squeezenet1_0_imagenet_fp16.pth")
+
+
+@pytest.fixture(scope="session")
+def small_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six 96×72 images and masks.json: two labelled regions each, with fixations."""
+    folder = tmp_path_factory.mktemp("world")
+    rng = np.random.default_rng(3)
+    content = world(folder, rng)
+    MaskSet.from_dict(content).write(folder / "masks.json")
+    return folder
+
+
+def world(folder: Path, rng: np.random.Generator, n_images: int = 6) -> dict:
+    images, annotations = [], []
+    fixations: dict[str, list] = {k: [] for k in ("image_id", "subject", "x", "y", "duration_ms")}
+    for number in range(1, n_images + 1):
+        noise = rng.integers(0, 256, (9, 12, 3), dtype=np.uint8)
+        Image.fromarray(noise).resize((96, 72)).save(folder / f"{number}.png")
+        images.append({"id": number, "file_name": f"{number}.png", "width": 96, "height": 72})
+        for left, category in ((4, 1 + number % 2), (50, 6)):
+            box = [left, 10, left + 40, 10, left + 40, 60, left, 60]
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": number,
+                    "category_id": category,
+                    "segmentation": [[float(value) for value in box]],
+                    "bbox": [left, 10, 40, 50],
+                    "area": 2000.0,
+                    "iscrowd": 0,
+                }
+            )
+        for subject in range(8):
+            fixations["image_id"].append(number)
+            fixations["subject"].append(subject)
+            fixations["x"].append(int(rng.integers(0, 96)))
+            fixations["y"].append(int(rng.integers(12, 58)))
+            fixations["duration_ms"].append(200)
+    names = ("person head", "person part", "animal head", "animal part", "object", "text")
+    return {
+        "info": {"salprobe": {"format": 1, "px_per_degree": 20.0}},
+        "images": images,
+        "annotations": annotations,
+        "categories": [{"id": i, "name": name} for i, name in enumerate(names, start=1)],
+        "fixations": fixations,
+    }
+
+
+@pytest.fixture
+def command():
+    """Run `annotate` or `probe` as a user does; returns the completed process."""
+
+    def run(*arguments: object, check: int | None = 0, **options) -> subprocess.CompletedProcess:
+        program, *rest = map(str, arguments)
+        path = Path(sys.executable).with_name(program)
+        done = subprocess.run(
+            [str(path), *rest], capture_output=True, text=True, timeout=600, **options
+        )
+        if check is not None:
+            assert done.returncode == check, done.stderr
+        return done
+
+    return run

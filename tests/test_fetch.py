@@ -1,0 +1,119 @@
+"""Downloads: checked, resumed, atomic; from a real server on loopback."""
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from server import serving
+
+from salprobe.datasets.description import Description
+from salprobe.datasets.errors import InputError
+from salprobe.datasets.fetch import copy, download, missing_files
+from salprobe.datasets.osie import OSIE
+
+CONTENT = {f"stimuli/{n}.jpg": f"picture {n}".encode() * 500 for n in range(20)} | {
+    "eye/fixations.mat": b"gaze" * 1000
+}
+
+
+class Toy(Description):
+    def files(self) -> dict[str, str]:
+        return {path: hashlib.sha256(data).hexdigest() for path, data in CONTENT.items()}
+
+
+TOY = Toy(**{**vars(OSIE), "name": "toy"})
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Path:
+    folder = tmp_path / "published"
+    for path, data in CONTENT.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(data)
+    return folder
+
+
+def assert_complete(root: Path) -> None:
+    found = {p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+    assert found == CONTENT
+    assert missing_files(TOY, root) == {}
+
+
+def test_download_everything_and_then_nothing(published: Path, tmp_path: Path) -> None:
+    steps: list[int] = []
+    with serving(published) as (url, requests):
+        download(TOY, tmp_path / "root", steps.append, url)
+        assert_complete(tmp_path / "root")
+        assert sum(steps) == 21
+        download(TOY, tmp_path / "root", steps.append, url)
+        assert sum(requests.values()) == 21
+
+
+def test_a_download_goes_on_where_it_stopped(published: Path, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    with serving(published, gone={"/stimuli/19.jpg"}) as (url, _), pytest.raises(InputError):
+        download(TOY, root, lambda n: None, url)
+    (root / "stimuli" / "0.jpg").write_bytes(b"truncated")
+    lost = len(missing_files(TOY, root))
+    assert 2 <= lost < 21
+    with serving(published) as (url, requests):
+        download(TOY, root, lambda n: None, url)
+        assert sum(requests.values()) == lost
+    assert_complete(root)
+
+
+def test_an_answer_cut_short_is_asked_for_again(published: Path, tmp_path: Path) -> None:
+    with serving(published, cut={"/stimuli/3.jpg"}) as (url, requests):
+        download(TOY, tmp_path / "root", lambda n: None, url)
+        assert requests["/stimuli/3.jpg"] == 2
+    assert_complete(tmp_path / "root")
+
+
+def test_a_changed_file_is_refused(published: Path, tmp_path: Path) -> None:
+    (published / "stimuli" / "5.jpg").write_bytes(b"something else")
+    with serving(published) as (url, _), pytest.raises(InputError, match="cannot be downloaded"):
+        download(TOY, tmp_path / "root", lambda n: None, url)
+    assert not (tmp_path / "root" / "stimuli" / "5.jpg").exists()
+
+
+def test_without_a_network_it_says_what_to_do_by_hand(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        download(TOY, tmp_path / "root", lambda n: None, "http://127.0.0.1:9/")
+    for part in ("By hand: get https://github.com/", "annotate fetch toy --from", "/root"):
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("layout", ["", "data", "flat"])
+def test_a_local_copy(layout: str, published: Path, tmp_path: Path) -> None:
+    source = tmp_path / "copy"
+    published.rename(source if layout != "data" else tmp_path / "data")
+    if layout == "data":
+        source = tmp_path
+    if layout == "flat":
+        (source / "eye" / "fixations.mat").rename(source / "fixations.mat")
+    copy(TOY, tmp_path / "root", source, lambda n: None)
+    assert_complete(tmp_path / "root")
+
+
+def test_a_local_copy_that_is_not_the_published_one(published: Path, tmp_path: Path) -> None:
+    (published / "stimuli" / "5.jpg").write_bytes(b"something else")
+    with pytest.raises(InputError, match=r"5\.jpg: is not the published file"):
+        copy(TOY, tmp_path / "root", published, lambda n: None)
+    (published / "stimuli" / "5.jpg").unlink()
+    with pytest.raises(InputError, match=r"stimuli/5\.jpg is not there"):
+        copy(TOY, tmp_path / "root", published, lambda n: None)
+    with pytest.raises(InputError, match="no such folder"):
+        copy(TOY, tmp_path / "root", tmp_path / "nowhere", lambda n: None)
+
+
+def test_osie_from_a_local_copy(osie_root: Path, tmp_path: Path, command) -> None:
+    done = command("annotate", "fetch", "osie", "--root", tmp_path / "osie", "--from", osie_root)
+    assert "701 files, 701 of them new (licence: MIT)" in done.stderr
+    assert len(list((tmp_path / "osie" / "stimuli").iterdir())) == 700
+    assert (tmp_path / "osie" / "eye" / "fixations.mat").exists()
+
+
+def test_the_description_is_complete() -> None:
+    assert OSIE.base_url.endswith("/")
+    assert replace(OSIE, name="x").px_per_degree == pytest.approx(23.74, abs=0.01)

@@ -1,0 +1,147 @@
+"""A run that is interrupted, by any means and anywhere, ends as if it had not been."""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import world
+
+from salprobe.datasets.errors import InputError
+from salprobe.datasets.masks import MaskSet
+from salprobe.probe import job
+from salprobe.probe.job import probe
+from salprobe.probe.partial import Partial
+from salprobe.probe.run import Run
+
+TABLES = ("regions", "units", "summary")
+
+
+def assert_same(run: Run, whole: Run) -> None:
+    np.testing.assert_array_equal(run.scores, whole.scores)
+    for name in TABLES:
+        pd.testing.assert_frame_equal(getattr(run, name), getattr(whole, name))
+    assert {path.name for path in run.folder.iterdir()} == {
+        path.name for path in whole.folder.iterdir()
+    }
+
+
+def gabor(world: Path, out: Path) -> Run:
+    return probe(
+        world / "masks.json", root=world, model="gabor", out=out, batch_size=1, input_size=(32, 32)
+    )
+
+
+def test_interrupted_in_every_batch(
+    small_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = gabor(small_world, tmp_path / "whole")
+    write = Partial.write
+    for stop in range(6):
+        scored: list[int] = []
+
+        def interrupt(self, batch, rows, entry, stop=stop, scored=scored):
+            if len(scored) == stop:
+                raise KeyboardInterrupt
+            scored.append(batch)
+            write(self, batch, rows, entry)
+
+        out = tmp_path / f"run{stop}"
+        monkeypatch.setattr(Partial, "write", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            gabor(small_world, out)
+        with pytest.raises(InputError, match="unfinished"):
+            Run.open(out)
+        again: list[int] = []
+
+        def count(self, batch, rows, entry, again=again):
+            again.append(batch)
+            write(self, batch, rows, entry)
+
+        monkeypatch.setattr(Partial, "write", count)
+        assert_same(gabor(small_world, out), whole)
+        assert sorted(scored + again) == list(range(6))  # nothing is done twice
+
+
+@pytest.mark.parametrize("where", ["write_table", "summarise", "write_info"])
+def test_interrupted_while_finishing(
+    where: str, small_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = gabor(small_world, tmp_path / "whole")
+    original = getattr(job, where)
+
+    def interrupt(*arguments):
+        if where == "write_info" and arguments[1]["status"] == "running":
+            return original(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(job, where, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        gabor(small_world, tmp_path / "run")
+    monkeypatch.setattr(job, where, original)
+    monkeypatch.setattr(job, "region_nss", lambda *_: pytest.fail("scored again"))
+    assert_same(gabor(small_world, tmp_path / "run"), whole)
+
+
+def test_a_torn_journal_line_does_not_count(tmp_path: Path) -> None:
+    partial = Partial(tmp_path, (4, 3))
+    partial.create()
+    partial.write(0, [(0, np.ones((2, 3)))], {"bad": []})
+    with (tmp_path / "journal.0.jsonl").open("ab") as file:
+        file.write(b'{"batch": 1, "ba')
+    assert list(partial.done()) == [0]
+    partial.write(1, [(2, np.full((2, 3), 2.0))], {"bad": []})
+    assert list(partial.done()) == [0, 1]
+    partial.finish(np.ones(4, dtype=bool))
+    np.testing.assert_array_equal(np.load(tmp_path / "scores.npy")[:, 0], [1, 1, 2, 2])
+
+
+@pytest.fixture(scope="module")
+def larger_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("larger")
+    content = world(folder, np.random.default_rng(9), n_images=60)
+    MaskSet.from_dict(content).write(folder / "masks.json")
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_killed_at_random_ten_times(larger_world: Path, tmp_path: Path, how: int) -> None:
+    log = tmp_path / "stderr.txt"
+
+    def start(out: Path) -> subprocess.Popen:
+        arguments = [
+            *(str(Path(sys.executable).with_name("probe")), "run", "--model", "gabor"),
+            *("--masks", str(larger_world / "masks.json"), "--root", str(larger_world)),
+            *("--batch-size", "1", "--input-size", "64x64", "--out", str(out)),
+        ]
+        with log.open("w") as file:
+            return subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=file)
+
+    began = time.monotonic()
+    assert start(tmp_path / "whole").wait() == 0
+    duration = time.monotonic() - began
+    whole = Run.open(tmp_path / "whole")
+    chance = random.Random(f"resume {how}")
+    killed = 0
+    for attempt in range(10):
+        out = tmp_path / f"run{attempt}"
+        process = start(out)
+        try:
+            process.wait(timeout=chance.uniform(0.4, 0.98) * duration)
+        except subprocess.TimeoutExpired:
+            process.send_signal(how)
+            process.wait()
+        if process.returncode != 0:
+            killed += 1
+            # -SIGINT: it came when all was done and Python was already shutting down.
+            assert process.returncode in ((-how, 130) if how == signal.SIGINT else (-how,))
+            assert "Traceback" not in log.read_text()
+            assert start(out).wait() == 0, log.read_text()
+        assert_same(Run.open(out), whole)
+    assert killed >= 5

@@ -1,0 +1,273 @@
+"""`probe run` from masks to the run folder."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from salprobe.datasets.errors import InputError
+from salprobe.datasets.masks import MaskSet
+from salprobe.datasets.regions import distinct_pixels, inside
+from salprobe.probe.compare import compare
+from salprobe.probe.job import probe
+from salprobe.probe.run import Run
+from salprobe.probe.tables import for_print, formatted, paper_table
+
+TESTS = Path(__file__).parent
+
+
+@pytest.fixture(autouse=True)
+def nets_importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(TESTS)
+
+
+def colours(small_world: Path, out: Path, **options) -> Run:
+    defaults = {"model": "nets:colours", "input_size": (36, 48), "layers": ["units"]}
+    return probe(small_world / "masks.json", root=small_world, out=out, **defaults | options)
+
+
+def test_scores_equal_resizing_every_map(small_world: Path, tmp_path: Path) -> None:
+    run = colours(small_world, tmp_path / "run", batch_size=4)
+    masks = MaskSet.read(small_world / "masks.json")
+    images = {image.id: image for image in masks.images}
+    mean = np.array([0.485, 0.456, 0.406])[:, None, None]
+    sd = np.array([0.229, 0.224, 0.225])[:, None, None]
+    assert run.scores.shape == (12, 4)
+    assert run.regions["annotation_id"].tolist() == [a.id for a in masks.annotations]
+    for row, annotation in enumerate(masks.annotations):
+        image = images[annotation.image_id]
+        with Image.open(small_world / image.file_name) as picture:
+            small = np.asarray(picture.resize((48, 36), Image.Resampling.BILINEAR))
+        pixels = (small.transpose(2, 0, 1) / 255 - mean) / sd
+        pooled = pixels.reshape(3, 18, 2, 24, 2).mean((2, 4))
+        resized = torch.nn.functional.interpolate(
+            torch.from_numpy(pooled)[None], (72, 96), mode="bilinear", align_corners=False
+        )[0].numpy()
+        looked = masks.fixations.of(image.id)
+        within = inside(annotation, image, looked)
+        x, y = distinct_pixels(looked.x[within], looked.y[within])
+        assert run.regions["n_fixations"][row] == within.sum()
+        for unit in range(3):
+            one = resized[unit]
+            expected = ((one - one.mean()) / one.std())[y, x].mean() if len(x) else np.nan
+            assert run.scores[row, unit] == pytest.approx(expected, abs=1e-5, nan_ok=True)
+        assert run.scores[row, 3] == 0 or not len(x)
+
+
+def test_the_run_folder_is_what_the_design_says(small_world: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    colours(small_world, out, seed=3)
+    assert {path.name for path in out.iterdir()} == {
+        *("run.json", "scores.npy", "regions.parquet", "units.parquet", "summary.parquet")
+    }
+    info = json.loads((out / "run.json").read_text())
+    assert info["layers"] == [{"name": "units", "units": 4, "height": 18, "width": 24}]
+    assert info["status"] == "complete"
+    assert (info["images"], info["regions"], info["without_fixations"]) == (6, 12, 0)
+    assert len(info["parameters"]["masks"]) == 64
+    assert info["parameters"]["seed"] == 3
+    assert info["parameters"]["weights"]["source"] == "factory"
+    scores = np.load(out / "scores.npy", mmap_mode="r")
+    assert (scores.dtype, scores.shape) == (np.float32, (12, 4))
+    columns = {
+        "regions": ["annotation_id", "image_id", "category", "n_fixations"],
+        "units": ["layer", "unit", "category", "mean", "sd", "n"],
+        "summary": [
+            *("layer", "category", "top10_mean", "top10_low", "top10_high", "top10_crossval"),
+            "above_threshold",
+        ],
+    }
+    for name, expected in columns.items():
+        assert pd.read_parquet(out / f"{name}.parquet").columns.tolist() == expected
+
+
+def test_a_complete_run_is_returned_as_it_is(small_world: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    colours(small_world, out)
+    before = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
+    colours(small_world, out)
+    assert before == {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
+    with pytest.raises(InputError, match=r"holds another run.*seed"):
+        colours(small_world, out, seed=1)
+    assert before == {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
+
+
+def test_a_folder_with_other_things_is_not_touched(small_world: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("dear")
+    with pytest.raises(InputError, match="not a run folder"):
+        colours(small_world, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_bad_images_stop_a_run_or_are_skipped_and_counted(
+    small_world: Path, tmp_path: Path
+) -> None:
+    world = tmp_path / "world"
+    world.mkdir()
+    for path in small_world.iterdir():
+        (world / path.name).write_bytes(path.read_bytes())
+    (world / "2.png").write_bytes((world / "2.png").read_bytes()[:90])
+    (world / "5.png").unlink()
+    with pytest.raises(InputError, match=r"5\.png: no such image"):
+        colours(world, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    (world / "5.png").write_bytes(b"not an image")
+    with pytest.raises(InputError, match=r"2\.png: broken image.*--skip-bad"):
+        colours(world, tmp_path / "run", batch_size=2)
+    (world / "5.png").unlink()
+    run = colours(world, tmp_path / "run", batch_size=2, skip_bad=True)
+    whole = colours(small_world, tmp_path / "whole", batch_size=2)
+    assert [bad["image_id"] for bad in run.info["bad_images"]] == [2, 5]
+    kept = ~whole.regions["image_id"].isin([2, 5]).to_numpy()
+    np.testing.assert_array_equal(run.scores, whole.scores[kept])
+    assert run.info["images"] == 4
+
+
+def test_a_whole_batch_of_bad_images(small_world: Path, tmp_path: Path) -> None:
+    world = tmp_path / "world"
+    world.mkdir()
+    (world / "masks.json").write_bytes((small_world / "masks.json").read_bytes())
+    (world / "6.png").write_bytes((small_world / "6.png").read_bytes())
+    run = colours(world, tmp_path / "run", batch_size=1, skip_bad=True)
+    assert run.info["images"] == 1
+    (world / "6.png").unlink()
+    with pytest.raises(InputError, match="no image could be read"):
+        colours(world, tmp_path / "none", batch_size=1, skip_bad=True)
+
+
+def test_activations_that_are_not_finite_are_named(small_world: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"1\.png: unit 2 of units has activations that are not"):
+        colours(small_world, tmp_path / "run", model="nets:infinite")
+
+
+def test_bf16_is_close(small_world: Path, tmp_path: Path) -> None:
+    full = colours(small_world, tmp_path / "a")
+    half = colours(small_world, tmp_path / "b", precision="bf16")
+    error = np.abs(np.asarray(full.scores) - half.scores).max()
+    assert 0 < error < 0.05
+
+
+def test_regions_without_fixations_have_no_score(small_world: Path, tmp_path: Path) -> None:
+    content = MaskSet.read(small_world / "masks.json").to_dict()
+    content["annotations"][3]["segmentation"] = [[0.0, 0, 2, 0, 2, 2, 0, 2]]
+    masks = MaskSet.from_dict(content)
+    run = probe(masks, root=small_world, model="nets:colours", input_size=(36, 48), out=tmp_path)
+    nothing = (run.regions["n_fixations"] == 0).to_numpy()
+    assert nothing.nonzero()[0].tolist() == [3]
+    assert np.isnan(run.scores[nothing]).all() and np.isfinite(run.scores[~nothing]).all()
+    assert run.info["without_fixations"] == 1
+
+
+def test_unlabelled_regions_are_not_probed(small_world: Path, tmp_path: Path) -> None:
+    content = MaskSet.read(small_world / "masks.json").to_dict()
+    content["categories"].append({"id": 13, "name": "unlabelled"})
+    for annotation in content["annotations"][1:]:
+        annotation["category_id"] = 13
+    run = probe(MaskSet.from_dict(content), root=small_world, model="gabor", out=tmp_path / "a")
+    assert run.regions["annotation_id"].tolist() == [1]
+    content["annotations"][0]["category_id"] = 13
+    with pytest.raises(InputError, match="none of the 12 regions has a category"):
+        probe(MaskSet.from_dict(content), root=small_world, model="gabor", out=tmp_path / "b")
+
+
+def test_compare_pairs_the_stimuli(small_world: Path, tmp_path: Path) -> None:
+    before = colours(small_world, tmp_path / "before")
+    same = compare(before, before)
+    assert (same["difference"].dropna() == 0).all()
+    known = same.dropna(subset=["low"])
+    assert len(known) and (known["low"] == 0).all() and (known["high"] == 0).all()
+    after = colours(small_world, tmp_path / "after", input_size=(18, 24))
+    change = compare(before, after).set_index("category")
+    means = after.summary.set_index("category")["top10_mean"]
+    assert change.loc["text", "after"] == pytest.approx(means["text"])
+    assert change.loc["text", "low"] <= change.loc["text", "difference"]
+    assert change.loc["text", "difference"] <= change.loc["text", "high"]
+    other = probe(small_world / "masks.json", root=small_world, model="gabor", out=tmp_path / "g")
+    with pytest.raises(InputError, match="share no layer"):
+        compare(before, other)
+
+
+def test_formats(small_world: Path, tmp_path: Path, command) -> None:
+    run = colours(small_world, tmp_path / "run")
+    printed = for_print(run)
+    assert printed.columns[0] == "layer"
+    assert formatted(printed, "md").splitlines()[0].startswith("| layer | person head |")
+    assert "\\begin{tabular}" in formatted(printed, "latex")
+    again = json.loads(command("probe", "show", tmp_path / "run", "-f", "json").stdout)
+    assert pd.DataFrame(again)["top10_mean"].tolist() == pytest.approx(
+        run.summary["top10_mean"].tolist(), nan_ok=True
+    )
+    table = command("probe", "show", tmp_path / "run", "--units", "text", "-f", "csv").stdout
+    means = pd.read_csv(pd.io.common.StringIO(table))["mean"].tolist()
+    assert means == sorted(means, reverse=True) and len(means) == 4
+    assert "<html" in command("probe", "show", tmp_path / "run", "-f", "html").stdout
+    assert "text" in command("probe", "show", tmp_path / "run").stdout
+    assert "±" in command("probe", "compare", tmp_path / "run", tmp_path / "run").stdout
+
+
+def test_the_papers_table_stands_beside_a_vgg16(small_world: Path, tmp_path: Path) -> None:
+    run = colours(small_world, tmp_path / "run")
+    assert paper_table(run) is None
+    names = (
+        *("person head", "person part", "animal head", "animal part", "object", "text"),
+        *("symbol", "vehicle", "food", "plant", "drink", "other"),
+    )
+    run.info["parameters"]["model"] = "vgg16"
+    run.info["categories"] = list(names)
+    run.info["layers"] = [{"name": "conv5_3", "units": 4}]
+    run.__dict__["summary"] = pd.DataFrame(
+        {"layer": "conv5_3", "category": names, "top10_mean": 1.0, "top10_crossval": 1.0}
+    )
+    table = paper_table(run)
+    assert table is not None
+    assert table.loc["conv5_3", "animal head"] == 2.04  # Table 2
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_same_bytes(small_world: Path, tmp_path: Path) -> None:
+    alone = colours(small_world, tmp_path / "alone", batch_size=1)
+    command = [
+        *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--no-python"),
+        *(str(Path(sys.executable).with_name("probe")), "run"),
+        *("--masks", str(small_world / "masks.json"), "--root", str(small_world)),
+        *("--model", "nets:colours", "--input-size", "36x48", "--layers", "units"),
+        *("--batch-size", "1", "--out", str(tmp_path / "two"), "--device", "cpu"),
+    ]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        command, cwd=TESTS, env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Regions:") == 1
+    two = Run.open(tmp_path / "two")
+    np.testing.assert_array_equal(two.scores, alone.scores)
+    pd.testing.assert_frame_equal(two.summary, alone.summary)
+    assert not list((tmp_path / "two").glob("journal*"))
+
+
+@pytest.mark.slow
+def test_real_network_on_real_images(
+    osie_root: Path, osie_labels: Path, squeezenet_weights: Path, tmp_path: Path, command
+) -> None:
+    """Table 2's pattern: heads and text are found in the later layers, `other` is not."""
+    out = tmp_path / "run"
+    command(
+        *("probe", "run", "--masks", osie_labels, "--root", osie_root, "--out", out),
+        *("--model", "squeezenet1_0", "--weights", squeezenet_weights),
+    )
+    run = Run.open(out)
+    assert (run.info["images"], run.info["regions"]) == (700, 3162)
+    best = run.table("top10_crossval").max()
+    assert best["person head"] > 2.4
+    assert best["animal head"] > 1.6
+    assert best["text"] > 1.5
+    assert best["other"] < 0.8
+    early = run.table("top10_mean").iloc[-1]
+    assert (early < 1).all()

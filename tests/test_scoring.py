@@ -1,0 +1,153 @@
+"""Closed-form NSS against resizing and scoring in float64, and against answers by hand."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from salprobe.probe.scoring import kernels, region_nss, resize
+
+
+def reference(maps: np.ndarray, regions: list, image_size: tuple[int, int]) -> np.ndarray:
+    """Resize every map, standardise it, average it over the pixels: slow, obvious, float64."""
+    resized = torch.nn.functional.interpolate(
+        torch.from_numpy(maps.astype(np.float64))[None],
+        size=image_size,
+        mode="bilinear",
+        align_corners=False,
+    )[0].numpy()
+    scores = np.full((len(regions), len(maps)), np.nan)
+    for unit, (small, large) in enumerate(zip(maps, resized, strict=True)):
+        constant = small.min() == small.max()
+        deviation = large.std()
+        for row, (x, y) in enumerate(regions):
+            if len(x):
+                scores[row, unit] = (
+                    0.0 if constant else ((large - large.mean()) / deviation)[y, x].mean()
+                )
+    return scores
+
+
+def random_regions(rng: np.random.Generator, image_size: tuple[int, int], n: int = 4) -> list:
+    height, width = image_size
+    regions = []
+    for _ in range(n):
+        pixels = np.unique(
+            np.stack([rng.integers(0, width, 12), rng.integers(0, height, 12)]), axis=1
+        )
+        regions.append((pixels[0], pixels[1]))
+    return regions
+
+
+def score(maps: np.ndarray, regions: list, image_size: tuple[int, int]) -> np.ndarray:
+    tensor = torch.from_numpy(maps.astype(np.float32))[None]
+    return region_nss(tensor, [regions], [image_size])[0].numpy()
+
+
+@pytest.mark.parametrize("map_size", [(28, 28), (14, 14), (7, 5), (1, 9), (9, 1), (2, 2), (61, 90)])
+@pytest.mark.parametrize("image_size", [(600, 800), (33, 47), (28, 28), (20, 31)])
+def test_equals_the_reference(map_size: tuple, image_size: tuple) -> None:
+    rng = np.random.default_rng(0)
+    dense = rng.normal(3, 1, (6, *map_size))
+    sparse = np.maximum(rng.normal(-1, 1, (6, *map_size)), 0)
+    maps = np.concatenate([dense, sparse, 1e4 + dense, 1e-20 * dense]).astype(np.float32)
+    regions = random_regions(rng, image_size)
+    expected = reference(maps, regions, image_size)
+    # 1e4 + dense: float32 itself holds such a map to 1e-3 of its spread, so compare in its terms.
+    np.testing.assert_allclose(score(maps, regions, image_size), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_border_fixations_take_the_border_values() -> None:
+    maps = np.random.default_rng(1).normal(size=(3, 5, 6)).astype(np.float32)
+    corners = [(np.array([x]), np.array([y])) for x in (0, 799) for y in (0, 599)]
+    expected = reference(maps, corners, (600, 800))
+    np.testing.assert_allclose(score(maps, corners, (600, 800)), expected, atol=1e-5)
+
+
+def test_by_hand() -> None:
+    # A 1×2 map (0, 1) on a 1×4 image is 0, 0.25, 0.75, 1: mean 0.5, sd sqrt(0.15625).
+    maps = np.array([[[0.0, 1.0]]])
+    regions = [(np.array([3]), np.array([0])), (np.array([0, 1]), np.array([0, 0]))]
+    sd = 0.15625**0.5
+    expected = np.array([[0.5 / sd], [(0.125 - 0.5) / sd]])
+    np.testing.assert_allclose(score(maps, regions, (1, 4)), expected, atol=1e-6)
+
+
+def test_one_pixel_maps_and_constant_maps_score_zero() -> None:
+    regions = [(np.array([3, 4]), np.array([2, 2]))]
+    assert score(np.full((2, 1, 1), 7.0), regions, (10, 10)).tolist() == [[0.0, 0.0]]
+    for value in (0.0, 0.1, -3e7, 1e-30):
+        assert score(np.full((1, 13, 9), value), regions, (600, 800)).tolist() == [[0.0]]
+
+
+def test_a_map_whose_variation_is_never_sampled_scores_zero() -> None:
+    # Shrinking 9 columns to 1 reads only the middle one: the resized map is constant.
+    maps = np.zeros((1, 1, 9))
+    maps[0, 0, 0] = 1
+    assert score(maps, [(np.array([0]), np.array([0]))], (1, 1)).tolist() == [[0.0]]
+
+
+def test_a_region_without_fixations_has_no_score() -> None:
+    nothing = (np.empty(0, dtype=int), np.empty(0, dtype=int))
+    maps = np.random.default_rng(0).normal(size=(2, 4, 4))
+    scores = score(maps, [nothing, (np.array([1]), np.array([1]))], (8, 8))
+    assert np.isnan(scores[0]).all()
+    assert np.isfinite(scores[1]).all()
+
+
+def test_images_of_a_batch_are_scored_each_at_its_own_size() -> None:
+    rng = np.random.default_rng(5)
+    maps = rng.normal(size=(3, 4, 6, 7)).astype(np.float32)
+    sizes = [(30, 40), (50, 20), (30, 40)]
+    regions = [random_regions(rng, size, n) for size, n in zip(sizes, (1, 3, 2), strict=True)]
+    for layout in (torch.contiguous_format, torch.channels_last):
+        tensor = torch.from_numpy(maps).to(memory_format=layout)
+        before = tensor.clone()
+        scores = region_nss(tensor, regions, sizes)
+        assert torch.equal(tensor, before)
+        for one, found, size, got in zip(maps, regions, sizes, scores, strict=True):
+            np.testing.assert_allclose(got.numpy(), reference(one, found, size), atol=1e-5)
+
+
+def test_half_precision_maps_are_widened() -> None:
+    rng = np.random.default_rng(6)
+    maps = torch.from_numpy(rng.normal(size=(1, 3, 6, 7)).astype(np.float32)).bfloat16()
+    regions = random_regions(rng, (30, 40))
+    got = region_nss(maps, [regions], [(30, 40)])[0].numpy()
+    np.testing.assert_allclose(
+        got, reference(maps[0].float().numpy(), regions, (30, 40)), atol=1e-5
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    scale=st.floats(0.01, 1000) | st.floats(-1000, -0.01),
+    shift=st.floats(-50, 50),
+    seed=st.integers(0, 2**16),
+)
+def test_nss_is_affine_invariant(scale: float, shift: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    maps = rng.normal(size=(3, 6, 5))
+    regions = random_regions(rng, (24, 31))
+    plain, changed = (score(one, regions, (24, 31)) for one in (maps, scale * maps + shift))
+    # float32 rounds the shifted map to about 4e-6 of its largest value
+    tolerance = 1e-4 * (1 + abs(shift / scale))
+    np.testing.assert_allclose(changed, np.sign(scale) * plain, atol=tolerance)
+
+
+@given(size=st.integers(1, 40), length=st.integers(1, 90))
+def test_interpolation_weights(size: int, length: int) -> None:
+    axis = resize(size, length)
+    assert ((axis.weight >= 0) & (axis.weight < 1)).all()
+    assert axis.mean.sum() == pytest.approx(1)
+    assert (axis.low >= 0).all() and (axis.high < size).all()
+    outside_band = np.triu(axis.gram, 2)
+    assert not outside_band.any()
+
+
+def test_kernels_hold_four_weights_a_fixation() -> None:
+    found = kernels([(np.array([100]), np.array([200]))], (28, 28), (600, 800))
+    assert found.shape == (2, 28, 28)
+    assert np.count_nonzero(found[1]) == 4
+    assert found.sum(axis=(1, 2)) == pytest.approx([1, 1])
