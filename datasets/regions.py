@@ -34,7 +34,25 @@ def inside(annotation: Annotation, image: Stimulus, fixations: Fixations) -> np.
     -------
     bool array, shape (n,)
     """
-    return mask_of(annotation, image)[fixations.y, fixations.x]
+    outline = annotation.segmentation
+    points = np.empty((0, 2))
+    if not isinstance(outline, RLE):
+        points = np.concatenate([np.reshape(polygon, (-1, 2)) for polygon in outline])
+    if (
+        isinstance(outline, RLE)
+        or (points < 0).any()
+        or (points > [image.width, image.height]).any()
+    ):
+        return mask_of(annotation, image)[fixations.y, fixations.x]
+    # Only the outline's own window is rasterised: moving polygons by whole pixels moves the mask.
+    corner = np.floor(points.min(axis=0)).astype(int)
+    width, height = np.ceil(points.max(axis=0)).astype(int) - corner + 1
+    moved: Any = [(np.reshape(polygon, (-1, 2)) - corner).ravel().tolist() for polygon in outline]
+    window = coco.decode(coco.merge(coco.frPyObjects(moved, int(height), int(width))))
+    x, y = fixations.x - corner[0], fixations.y - corner[1]
+    near = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    near[near] = window[y[near], x[near]].astype(bool)
+    return near
 
 
 def distinct_pixels(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -158,10 +158,11 @@ def read_picture(path: Path) -> Image.Image:
         If it is missing, truncated, of an unknown kind, or has more pixels than Pillow's limit.
     """
     with _opened(path) as image:
-        upright = ImageOps.exif_transpose(image)
-        if upright.mode.startswith("I;16"):
-            upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
-        return upright.convert("RGB")
+        image.load()
+        ImageOps.exif_transpose(image, in_place=True)
+        if image.mode.startswith("I;16"):
+            return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+        return image.copy() if image.mode == "RGB" else image.convert("RGB")
 
 
 @contextmanager

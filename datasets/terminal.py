@@ -51,7 +51,9 @@ def _fail(program: str, message: str, code: int) -> None:
 
 
 @contextmanager
-def progress(description: str, total: int, *, done: int = 0) -> Iterator[Callable[[int], None]]:
+def progress(
+    description: str, total: int, *, done: int = 0, hidden: bool = False
+) -> Iterator[Callable[[int], None]]:
     """Show a progress bar on stderr; yields the function that advances it."""
     columns = (
         TextColumn("{task.description}"),
@@ -60,7 +62,9 @@ def progress(description: str, total: int, *, done: int = 0) -> Iterator[Callabl
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=notes, transient=True) as bar:
+    with Progress(
+        *columns, console=notes, transient=True, disable=hidden or not notes.is_terminal
+    ) as bar:
         task = bar.add_task(description, total=total, completed=done)
         yield lambda n: bar.update(task, advance=n)
 

@@ -5,22 +5,16 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import platform
 import shlex
 import sys
 import time
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
-import torch
 
 from ..datasets.errors import InputError
 from ..datasets.files import sha256
@@ -28,16 +22,15 @@ from ..datasets.fixations import Fixations
 from ..datasets.load import fixations_of, root_of
 from ..datasets.masks import MaskSet
 from ..datasets.terminal import notes, progress
-from .device import device_name, exact, processes, resolve_device, wait
-from .layers import Layer, reading, select
+from .device import device_name, processes, resolve_device, wait
+from .forward import Precision, Scorer
+from .layers import Layer, select
+from .loading import load_batches
 from .models import Model, load_model
 from .partial import Partial, check_space
-from .plan import Item, Loaded, Plan, make_plan
+from .plan import Plan, make_plan
 from .run import FORMAT, Run, layer_units, read_info, write_info, write_table
-from .scoring import region_nss
 from .statistics import summarise
-
-Precision = Literal["fp32", "bf16"]
 
 
 def probe(
@@ -157,10 +150,14 @@ def probe(
         wait(world)
         if read_info(target)["status"] == "complete":
             return Run.open(target)
-        _score(plan, network, chosen, partial, where, precision, workers, skip_bad, rank, world)
+        scorer = Scorer(network, chosen, where, precision)
+        set_up = time.perf_counter()
+        _score(plan, scorer, partial, workers, skip_bad, world)
+        scored = time.perf_counter()
         wait(world)
         if rank == 0:
-            _finish(target, plan, partial, started, seed)
+            timings = {"setup": set_up - started, "batches": scored - set_up}
+            _finish(target, plan, partial, timings, seed)
         wait(world)
         return Run.open(target)
 
@@ -192,106 +189,33 @@ def _is_blank(folder: Path) -> bool:
 
 
 def _score(
-    plan: Plan,
-    model: Model,
-    layers: list[Layer],
-    partial: Partial,
-    device: torch.device,
-    precision: Precision,
-    workers: int | None,
-    skip_bad: bool,
-    rank: int,
-    world: int,
+    plan: Plan, scorer: Scorer, partial: Partial, workers: int | None, skip_bad: bool, world: int
 ) -> None:
     """Score the batches that are not done yet; this process's share of them."""
     done = partial.done()
-    mine = [number for number in range(rank, len(plan.batches), world) if number not in done]
+    mine = [
+        number for number in range(partial.rank, len(plan.batches), world) if number not in done
+    ]
     finished = sum(len(plan.batches[number]) for number in done)
-    if finished and rank == 0:
+    first = partial.rank == 0
+    if finished and first:
         notes.print(f"resuming: {finished} of {plan.n_stimuli} images are done")
-    network = model.network.to(device)
-    network = network.to(memory_format=torch.channels_last)  # pyright: ignore
-    mean = torch.tensor(model.mean, device=device)[:, None, None]
-    sd = torch.tensor(model.sd, device=device)[:, None, None]
-    columns = {unit.name: unit.columns for unit in layer_units([vars(one) for one in layers])}
-    bar = progress("probing", plan.n_stimuli, done=finished) if rank == 0 else _silent()
-    with exact(device), bar as advance, reading(network, layers) as forward:
-        for number, batch, loaded, bad in _loading(plan, mine, model.input_size, workers, skip_bad):
-            if not loaded:
-                partial.write(number, [], {"bad": bad, "n_fixations": {}})
-                advance(len(batch))
-                continue
-            rgb = torch.from_numpy(np.stack([one.rgb for one in loaded])).to(device)
-            images = (rgb.permute(0, 3, 1, 2).float() / 255 - mean) / sd
-            regions = [one.pixels for one in loaded]
-            sizes = [(one.item.stimulus.height, one.item.stimulus.width) for one in loaded]
-            scores = [torch.empty(len(found), partial.shape[1], device=device) for found in regions]
-
-            def consume(layer: Layer, maps: torch.Tensor) -> None:
-                for rows, part in zip(scores, region_nss(maps, regions, sizes), strict=True):  # noqa: B023
-                    rows[:, columns[layer.name]] = part
-
-            autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
-            try:
-                with torch.inference_mode(), autocast:
-                    forward(images.contiguous(memory_format=torch.channels_last), consume)
-            except torch.OutOfMemoryError as error:
-                raise InputError(
-                    f"{device}: out of memory with {len(batch)} images at a time; "
-                    "try a smaller --batch-size"
-                ) from error
-            rows = [
-                (one.item.first_row, part.cpu().numpy())
-                for one, part in zip(loaded, scores, strict=True)
-            ]
-            _check_finite(loaded, rows, columns)
+    bar = progress("probing", plan.n_stimuli, done=finished, hidden=not first)
+    input_size = scorer.model.input_size
+    with scorer, bar as advance:
+        for number, loaded, bad in load_batches(plan, mine, input_size, workers, skip_bad):
+            scores = scorer.score(loaded)
+            rows = [(one.item.first_row, part) for one, part in zip(loaded, scores, strict=True)]
             counts = {str(one.item.first_row): one.n_fixations for one in loaded}
             partial.write(number, rows, {"bad": bad, "n_fixations": counts})
-            advance(len(batch))
+            advance(len(plan.batches[number]))
 
 
-def _loading(
-    plan: Plan,
-    numbers: list[int],
-    input_size: tuple[int, int],
-    workers: int | None,
-    skip_bad: bool,
-) -> Iterator[tuple[int, list[Item], list[Loaded], list[dict]]]:
-    """Decode batches in threads, a few ahead (Pillow releases the GIL while it decodes)."""
-    threads = workers or min(16, os.cpu_count() or 1)
-    pool = ThreadPoolExecutor(threads)
-    ahead: deque[tuple[int, list[Future]]] = deque()
-    remaining = iter(numbers)
-
-    def submit() -> None:
-        number = next(remaining, None)
-        if number is not None:
-            batch = plan.batches[number]
-            ahead.append((number, [pool.submit(plan.load, item, input_size) for item in batch]))
-
-    try:
-        for _ in range(2 + threads // max(1, len(plan.batches[0]))):
-            submit()
-        while ahead:
-            number, futures = ahead.popleft()
-            loaded, bad = [], []
-            for item, future in zip(plan.batches[number], futures, strict=True):
-                try:
-                    loaded.append(future.result())
-                except InputError as error:
-                    if not skip_bad:
-                        raise InputError(f"{error} (--skip-bad goes on without)") from error
-                    notes.print(f"skipped: {error}", markup=False)
-                    bad.append({"image_id": item.stimulus.id, "reason": str(error)})
-            submit()
-            yield number, plan.batches[number], loaded, bad
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _finish(target: Path, plan: Plan, partial: Partial, started: float, seed: int) -> None:
+def _finish(
+    target: Path, plan: Plan, partial: Partial, timings: dict[str, float], seed: int
+) -> None:
     """Compute the statistics and complete the run folder."""
-    scored = time.perf_counter()
+    started = time.perf_counter()
     entries = partial.done()
     bad = [one for number in sorted(entries) for one in entries[number]["bad"]]
     regions = plan.regions_table()
@@ -312,7 +236,7 @@ def _finish(target: Path, plan: Plan, partial: Partial, started: float, seed: in
         units, summary = summarise(scores, regions, names, info["categories"], seed, advance)
     for name, table in (("regions", regions), ("units", units), ("summary", summary)):
         write_table(target, name, table)
-    ended = time.perf_counter()
+    timings["statistics"] = time.perf_counter() - started
     write_info(
         target,
         {
@@ -323,28 +247,10 @@ def _finish(target: Path, plan: Plan, partial: Partial, started: float, seed: in
             "without_fixations": int((regions["n_fixations"] == 0).sum()),
             "bad_images": bad,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-            "timings_s": {
-                "scoring": round(scored - started, 2),
-                "statistics": round(ended - scored, 2),
-            },
+            "timings_s": {name: round(value, 3) for name, value in timings.items()},
         },
     )
     partial.remove()
-
-
-def _check_finite(
-    loaded: list[Loaded], rows: list[tuple[int, np.ndarray]], columns: dict[str, slice]
-) -> None:
-    for one, (_, scores) in zip(loaded, rows, strict=True):
-        known = scores[[len(x) > 0 for x, _ in one.pixels]]
-        wrong = ~np.isfinite(known).all(axis=0)
-        if wrong.any():
-            unit = int(wrong.argmax())
-            name, start = next((n, s.start) for n, s in columns.items() if s.start <= unit < s.stop)
-            raise InputError(
-                f"{one.item.stimulus.file_name}: unit {unit - start} of {name} has activations "
-                "that are not finite (try --precision fp32, or check the weights)"
-            )
 
 
 def _layer_info(layer: Layer, model: Model) -> dict:
@@ -373,8 +279,3 @@ def _fixations_sha256(fixations: Fixations) -> str:
         column: Iterable = getattr(fixations, field.name).tolist()
         digest.update(json.dumps(column).encode())
     return digest.hexdigest()
-
-
-@contextmanager
-def _silent() -> Iterator:
-    yield lambda n: None

@@ -20,7 +20,7 @@ class Partial:
     """
 
     def __init__(self, folder: Path, shape: tuple[int, int], rank: int = 0) -> None:
-        self.folder, self.shape = folder, shape
+        self.folder, self.shape, self.rank = folder, shape, rank
         self.path = folder / "scores.partial.npy"
         self._journal = folder / f"journal.{rank}.jsonl"
 

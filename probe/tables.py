@@ -172,7 +172,7 @@ def check_format(kind: str) -> Format:
 
 def as_html(renderable: RenderableType, title: str) -> str:
     """Return a terminal view as a page of its own."""
-    console = Console(record=True, width=140, file=io.StringIO(), color_system="truecolor")
+    console = Console(record=True, width=108, file=io.StringIO(), color_system="truecolor")
     console.print(renderable)
     page = console.export_html(inline_styles=True)
     return page.replace("<head>", f"<head>\n<title>{title}</title>", 1)

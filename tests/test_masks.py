@@ -235,6 +235,22 @@ def test_masks_by_hand() -> None:
     assert inside(masks.annotations[0], image, masks.fixations.of(7)).tolist() == [True, False]
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(st.floats(-8, 27), min_size=6, max_size=12), min_size=1, max_size=3))
+def test_inside_is_the_mask(polygons: list[list[float]]) -> None:
+    content = copy.deepcopy(GOOD)
+    outline = [polygon[: len(polygon) // 2 * 2] for polygon in polygons]
+    outline = [[min(v, 19.0) if i % 2 else v for i, v in enumerate(one)] for one in outline]
+    content["annotations"][0]["segmentation"] = outline
+    y, x = (axis.ravel() for axis in np.mgrid[:10, :20])
+    n = len(x)
+    content["fixations"] = {"image_id": [7] * n, "subject": [1] * n, "x": x, "y": y}
+    masks = MaskSet.from_dict(content)
+    annotation, image = masks.annotations[0], masks.images[0]
+    found = inside(annotation, image, masks.fixations)
+    np.testing.assert_array_equal(found.reshape(10, 20), mask_of(annotation, image))
+
+
 def test_two_fixations_on_one_pixel_are_one_pixel() -> None:
     x, y = distinct_pixels(np.array([5, 2, 5, 5]), np.array([1, 1, 1, 3]))
     assert sorted(zip(x.tolist(), y.tolist(), strict=True)) == [(2, 1), (5, 1), (5, 3)]

@@ -84,7 +84,7 @@ def test_interrupted_while_finishing(
     with pytest.raises(KeyboardInterrupt):
         gabor(small_world, tmp_path / "run")
     monkeypatch.setattr(job, where, original)
-    monkeypatch.setattr(job, "region_nss", lambda *_: pytest.fail("scored again"))
+    monkeypatch.setattr(job.Scorer, "score", lambda *_: pytest.fail("scored again"))
     assert_same(gabor(small_world, tmp_path / "run"), whole)
 
 

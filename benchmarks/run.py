@@ -1,0 +1,248 @@
+"""Measure speed and memory; every figure is a ratio within this run, or says its unit.
+
+`make bench`, or `python benchmarks/run.py scoring memory …` for some of them. Needs OSIE and its
+labels below SALPROBE_DATA; weights are random, which costs the same.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from salprobe.annotate.cluster import mean_shift
+from salprobe.annotate.regions import cluster
+from salprobe.datasets.masks import MaskSet
+from salprobe.datasets.osie import load_osie
+from salprobe.probe.job import probe
+from salprobe.probe.layers import reading, select
+from salprobe.probe.models import load_model
+from salprobe.probe.scoring import region_nss
+
+DATA = Path(os.environ.get("SALPROBE_DATA", ""))
+OSIE, LABELS = DATA / "osie", DATA / "labels" / "osie_sr.json"
+
+
+def seconds(job: Callable[[], object], times: int = 3) -> float:
+    """Return the shortest of several runs."""
+    found = []
+    for _ in range(times):
+        began = time.perf_counter()
+        job()
+        found.append(time.perf_counter() - began)
+    return min(found)
+
+
+def part(n_images: int) -> MaskSet:
+    """Return the labelled OSIE file's first images with all their regions."""
+    content = MaskSet.read(LABELS).to_dict()
+    content["images"] = content["images"][:n_images]
+    kept = {image["id"] for image in content["images"]}
+    content["annotations"] = [a for a in content["annotations"] if a["image_id"] in kept]
+    rows = [i for i, number in enumerate(content["fixations"]["image_id"]) if number in kept]
+    content["fixations"] = {
+        name: [values[i] for i in rows] for name, values in content["fixations"].items()
+    }
+    return MaskSet.from_dict(content)
+
+
+def forward_pass(precision: str = "fp32", model: str = "vgg16", n: int = 64) -> None:
+    """(a) `probe run` against the bare forward pass: a fresh network each time, set-up apart.
+
+    The bare pass has its images in memory, stops after the last layer too, and reads nothing.
+    """
+    masks, batch = part(n), 16
+    layers = select(load_model(model, "random").layers(), [])
+
+    def bare() -> float:
+        network = load_model(model, "random")
+        images = torch.rand(n, 3, *network.input_size)
+        began = time.perf_counter()
+        channels_last = network.network.to(memory_format=torch.channels_last)
+        autocast = torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16")
+        with torch.inference_mode(), autocast, reading(channels_last, layers[-1:]) as forward:
+            for some in images.split(batch):
+                last = some.contiguous(memory_format=torch.channels_last)
+                forward(last, lambda layer, maps: None)
+        return time.perf_counter() - began
+
+    def whole() -> float:
+        with tempfile.TemporaryDirectory() as folder:
+            run = probe(
+                masks, root=OSIE, model=model, weights="random", out=Path(folder) / "run",
+                batch_size=batch, precision=precision, device="cpu",
+            )  # fmt: skip
+            return run.info["timings_s"]["batches"]
+
+    bare()
+    pairs = [(bare(), whole()) for _ in range(5)]  # in turns, since the machine's speed drifts
+    ratios = sorted(ours / theirs for theirs, ours in pairs)
+    print(
+        f"(a) probe run / bare forward pass, {model}, {len(layers)} layers, {n} images, "
+        f"{precision}: {ratios[2]:.2f} (goal 1.15 for vgg16; of five, {ratios[0]:.2f} to "
+        f"{ratios[-1]:.2f}), bare {min(pairs)[0] / n * 1e3:.0f} ms an image"
+    )
+
+
+def scoring() -> None:
+    """(b) Scoring one 512×28×28 layer of one image with five regions, three ways."""
+    rng = np.random.default_rng(0)
+    maps = torch.relu(torch.from_numpy(rng.normal(size=(16, 512, 28, 28)).astype(np.float32)))
+    maps = maps.contiguous(memory_format=torch.channels_last)
+    size = (600, 800)
+    regions = []
+    for _ in range(5):
+        pixels = np.unique(np.stack([rng.integers(0, 800, 25), rng.integers(0, 600, 25)]), axis=1)
+        regions.append((pixels[0], pixels[1]))
+
+    def closed_form() -> torch.Tensor:
+        return region_nss(maps, [regions] * 16, [size] * 16)[0]
+
+    def resized() -> torch.Tensor:
+        scores = torch.empty(len(regions), 512)
+        for start in range(0, 512, 64):  # all 512 at once need several GB
+            chunk = torch.nn.functional.interpolate(
+                maps[:1, start : start + 64], size, mode="bilinear", align_corners=False
+            )[0]
+            mean, sd = chunk.mean((1, 2)), chunk.std((1, 2), correction=0)
+            for row, (x, y) in enumerate(regions):
+                scores[row, start : start + 64] = (chunk[:, y, x].mean(1) - mean) / sd
+        return scores
+
+    from scipy.ndimage import zoom
+
+    masks = []
+    for x, y in regions:
+        mask = np.zeros(size)
+        mask[y, x] = 1
+        masks.append(mask)
+
+    def loop(units: int = 8) -> np.ndarray:
+        """The authors' way: for every unit and region, resize, min-max, standardise, average."""
+        scores = np.empty((len(regions), units))
+        for unit in range(units):
+            for row, mask in enumerate(masks):
+                small = maps[0, unit].numpy()
+                large = zoom(
+                    small, (size[0] / 28, size[1] / 28), order=1, grid_mode=True, mode="nearest"
+                )
+                large = (large - large.min()) / (large.max() - large.min())
+                large = (large - large.mean()) / large.std()
+                scores[row, unit] = (large * mask).sum() / mask.sum()
+        return scores
+
+    ours = seconds(closed_form, 5) / 16
+    in_torch = seconds(resized, 2)
+    in_numpy = seconds(loop, 1) * 512 / 8
+    expected = closed_form()
+    difference = (expected - resized()).abs().max()
+    by_loop = np.abs(expected[:, :8].numpy() - loop()).max()
+    print(
+        f"(b) closed form {ours * 1e3:.2f} ms; resize-then-NSS in torch is "
+        f"{in_torch / ours:.0f} times slower (goal 100), a NumPy loop "
+        f"{in_numpy / ours:.0f} times (goal 1000); "
+        f"largest difference {difference:.1e} and {by_loop:.1e}"
+    )
+
+
+_APART = """
+import sys, tempfile
+from pathlib import Path
+sys.path.insert(0, {folder!r})
+from run import OSIE, part, probe
+with tempfile.TemporaryDirectory() as folder:
+    run = probe(part({n}), root=OSIE, model="squeezenet1_0", weights="random",
+                out=Path(folder) / "run", device="cpu")
+status = Path("/proc/self/status").read_text()
+print(status.split("VmHWM:")[1].split()[0], run.info["timings_s"]["batches"])
+"""
+
+
+def _apart(n: int) -> tuple[float, float]:
+    """Return peak memory in MB and seconds of a run in a process of its own (Linux only)."""
+    code = _APART.format(folder=str(Path(__file__).parent), n=n)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    kilobytes, took = done.stdout.split()
+    return int(kilobytes) / 1024, float(took)
+
+
+def memory() -> None:
+    """(c) Peak memory at 100 and 700 images."""
+    small, large = _apart(100)[0], _apart(700)[0]
+    print(
+        f"(c) peak memory {small:.0f} MB at 100 images, {large:.0f} MB at 700: {large / small:.2f}"
+    )
+
+
+def linear() -> None:
+    """(d) Time at 100, 200 and 400 images."""
+    times = [_apart(n)[1] for n in (100, 200, 400)]
+    ratios = ", ".join(f"{time / times[0]:.2f}" for time in times)
+    print(f"(d) time at 100, 200, 400 images: {ratios} (linear: 1, 2, 4)")
+
+
+def clustering() -> None:
+    """(e) All of OSIE, and mean shift against scikit-learn's."""
+    from sklearn.cluster import MeanShift
+
+    dataset = load_osie(OSIE)
+    took = seconds(lambda: cluster(dataset), 2)
+    positions = [
+        np.stack([found.x, found.y], axis=1) / dataset.px_per_degree
+        for found in (dataset.fixations.of(stimulus.id) for stimulus in dataset.stimuli[:40])
+    ]
+    ours = seconds(lambda: [mean_shift(one, 2.0) for one in positions])
+    theirs = seconds(lambda: [MeanShift(bandwidth=2.0).fit(one) for one in positions], 1)
+    print(
+        f"(e) clustering all 700 images {took:.1f} s (goal 15); "
+        f"scikit-learn's mean shift is {theirs / ours:.0f} times slower"
+    )
+
+
+def precision() -> None:
+    """(g) What bfloat16 in the forward pass does to the scores of a trained network."""
+    weights = str(DATA / "weights" / "squeezenet1_0_imagenet_fp16.pth")
+    runs = []
+    for kind in ("fp32", "bf16"):
+        with tempfile.TemporaryDirectory() as folder:
+            run = probe(
+                part(100), root=OSIE, model="squeezenet1_0", weights=weights, precision=kind,
+                out=Path(folder) / "run", device="cpu",
+            )  # fmt: skip
+            runs.append((np.array(run.scores), run.table().to_numpy()))
+    scores, tables = (np.abs(a - b) for a, b in zip(*runs, strict=True))
+    print(
+        "(g) bf16 against fp32, SqueezeNet, 100 images: a score differs by "
+        f"{np.median(scores):.3f} (median), {np.quantile(scores, 0.99):.3f} (99 %), "
+        f"{scores.max():.2f} (most); an entry of the table by {tables.max():.3f} at most"
+    )
+
+
+def start_up() -> None:
+    """(f) `--help`."""
+    for program in ("annotate", "probe"):
+        path = Path(sys.executable).with_name(program)
+        took = seconds(lambda path=path: subprocess.run([path, "--help"], capture_output=True), 5)
+        print(f"(f) {program} --help {took:.2f} s (goal 0.4)")
+
+
+def main() -> None:
+    if not LABELS.exists():
+        sys.exit("benchmarks need OSIE and its labels below SALPROBE_DATA")
+    print(json.dumps({"torch": torch.__version__, "threads": torch.get_num_threads()}))
+    jobs = {
+        "forward": lambda: [forward_pass(), forward_pass("bf16"), forward_pass(model="resnet50")],
+        **{job.__name__: job for job in (scoring, memory, linear, clustering, start_up, precision)},
+    }
+    for name in sys.argv[1:] or jobs:
+        jobs[name]()
+
+
+if __name__ == "__main__":
+    main()
