@@ -102,12 +102,13 @@ def cluster(
     min_subjects: Annotated[int, typer.Option(help="Fewest subjects of a region.")] = 4,
     margin: Annotated[float, typer.Option(help="Outline beyond the fixations, degrees.")] = 0.4,
     labels: Annotated[
-        Path | None, typer.Option(help="Labelled mask file whose categories to carry over.")
+        str | None,
+        typer.Option(help="Labelled mask file, or osie-sr, whose categories to carry over."),
     ] = None,
 ) -> None:
     """Cluster fixations into salient regions with outlines."""
     from ..datasets.folder import TableFormat
-    from ..datasets.load import load_dataset
+    from ..datasets.load import load_dataset, mask_path
     from ..datasets.masks import MaskSet
     from .regions import Clustering
     from .regions import cluster as find_regions
@@ -123,13 +124,13 @@ def cluster(
         min_subjects=min_subjects,
         margin=margin,
     )
-    labelled = MaskSet.read(labels) if labels else None
+    labelled = MaskSet.read(mask_path(labels)) if labels else None
     table_format = TableFormat(_columns(columns), unit, drop_invalid)  # type: ignore[arg-type]
     dataset, dropped = load_dataset(source, root, fixations, px_per_degree, table_format)
     with progress("clustering", len(dataset.stimuli)) as advance:
         masks = find_regions(dataset, clustering, advance)
     if labelled is not None and labels is not None:
-        masks = transfer_labels(masks, labelled, labels.name)
+        masks = transfer_labels(masks, labelled, mask_path(labels).name)
     masks.write(output)
     count, images = len(masks.annotations), len(masks.images)
     gaze = "SIMULATED fixations" if dataset.simulated else "fixations"

@@ -67,6 +67,8 @@ def transfer_labels(masks: MaskSet, labelled: MaskSet, source: str) -> MaskSet:
             if 2 * shares[best] >= mask.sum() > 0:
                 found[region.id] = best
     content = masks.to_dict()
+    if labelled.info.annotator is not None:
+        content["info"]["annotator"] = labelled.info.annotator
     for annotation in content["annotations"]:
         if annotation["id"] in found:
             annotation["category_id"] = ids[found[annotation["id"]]]

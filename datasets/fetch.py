@@ -90,7 +90,7 @@ def download(
     except (requests.RequestException, OSError, ValueError) as error:
         raise InputError(
             f"{description.name} cannot be downloaded from {base_url} "
-            f"({type(error).__name__}: {error}). By hand: get {description.homepage}, then "
+            f"({type(error).__name__}). By hand: get {description.homepage}, then "
             f"`annotate fetch {description.name} --from FOLDER`, the folder that holds "
             f"{next(iter(description.files()))} and the others; it goes to {root}"
         ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib import resources
 from pathlib import Path
 
 import platformdirs
@@ -15,6 +16,17 @@ from .osie import OSIE, find_fixations_mat, load_osie, read_fixations_mat
 from .stimuli import Dataset, Stimuli
 
 PUBLISHED = {OSIE.name: OSIE}
+
+
+SHIPPED = {"osie-sr": "osie_sr.json", "osie-sr-second": "osie_sr.second.json"}
+"""Mask sets that come with the package, without the fixations: docs/osie-sr.md."""
+
+
+def mask_path(source: str | Path) -> Path:
+    """Return the path of a mask file, or of a mask set that is shipped, by its name."""
+    if str(source) in SHIPPED and not Path(source).exists():
+        return Path(str(resources.files(str(__package__)) / SHIPPED[str(source)]))
+    return Path(source)
 
 
 def default_root(name: str) -> Path:
@@ -71,12 +83,12 @@ def load_dataset(
 
 def root_of(masks: MaskSet, root: Path | None, beside: Path) -> Path:
     """Return the folder of a mask set's images: ``root``, else its dataset's, else ``beside``."""
-    if root is not None:
-        if not root.is_dir():
-            raise InputError(f"{root}: no such folder")
-        return root
     name = masks.info.salprobe.dataset
-    return default_root(name) if name in PUBLISHED else beside
+    root = root or (default_root(name) if name in PUBLISHED else beside)
+    if not root.is_dir():
+        hint = f"; `annotate fetch {name}` or --root" if name in PUBLISHED else ""
+        raise InputError(f"{root}: no such folder of images{hint}")
+    return root
 
 
 def fixations_of(masks: MaskSet, root: Path, table: Path | None = None) -> Fixations:

@@ -109,6 +109,7 @@ class Provenance(_Kept):
 class Info(_Kept):
     """``info``, COCO's free description with our provenance in it."""
 
+    annotator: str | None = None
     salprobe: Provenance = Provenance()
 
 

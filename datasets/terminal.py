@@ -33,7 +33,7 @@ def run_app(app: typer.Typer, program: str) -> None:
     except typer.TyperException as error:
         _fail(program, error.format_message(), 2)
     except (KeyboardInterrupt, typer.Abort):
-        _fail(program, "interrupted; the same command goes on from here", 130)
+        _fail(program, "interrupted; run the same command again to go on", 130)
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             # The reader (head, less) has what it wanted.

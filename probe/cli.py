@@ -28,7 +28,12 @@ FormatOption = Annotated[
     epilog="Example: [bold]probe run --masks osie_sr.json --root osie --layers 'conv5_*'[/bold]"
 )
 def run(
-    masks: Annotated[Path, typer.Option("--masks", "-m", help="Mask file with labelled regions.")],
+    masks: Annotated[
+        str,
+        typer.Option(
+            "--masks", "-m", help="Mask file with labelled regions, or [bold]osie-sr[/bold]."
+        ),
+    ],
     model: Annotated[
         str,
         typer.Option(
@@ -72,6 +77,7 @@ def run(
     """
     import os
 
+    from ..datasets.files import atomic_write
     from .job import probe
     from .tables import as_html, render_run
 
@@ -96,7 +102,8 @@ def run(
         view = render_run(result)
         print_data(view)
         report = result.folder / "report.html"
-        report.write_text(as_html(view, f"salprobe: {result.name}"), encoding="utf-8")
+        with atomic_write(report) as file:
+            file.write(as_html(view, f"salprobe: {result.name}").encode())
         notes.print(f"run folder: {result.folder}\nreport: {report}", markup=False)
 
 

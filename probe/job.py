@@ -19,7 +19,7 @@ import numpy as np
 from ..datasets.errors import InputError
 from ..datasets.files import sha256
 from ..datasets.fixations import Fixations
-from ..datasets.load import fixations_of, root_of
+from ..datasets.load import fixations_of, mask_path, root_of
 from ..datasets.masks import MaskSet
 from ..datasets.terminal import notes, progress
 from .device import device_name, processes, resolve_device, wait
@@ -55,7 +55,7 @@ def probe(
 
     Parameters
     ----------
-    masks : path or MaskSet
+    masks : path, ``osie-sr``, or MaskSet
     root : path, optional
         Folder of the images; by default the dataset's, else the mask file's own.
     fixations : path, optional
@@ -93,16 +93,14 @@ def probe(
         the images.
     """
     started = time.perf_counter()
-    masks_path = None if isinstance(masks, MaskSet) else Path(masks)
-    mask_set = masks if isinstance(masks, MaskSet) else MaskSet.read(masks)
+    masks_path = None if isinstance(masks, MaskSet) else mask_path(masks)
+    mask_set = masks if isinstance(masks, MaskSet) else MaskSet.read(mask_path(masks))
     beside = masks_path.parent if masks_path else Path()
     folder = root_of(mask_set, Path(root) if root else None, beside)
     gaze = fixations_of(mask_set, folder, Path(fixations) if fixations else None)
     plan = make_plan(mask_set, folder, gaze, batch_size)
     if precision not in ("fp32", "bf16"):
         raise InputError(f"precision {precision!r}: expected fp32 or bf16")
-    if not any(plan.stimuli.root.joinpath(p).exists() for p in ("", "stimuli")):
-        raise InputError(f"{plan.stimuli.root}: no such folder")
     if not skip_bad:
         for batch in plan.batches:
             for item in batch:
@@ -134,6 +132,7 @@ def probe(
             },
             "masks": masks_path.name if masks_path else None,
             "dataset": mask_set.info.salprobe.dataset,
+            "annotator": mask_set.info.annotator,
             "simulated": mask_set.info.salprobe.simulated,
             "layers": [_layer_info(layer, network) for layer in chosen],
             "categories": mask_set.category_names(),

@@ -38,6 +38,8 @@ class Model:
     input_size : (height, width)
     mean, sd : tuple of 3 floats
         Normalisation of RGB in 0 to 1.
+    unit_names : dict
+        Names of a layer's units, where they have any, by layer.
     """
 
     name: str

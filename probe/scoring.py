@@ -164,8 +164,8 @@ def _mean_square(x: torch.Tensor, image_sizes: list[tuple[int, int]]) -> torch.T
     for size in set(image_sizes):
         same = [i for i, other in enumerate(image_sizes) if other == size]
         maps = x if len(same) == n else x[same]
-        rows = torch.from_numpy(resize(h, size[0]).gram).to(x)
-        columns = torch.from_numpy(resize(w, size[1]).gram).to(x)
+        rows = torch.from_numpy(resize(h, size[0]).gram).float().to(x.device)
+        columns = torch.from_numpy(resize(w, size[1]).gram).float().to(x.device)
         left = (rows @ maps.view(-1, h, w * c)).view(-1, h * w, c)
         right = (columns @ maps.view(-1, w, c)).view(-1, h * w, c)
         result[same] = left.mul_(right).sum(1)

@@ -56,16 +56,17 @@ def render_run(run: Run) -> Group:
 
 
 def describe(run: Run) -> str:
-    """Return one line that says what was probed on what."""
+    """Say what was probed on what, and who labelled it, in a line or two."""
     parameters = run.info["parameters"]
     weights = parameters["weights"]
     origin = weights["file"] or weights["source"]
     network = parameters["model"] + ("" if origin == "none" else f" ({origin})")
     gaze = "SIMULATED gaze, " if run.info["simulated"] else ""
-    return (
+    line = (
         f"{network} on {run.info['masks'] or run.info['dataset'] or 'masks'}: "
         f"{gaze}{run.info['images']} images, {run.info['regions']} regions"
     )
+    return f"{line}\nlabelled by: {run.info['annotator']}" if run.info["annotator"] else line
 
 
 def paper_table(run: Run) -> pd.DataFrame | None:

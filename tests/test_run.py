@@ -13,12 +13,13 @@ import torch
 from PIL import Image
 
 from salprobe.datasets.errors import InputError
+from salprobe.datasets.load import fixations_of, mask_path
 from salprobe.datasets.masks import MaskSet
 from salprobe.datasets.regions import distinct_pixels, inside
 from salprobe.probe.compare import compare
 from salprobe.probe.job import probe
 from salprobe.probe.run import Run
-from salprobe.probe.tables import for_print, formatted, paper_table
+from salprobe.probe.tables import describe, for_print, formatted, paper_table
 
 TESTS = Path(__file__).parent
 
@@ -228,6 +229,22 @@ def test_the_papers_table_stands_beside_a_vgg16(small_world: Path, tmp_path: Pat
     table = paper_table(run)
     assert table is not None
     assert table.loc["conv5_3", "animal head"] == 2.04  # Table 2
+
+
+def test_the_shipped_labels_are_the_real_ones(osie_labels: Path, osie_root: Path) -> None:
+    shipped, real = MaskSet.read(mask_path("osie-sr")), MaskSet.read(osie_labels)
+    assert shipped.annotations == real.annotations
+    assert shipped.fixations is None
+    found = fixations_of(shipped, osie_root)
+    assert found.to_columns() == real.fixations.to_columns()
+    assert "not verified by a person" in (shipped.info.annotator or "")
+
+
+def test_who_labelled_is_said(small_world: Path, tmp_path: Path) -> None:
+    content = MaskSet.read(small_world / "masks.json").to_dict()
+    content["info"]["annotator"] = "a parrot"
+    run = probe(MaskSet.from_dict(content), root=small_world, model="gabor", out=tmp_path)
+    assert "labelled by: a parrot" in describe(run)
 
 
 @pytest.mark.slow
