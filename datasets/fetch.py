@@ -76,7 +76,8 @@ def download(
         If a file cannot be had; says what to download by hand and where to put it.
     """
     wanted = missing_files(description, root)
-    _make_folder(root)
+    for folder in {(root / path).parent for path in wanted} | {root}:
+        _make_folder(folder)  # pooch's threads would race for it
     pooch.get_logger().setLevel(logging.WARNING)
     base_url = base_url or description.base_url
     store = pooch.create(path=root, base_url=base_url, registry=wanted, retry_if_failed=2)
