@@ -8,10 +8,11 @@ from pathlib import Path
 
 import platformdirs
 
+from .consistency import check_inside
 from .errors import InputError
 from .fixations import Fixations
 from .folder import PLAIN, TABLE_SUFFIXES, TableFormat, load_folder, read_fixations
-from .masks import MaskSet, check_inside
+from .masks import MaskSet
 from .osie import OSIE, find_fixations_mat, load_osie, read_fixations_mat
 from .stimuli import Dataset, Stimuli
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -21,16 +19,17 @@ from pydantic import (
     PositiveInt,
     Tag,
     ValidationError,
+    ValidationInfo,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 
 from .categories import UNLABELLED, coco_categories
+from .consistency import FORMAT, inconsistencies
 from .errors import InputError
 from .files import atomic_write, read_bytes
 from .fixations import Fixations
 from .stimuli import Stimulus
-
-FORMAT = 1
 
 
 class _Kept(BaseModel):
@@ -148,30 +147,10 @@ class MaskSet(_Kept):
     ) = None
 
     @model_validator(mode="after")
-    def _consistent(self) -> MaskSet:
-        if self.info.salprobe.format > FORMAT:
-            raise ValueError(
-                f"info.salprobe.format: {self.info.salprobe.format} is newer than "
-                f"this salprobe reads ({FORMAT})"
-            )
-        for kind in ("images", "annotations", "categories"):
-            _check_unique(kind, [entry.id for entry in getattr(self, kind)])
-        _check_unique("images", [image.file_name for image in self.images], key="file_name")
-        _check_unique("categories", [category.name for category in self.categories], key="name")
-        images = {image.id: image for image in self.images}
-        categories = {category.id for category in self.categories}
-        for index, annotation in enumerate(self.annotations):
-            place = f"annotations[{index}]"
-            image = images.get(annotation.image_id)
-            if image is None:
-                raise ValueError(f"{place}.image_id: no image has id {annotation.image_id}")
-            if annotation.category_id not in categories:
-                raise ValueError(
-                    f"{place}.category_id: no category has id {annotation.category_id}"
-                )
-            _check_outline(place, annotation.segmentation, image)
-        if self.fixations is not None:
-            check_inside(self.fixations, self.images)
+    def _consistent(self, info: ValidationInfo) -> MaskSet:
+        if not info.context:  # `diagnose` lists them all
+            for problem in inconsistencies(self):
+                raise ValueError(problem)
         return self
 
     @classmethod
@@ -180,22 +159,40 @@ class MaskSet(_Kept):
         try:
             return cls.model_validate(content)
         except ValidationError as error:
-            raise InputError(f"{name}: {_first_problem(error)}") from error
+            problem = error.errors(include_url=False, include_input=False)[0]
+            raise InputError(f"{name}: {_described(problem)}") from error
         except InputError as error:
             raise InputError(f"{name}: {error}") from error
 
     @classmethod
     def read(cls, path: str | Path) -> MaskSet:
         """Read a mask file, strictly."""
-        content = read_bytes(path)
+        return cls.from_dict(_parsed(path), str(path))
+
+    @classmethod
+    def diagnose(cls, path: str | Path) -> tuple[MaskSet | None, list[str]]:
+        """Read a mask file and list all that is malformed, instead of refusing at the first.
+
+        Returns
+        -------
+        masks : MaskSet or None
+            None if the structure itself is broken.
+        problems : list of str
+            Each with its place.
+
+        Raises
+        ------
+        InputError
+            If it is no JSON file.
+        """
         try:
-            parsed = json.loads(content)
-        except json.JSONDecodeError as error:
-            place = f"line {error.lineno} column {error.colno}"
-            raise InputError(f"{path}: not JSON ({place}: {error.msg})") from error
-        except (UnicodeDecodeError, RecursionError) as error:
-            raise InputError(f"{path}: not JSON ({error})") from error
-        return cls.from_dict(parsed, str(path))
+            masks = cls.model_validate(_parsed(path), context={"diagnose": True})
+        except ValidationError as error:
+            problems = error.errors(include_url=False, include_input=False)
+            return None, [_described(problem) for problem in problems]
+        except InputError as error:
+            return None, [str(error)]
+        return masks, list(inconsistencies(masks))
 
     def to_dict(self) -> dict:
         """Return what `write` writes: only keys that were set, unknown ones included."""
@@ -244,67 +241,18 @@ def new_mask_set(
     )
 
 
-def check_inside(fixations: Fixations, images: Iterable[Stimulus]) -> None:
-    """Refuse fixations on unknown images or outside their image.
-
-    Raises
-    ------
-    InputError
-        Naming the first one.
-    """
-    sizes = {image.id: (image.width, image.height) for image in images}
-    ids, rows = np.unique(fixations.image_id, return_inverse=True)
-    unknown = [number for number in ids.tolist() if number not in sizes]
-    if unknown:
-        index = int(np.flatnonzero(fixations.image_id == unknown[0])[0])
-        raise InputError(f"fixations.image_id[{index}]: no image has id {unknown[0]}")
-    limits = np.array([sizes[number] for number in ids.tolist()], dtype=np.int64).reshape(-1, 2)
-    for axis, name in enumerate(("x", "y")):
-        values, limit = getattr(fixations, name), limits[rows, axis]
-        outside = np.flatnonzero((values < 0) | (values >= limit))
-        if outside.size:
-            index = outside[0]
-            raise InputError(
-                f"fixations.{name}[{index}]: {values[index]} is outside the image "
-                f"(0 to {limit[index] - 1})"
-            )
+def _parsed(path: str | Path) -> object:
+    content = read_bytes(path)
+    try:
+        return json.loads(content)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno} column {error.colno}"
+        raise InputError(f"{path}: not JSON ({place}: {error.msg})") from error
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise InputError(f"{path}: not JSON ({error})") from error
 
 
-def _check_unique(kind: str, values: list, key: str = "id") -> None:
-    value, times = Counter(values).most_common(1)[0] if values else (None, 0)
-    if times > 1:
-        second = [index for index, other in enumerate(values) if other == value][1]
-        raise ValueError(f"{kind}[{second}].{key}: {value!r} is used {times} times")
-
-
-def _check_outline(place: str, outline: RLE | list[list[float]], image: Stimulus) -> None:
-    if isinstance(outline, RLE):
-        if outline.size != [image.height, image.width]:
-            raise ValueError(
-                f"{place}.segmentation.size: expected {[image.height, image.width]} "
-                f"as its image, got {outline.size}"
-            )
-        if isinstance(outline.counts, list) and sum(outline.counts) != image.height * image.width:
-            raise ValueError(
-                f"{place}.segmentation.counts: cover {sum(outline.counts)} pixels, "
-                f"the image has {image.height * image.width}"
-            )
-        return
-    for polygon in outline:
-        for limit, axis, values in (
-            (image.width, "x", polygon[0::2]),
-            (image.height, "y", polygon[1::2]),
-        ):
-            # Far outside is a mistake of unit, and costs unbounded memory to rasterise.
-            if min(values) < -limit or max(values) > 2 * limit:
-                far = min(values) if min(values) < -limit else max(values)
-                raise ValueError(
-                    f"{place}: polygon reaches {axis} = {far:g}, its image has 0 to {limit}"
-                )
-
-
-def _first_problem(error: ValidationError) -> str:
-    problem = error.errors(include_url=False, include_input=False)[0]
+def _described(problem: ErrorDetails) -> str:
     parts = [part for part in problem["loc"] if part not in ("RLE", "polygons")]
     place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
     place = place.lstrip(".")

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
+from .consistency import check_inside
 from .description import Description
 from .errors import InputError
 from .files import read_bytes
 from .fixations import Fixations, pixel
-from .masks import check_inside
 from .stimuli import Dataset, Stimuli
 
 OSIE = Description(
