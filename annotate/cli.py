@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Turn eye fixations into salient regions, and regions into labelled masks.",
 )
+
+
+MasksArgument = Annotated[str, typer.Argument(metavar="MASKS", help="Mask file, or osie-sr.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="For scripts.")]
 
 
 @app.command(epilog="Example: [bold]annotate fetch sample --root sample[/bold]")
@@ -142,6 +147,54 @@ def cluster(
     if dropped:
         text += f"; {dropped} invalid fixations dropped"
     notes.print(text, markup=False)
+
+
+@app.command(epilog="Example: [bold]annotate check osie_sr.json --fix mended.json[/bold]")
+def check(
+    masks: MasksArgument,
+    root: Annotated[Path | None, typer.Option(help="Folder of the images.")] = None,
+    fix: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a repaired copy there.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List everything wrong or suspicious in a mask file, on stdout.
+
+    Exit code 1 if there is an error (the file cannot be used), 0 if there are only warnings.
+    --fix uncrosses outlines, clips them to their image, and recomputes areas and boxes.
+    """
+    from ..datasets.load import fixations_of, mask_path, root_of
+    from ..datasets.masks import MaskSet
+    from ..datasets.stimuli import Stimuli
+    from .check import Problem, image_problems, repair, suspicions
+
+    path = mask_path(masks)
+    found, malformed = MaskSet.diagnose(path)
+    problems = [Problem("error", "malformed", *text.partition(": ")[::2]) for text in malformed]
+    if found is not None and not malformed:
+        folder = root_of(found, root, path.parent)
+        fixations = None
+        try:
+            fixations = fixations_of(found, folder)
+        except InputError as error:
+            problems.append(Problem("warning", "no-fixations", "fixations", str(error)))
+        problems += image_problems(Stimuli(folder, tuple(found.images)))
+        problems += suspicions(found, fixations)
+    if as_json:
+        print(json.dumps([vars(problem) for problem in problems], ensure_ascii=False))
+    else:
+        for one in problems:
+            print(f"{one.severity}: {one.kind}: {one.place}: {one.text}")
+    errors = sum(problem.severity == "error" for problem in problems)
+    notes.print(f"{path}: {errors} errors, {len(problems) - errors} warnings", markup=False)
+    if fix is not None:
+        if found is None or malformed:
+            raise InputError(f"{path}: a malformed file cannot be repaired")
+        mended, changed = repair(found)
+        mended.write(fix)
+        notes.print(f"{fix}: {changed} regions repaired", markup=False)
+    if errors:
+        raise typer.Exit(1)
 
 
 def _columns(text: str) -> dict[str, str]:

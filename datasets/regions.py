@@ -12,6 +12,15 @@ from .masks import RLE, Annotation
 from .stimuli import Stimulus
 
 
+def encoded(annotation: Annotation, image: Stimulus) -> Any:
+    """Return a region's mask as pycocotools' compressed RLE."""
+    outline = annotation.segmentation
+    polygons: Any = [outline.model_dump()] if isinstance(outline, RLE) else outline
+    if not isinstance(outline, RLE) or isinstance(outline.counts, list):
+        polygons = coco.frPyObjects(polygons, image.height, image.width)
+    return coco.merge(polygons)
+
+
 def mask_of(annotation: Annotation, image: Stimulus) -> np.ndarray:
     """Rasterise a region's outline as pycocotools does.
 
@@ -20,11 +29,7 @@ def mask_of(annotation: Annotation, image: Stimulus) -> np.ndarray:
     bool array, shape (height, width)
         The union of the polygons, or the decoded RLE.
     """
-    outline = annotation.segmentation
-    polygons: Any = [outline.model_dump()] if isinstance(outline, RLE) else outline
-    if not isinstance(outline, RLE) or isinstance(outline.counts, list):
-        polygons = coco.frPyObjects(polygons, image.height, image.width)
-    return coco.decode(coco.merge(polygons)).astype(bool)
+    return coco.decode(encoded(annotation, image)).astype(bool)
 
 
 def inside(annotation: Annotation, image: Stimulus, fixations: Fixations) -> np.ndarray:
