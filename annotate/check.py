@@ -81,7 +81,8 @@ def image_problems(stimuli: Stimuli) -> Iterator[Problem]:
             yield Problem("error", "image", place, str(error))
             continue
         if (width, height) != (image.width, image.height):
-            text = f"{image.file_name} is {width}×{height}, the mask file says {image.width}×{image.height}"
+            said = f"{image.width}×{image.height}"
+            text = f"{image.file_name} is {width}×{height}, the mask file says {said}"
             yield Problem("error", "image", place, text)
 
 
@@ -104,7 +105,8 @@ def repair(masks: MaskSet) -> tuple[MaskSet, int]:
         if isinstance(region.segmentation, RLE) or not list(_of_outline(region, image)):
             continue
         shape = _shape(region).intersection(shapely.box(0, 0, image.width, image.height))
-        shape = shapely.set_precision(shape, 0.01)  # rounding that keeps a shape valid
+        with np.errstate(all="ignore"):  # GEOS leaves floating-point flags set
+            shape = shapely.set_precision(shape, 0.01)  # rounding that keeps a shape valid
         if shape.area == 0:
             continue
         entry.update(_annotated(shape, region, image))

@@ -154,7 +154,8 @@ def outline(fixations: Fixations, stimulus: Stimulus, margin: float) -> dict:
     centres = np.stack([fixations.x, fixations.y], axis=1) + 0.5
     hull = shapely.MultiPoint(centres).convex_hull.buffer(margin).simplify(0.5)
     frame = shapely.box(0, 0, stimulus.width, stimulus.height)
-    shape = shapely.set_precision(hull.intersection(frame), 0.01)
+    with np.errstate(all="ignore"):  # GEOS leaves floating-point flags set
+        shape = shapely.set_precision(hull.intersection(frame), 0.01)
     assert isinstance(shape, shapely.Polygon)  # convex, and around pixels of the image
     left, top, right, bottom = shape.bounds
     return {
