@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -212,6 +213,20 @@ class MaskSet(_Kept):
     def category_of(self) -> dict[int, str]:
         """Return the name of each category id."""
         return {category.id: category.name for category in self.categories}
+
+    def subset(self, image_ids: Collection[int], region_ids: Collection[int]) -> MaskSet:
+        """Return given images, those of their regions that are given, and their fixations."""
+        content = self.to_dict()
+        content["images"] = [one for one in content["images"] if one["id"] in image_ids]
+        content["annotations"] = [
+            one
+            for one in content["annotations"]
+            if one["id"] in region_ids and one["image_id"] in image_ids
+        ]
+        if self.fixations is not None:
+            on_them = np.isin(self.fixations.image_id, sorted(image_ids))
+            content["fixations"] = self.fixations.where(on_them)
+        return MaskSet.from_dict(content)
 
     def by_image(self) -> dict[int, list[Annotation]]:
         """Return the regions of every image that has any, in the images' order."""

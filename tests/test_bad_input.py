@@ -179,7 +179,7 @@ def test_runs(tmp_path: Path, refused) -> None:
 
 def test_every_command_has_an_example(command) -> None:
     for program, names in (
-        ("annotate", ("fetch", "cluster")),
+        ("annotate", ("fetch", "cluster", "check", "stats", "agree", "merge", "split")),
         ("probe", ("run", "show", "compare", "layers")),
     ):
         for name in names:
