@@ -22,6 +22,10 @@ OVERLAP = 0.5
 """Two regions of one image that share more of their union than this are suspicious."""
 
 
+_GRID = 0.01
+"""Pixels that mended outlines are rounded to; overlays on a grid cannot fail."""
+
+
 @dataclass(frozen=True)
 class Problem:
     """One finding.
@@ -104,9 +108,9 @@ def repair(masks: MaskSet) -> tuple[MaskSet, int]:
         image = images[region.image_id]
         if isinstance(region.segmentation, RLE) or not list(_of_outline(region, image)):
             continue
-        shape = _shape(region).intersection(shapely.box(0, 0, image.width, image.height))
+        frame = shapely.box(0, 0, image.width, image.height)
         with np.errstate(all="ignore"):  # GEOS leaves floating-point flags set
-            shape = shapely.set_precision(shape, 0.01)  # rounding that keeps a shape valid
+            shape = shapely.intersection(_shape(region), frame, grid_size=_GRID)
         if shape.area == 0:
             continue
         entry.update(_annotated(shape, region, image))
@@ -141,8 +145,11 @@ def _of_outline(region: Annotation, image: Stimulus) -> Iterator[tuple[str, str]
 def _shape(region: Annotation) -> BaseGeometry:
     """Return the outline as a valid shape: the union of its polygons."""
     polygons: Any = region.segmentation
-    parts = [shapely.make_valid(shapely.Polygon(np.reshape(one, (-1, 2)))) for one in polygons]
-    return shapely.union_all(parts)
+    rings = [shapely.Polygon(np.reshape(one, (-1, 2))) for one in polygons]
+    with np.errstate(all="ignore"):
+        parts = shapely.get_parts(shapely.get_parts(shapely.make_valid(rings)))
+        surfaces = [part for part in parts if isinstance(part, shapely.Polygon)]
+        return shapely.union_all(surfaces, grid_size=_GRID)
 
 
 def _annotated(shape: BaseGeometry, region: Annotation, image: Stimulus) -> dict:

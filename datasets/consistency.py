@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pycocotools import mask as coco
 
 from .errors import InputError
 from .fixations import Fixations
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """Of ``info.salprobe.format``: the newest that is read, and what is written."""
+
+
+_MOST_PIXELS = 178_956_970
+"""Of an image: Pillow refuses larger ones, and a mask of one would take as many bytes."""
 
 
 def inconsistencies(masks: MaskSet) -> Iterator[str]:
@@ -31,6 +36,10 @@ def inconsistencies(masks: MaskSet) -> Iterator[str]:
     yield from _repeated("images", "file_name", [image.file_name for image in masks.images])
     yield from _repeated("categories", "name", [category.name for category in masks.categories])
     images = {image.id: image for image in masks.images}
+    too_large = {image.id for image in masks.images if image.width * image.height > _MOST_PIXELS}
+    for index, image in enumerate(masks.images):
+        if image.id in too_large:
+            yield f"images[{index}]: {image.width}×{image.height} pixels are more than can be read"
     categories = {category.id for category in masks.categories}
     for index, annotation in enumerate(masks.annotations):
         place = f"annotations[{index}]"
@@ -38,7 +47,7 @@ def inconsistencies(masks: MaskSet) -> Iterator[str]:
             yield f"{place}.category_id: no category has id {annotation.category_id}"
         if annotation.image_id not in images:
             yield f"{place}.image_id: no image has id {annotation.image_id}"
-        else:
+        elif annotation.image_id not in too_large:
             yield from _wrong_outline(place, annotation, images[annotation.image_id])
     if masks.fixations is not None:
         try:
@@ -91,6 +100,11 @@ def _wrong_outline(place: str, annotation: Annotation, image: Stimulus) -> Itera
         elif isinstance(outline.counts, list) and sum(outline.counts) != pixels:
             covered = sum(outline.counts)
             yield f"{place}.segmentation.counts: cover {covered} pixels, the image has {pixels}"
+        elif isinstance(outline.counts, str):
+            try:
+                coco.decode({"size": size, "counts": outline.counts.encode()})
+            except ValueError:
+                yield f"{place}.segmentation.counts: no run-length encoding of its image"
         return
     for polygon in outline:
         for limit, axis, values in (

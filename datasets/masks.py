@@ -162,8 +162,6 @@ class MaskSet(_Kept):
         except ValidationError as error:
             problem = error.errors(include_url=False, include_input=False)[0]
             raise InputError(f"{name}: {_described(problem)}") from error
-        except InputError as error:
-            raise InputError(f"{name}: {error}") from error
 
     @classmethod
     def read(cls, path: str | Path) -> MaskSet:
@@ -186,13 +184,12 @@ class MaskSet(_Kept):
         InputError
             If it is no JSON file.
         """
+        content = _parsed(path)
         try:
-            masks = cls.model_validate(_parsed(path), context={"diagnose": True})
+            masks = cls.model_validate(content, context={"diagnose": True})
         except ValidationError as error:
             problems = error.errors(include_url=False, include_input=False)
             return None, [_described(problem) for problem in problems]
-        except InputError as error:
-            return None, [str(error)]
         return masks, list(inconsistencies(masks))
 
     def to_dict(self) -> dict:

@@ -30,7 +30,7 @@ from .models import Model, load_model
 from .partial import Partial, check_space
 from .plan import Plan, make_plan
 from .run import FORMAT, Run, layer_units, read_info, write_info, write_table
-from .statistics import summarise
+from .statistics import THRESHOLD, summarise
 
 
 def probe(
@@ -128,7 +128,7 @@ def probe(
                 "seed": seed,
                 "masks": _masks_sha256(mask_set, masks_path),
                 "fixations": _fixations_sha256(gaze),
-                "threshold": 1.5,
+                "threshold": THRESHOLD,
             },
             "masks": masks_path.name if masks_path else None,
             "dataset": mask_set.info.salprobe.dataset,

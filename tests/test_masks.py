@@ -103,6 +103,12 @@ CORRUPTIONS = [
         {"size": [10, 20], "counts": [199]},
         "annotations[1].segmentation.counts: cover 199 pixels, the image has 200",
     ),
+    (
+        ("annotations", 1, "segmentation"),
+        {"size": [10, 20], "counts": "garbage"},
+        "annotations[1].segmentation.counts: no run-length encoding of its image",
+    ),
+    (("images", 0, "width"), 60_000_000, "images[0]: 60000000×10 pixels are more than can be read"),
     (("annotations", 0, "iscrowd"), 2, "annotations[0].iscrowd: expected 0 or 1"),
     (("annotations", 0, "area"), -1.0, "annotations[0].area: expected greater than or equal to 0"),
     (("categories", 1, "name"), "text", "categories[1].name: 'text' is used 2 times"),
