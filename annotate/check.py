@@ -22,10 +22,6 @@ OVERLAP = 0.5
 """Two regions of one image that share more of their union than this are suspicious."""
 
 
-_GRID = 0.01
-"""Pixels that mended outlines are rounded to; overlays on a grid cannot fail."""
-
-
 @dataclass(frozen=True)
 class Problem:
     """One finding.
@@ -110,7 +106,8 @@ def repair(masks: MaskSet) -> tuple[MaskSet, int]:
             continue
         frame = shapely.box(0, 0, image.width, image.height)
         with np.errstate(all="ignore"):  # GEOS leaves floating-point flags set
-            shape = shapely.intersection(_shape(region), frame, grid_size=_GRID)
+            shape = _surfaces(shapely.intersection(_shape(region), frame))
+            shape = _surfaces(shapely.set_precision(shape, 0.01))
         if shape.area == 0:
             continue
         entry.update(_annotated(shape, region, image))
@@ -145,11 +142,16 @@ def _of_outline(region: Annotation, image: Stimulus) -> Iterator[tuple[str, str]
 def _shape(region: Annotation) -> BaseGeometry:
     """Return the outline as a valid shape: the union of its polygons."""
     polygons: Any = region.segmentation
-    rings = [shapely.Polygon(np.reshape(one, (-1, 2))) for one in polygons]
+    # Rounded first: GEOS stumbles over points that all but touch a line.
+    rings = [shapely.Polygon(np.round(np.reshape(one, (-1, 2)), 2)) for one in polygons]
     with np.errstate(all="ignore"):
-        parts = shapely.get_parts(shapely.get_parts(shapely.make_valid(rings)))
-        surfaces = [part for part in parts if isinstance(part, shapely.Polygon)]
-        return shapely.union_all(surfaces, grid_size=_GRID)
+        return shapely.union_all([_surfaces(ring) for ring in rings])
+
+
+def _surfaces(shape: BaseGeometry) -> BaseGeometry:
+    """Return the valid surfaces of a shape, without the lines and points that mending leaves."""
+    parts = shapely.get_parts(shapely.get_parts(shapely.make_valid(shape)))
+    return shapely.union_all([part for part in parts if isinstance(part, shapely.Polygon)])
 
 
 def _annotated(shape: BaseGeometry, region: Annotation, image: Stimulus) -> dict:
