@@ -4,6 +4,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 import typer
 from rich.console import Console, RenderableType
@@ -21,6 +22,8 @@ from .errors import InputError
 notes = Console(stderr=True, highlight=False, soft_wrap=True)
 """Where everything goes that is not data."""
 
+_INTERRUPTED = 130
+
 
 def run_app(app: typer.Typer, program: str) -> None:
     """Run a command line; bad input is one line and exit code 2, Ctrl-C exit code 130."""
@@ -33,18 +36,19 @@ def run_app(app: typer.Typer, program: str) -> None:
     except typer.TyperException as error:
         _fail(program, error.format_message(), 2)
     except (KeyboardInterrupt, typer.Abort):
-        _fail(program, "interrupted; run the same command again to go on", 130)
+        status = _INTERRUPTED
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             # The reader (head, less) has what it wanted.
             sys.stderr.close()
             sys.exit(0)
         _fail(program, f"{error.filename or ''}: {error.strerror or error}".lstrip(": "), 2)
-    else:
-        sys.exit(status if isinstance(status, int) else 0)
+    if status == _INTERRUPTED:  # typer turns Ctrl-C into this
+        _fail(program, "interrupted; run the same command again to go on", _INTERRUPTED)
+    sys.exit(status if isinstance(status, int) else 0)
 
 
-def _fail(program: str, message: str, code: int) -> None:
+def _fail(program: str, message: str, code: int) -> NoReturn:
     one_line = " ".join(message.split())
     print(f"{program}: {one_line}", file=sys.stderr)
     sys.exit(code)

@@ -142,6 +142,10 @@ def test_killed_at_random_ten_times(larger_world: Path, tmp_path: Path, how: int
             # -SIGINT: it came when all was done and Python was already shutting down.
             assert process.returncode in ((-how, 130) if how == signal.SIGINT else (-how,))
             assert "Traceback" not in log.read_text()
+            if process.returncode == 130:
+                assert log.read_text().endswith(
+                    "probe: interrupted; run the same command again to go on\n"
+                )
             assert start(out).wait() == 0, log.read_text()
         assert_same(Run.open(out), whole)
     assert killed >= 5
