@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import os
 import sys
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.error import URLError
@@ -198,9 +199,10 @@ def _torchvision(
     if weights != "default":
         return network, (size, size), {"source": "random", "file": None, "sha256": None}
     try:
-        state = published.get_state_dict(
-            progress=sys.stderr.isatty(), check_hash=True, weights_only=True
-        )
+        with redirect_stdout(sys.stderr):  # where torch.hub says what it downloads
+            state = published.get_state_dict(
+                progress=sys.stderr.isatty(), check_hash=True, weights_only=True
+            )
     except (URLError, OSError, RuntimeError) as error:
         folder = Path(torch.hub.get_dir()) / "checkpoints"
         raise InputError(

@@ -251,11 +251,14 @@ def test_bad_weights_are_named(tmp_path: Path, capfd: pytest.CaptureFixture) -> 
         fill(Toy(), state, "no")
 
 
-def test_default_weights_out_of_reach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_default_weights_out_of_reach(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     with pytest.raises(InputError, match=r"cannot be downloaded .*squeezenet1_0-.*--weights FILE"):
         load_model("squeezenet1_0")
+    assert capsys.readouterr().out == ""
 
 
 def test_no_such_model() -> None:
