@@ -11,6 +11,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from ..datasets.terminal import category_table
 from .agree import Agreement
 
 
@@ -49,16 +50,8 @@ def render_agreement(found: Agreement, names: Sequence[str]) -> Group:
     if len(names) > 2:
         return Group(Text(lines))
     confusion = found.confusion()
-    view = Table(
-        title=f"\nCategory in {names[0]} (rows) and in {names[1]} (columns)",
-        title_justify="left",
-        title_style="italic",
-        box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-    )
-    view.add_column("")
-    for category in confusion.columns:
-        view.add_column(str(category).replace(" ", "\n"), justify="right", no_wrap=True)
+    title = f"Category in {names[0]} (rows) and in {names[1]} (columns)"
+    view = category_table(title, "", map(str, confusion.columns))
     for category, counts in zip(confusion.index, confusion.to_numpy(), strict=True):
         cells = [
             Text(

@@ -2,11 +2,12 @@
 
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
@@ -16,6 +17,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Table
 
 from .errors import InputError
 
@@ -71,6 +73,21 @@ def progress(
     ) as bar:
         task = bar.add_task(description, total=total, completed=done)
         yield lambda n: bar.update(task, advance=n)
+
+
+def category_table(title: str, first: str, categories: Iterable[str]) -> Table:
+    """Return an empty table with a column for each category, its words beneath each other."""
+    table = Table(
+        title=f"\n{title}",
+        title_justify="left",
+        title_style="italic",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column(first, no_wrap=True)
+    for category in categories:
+        table.add_column(category.replace(" ", "\n"), justify="right", no_wrap=True)
+    return table
 
 
 def print_data(data: RenderableType) -> None:

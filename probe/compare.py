@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -50,7 +52,7 @@ def compare(before: Run, after: Run, seed: int = 0) -> pd.DataFrame:
                     (run.units["layer"] == its_layer.name) & (run.units["category"] == category)
                 ]
                 mean = chosen["mean"].to_numpy()
-                own = type(group)(its_rows[group.rows], group.stimulus, group.halves)
+                own = replace(group, rows=its_rows[group.rows])
                 series.append(top_series(run.scores, its_layer, own, top_units(mean)))
             resampled = [resampled_means(one, group, weights) for one in series]
             low, high = percentiles(resampled[1] - resampled[0], group)

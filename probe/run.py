@@ -6,15 +6,53 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
+from pydantic import BaseModel, PositiveInt, ValidationError
 
 from ..datasets.errors import InputError
 from ..datasets.files import atomic_write, read_bytes
 from .statistics import LayerUnits
 
 FORMAT = 1
+
+
+class _Layer(BaseModel):
+    name: str
+    units: PositiveInt
+
+
+class _Weights(BaseModel):
+    source: str
+    file: str | None
+
+
+class _Parameters(BaseModel):
+    model: str
+    weights: _Weights
+
+
+class _Begun(BaseModel):
+    """What every ``run.json`` holds, as far as it is read again."""
+
+    format: int
+    status: Literal["running", "complete"]
+    parameters: _Parameters
+    layers: list[_Layer]
+    categories: list[str]
+
+
+class _Complete(_Begun):
+    simulated: bool
+    annotator: str | None
+    masks: str | None
+    dataset: str | None
+    images: int
+    regions: int
+    without_fixations: int
+    bad_images: list[dict]
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,10 +197,15 @@ def read_info(folder: Path) -> dict:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: not JSON ({error})") from error
-    required = ("format", "status", "layers", "categories", "parameters")
-    missing = [key for key in required if not isinstance(info, dict) or key not in info]
-    if missing:
-        raise InputError(f"{path}: {missing[0]!r} is missing")
+    complete = isinstance(info, dict) and info.get("status") == "complete"
+    try:
+        (_Complete if complete else _Begun).model_validate(info)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(map(str, problem["loc"]))
+        missing = problem["type"] == "missing"
+        what = f"{place!r} is missing" if missing else f"{place}: {problem['msg']}"
+        raise InputError(f"{path}: {what}") from error
     if info["format"] > FORMAT:
         raise InputError(f"{path}: format {info['format']} is newer than this salprobe reads")
     return info

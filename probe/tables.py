@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..datasets.errors import InputError
+from ..datasets.terminal import category_table
 from .run import Run
 from .statistics import THRESHOLD, TOP
 
@@ -181,16 +182,7 @@ def as_html(renderable: RenderableType, title: str) -> str:
 
 def _grid(title: str, frame: pd.DataFrame, cell: Callable[[tuple[int, int]], Text]) -> Table:
     """Lay out layers × categories; ``cell`` makes the text at (row, column)."""
-    table = Table(
-        title=f"\n{title}",
-        title_justify="left",
-        title_style="italic",
-        box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-    )
-    table.add_column("layer", no_wrap=True)
-    for category in frame.columns:
-        table.add_column(str(category).replace(" ", "\n"), justify="right", no_wrap=True)
+    table = category_table(title, "layer", map(str, frame.columns))
     for row, layer in enumerate(frame.index):
         table.add_row(str(layer), *(cell((row, column)) for column in range(frame.shape[1])))
     return table

@@ -170,7 +170,20 @@ def test_runs(tmp_path: Path, refused) -> None:
     refused("probe", "show", broken, says="'format' is missing")
     refused("probe", "show", broken, "--format", "pdf", says="format 'pdf'")
     refused("probe", "compare", broken, broken, says="'format' is missing")
-    complete = {"format": 1, "status": "complete", "layers": [], "categories": [], "parameters": {}}
+    complete = {
+        **{"format": 1, "status": "complete", "layers": [], "categories": []},
+        "parameters": {"model": "gabor", "weights": {"source": "none", "file": None}},
+        **{"simulated": False, "annotator": None, "masks": None, "dataset": None},
+        **{"images": 0, "regions": 0, "without_fixations": 0, "bad_images": []},
+    }
+    for key in complete:
+        damaged = {name: value for name, value in complete.items() if name != key}
+        (broken / "run.json").write_text(json.dumps(damaged))
+        refused("probe", "show", broken, says=f"'{key}' is missing")
+    (broken / "run.json").write_text(json.dumps({**complete, "layers": [{"name": "x"}]}))
+    refused("probe", "show", broken, says="'layers.0.units' is missing")
+    (broken / "run.json").write_text(json.dumps({**complete, "status": "odd"}))
+    refused("probe", "show", broken, says="status: Input should be 'running' or 'complete'")
     (broken / "run.json").write_text(json.dumps(complete))
     refused("probe", "show", broken, says="regions.parquet: cannot be read")
     refused("probe", "layers", "vgg61", says="no model 'vgg61'")
