@@ -9,12 +9,12 @@ from typing import Any, Literal
 import numpy as np
 import shapely
 from pycocotools import mask as coco
-from shapely.geometry.base import BaseGeometry
 
 from ..datasets.categories import UNLABELLED
 from ..datasets.errors import InputError
 from ..datasets.fixations import Fixations
 from ..datasets.masks import RLE, Annotation, MaskSet
+from ..datasets.outlines import outline_of_shape, surface, surfaces
 from ..datasets.regions import encoded, inside
 from ..datasets.stimuli import Stimuli, Stimulus, image_size
 
@@ -106,11 +106,11 @@ def repair(masks: MaskSet) -> tuple[MaskSet, int]:
             continue
         frame = shapely.box(0, 0, image.width, image.height)
         with np.errstate(all="ignore"):  # GEOS leaves floating-point flags set
-            shape = _surfaces(shapely.intersection(_shape(region), frame))
-            shape = _surfaces(shapely.set_precision(shape, 0.01))
+            shape = surfaces(shapely.intersection(surface(region.segmentation), frame))
+            shape = surfaces(shapely.set_precision(shape, 0.01))
         if shape.area == 0:
             continue
-        entry.update(_annotated(shape, region, image))
+        entry.update(outline_of_shape(shape, image.height, image.width))
         changed += 1
     return MaskSet.from_dict(content), changed
 
@@ -128,7 +128,7 @@ def _of_outline(region: Annotation, image: Stimulus) -> Iterator[tuple[str, str]
     if any(crossing):
         yield "self-intersection", "the outline crosses or touches itself"
         return
-    shape = _shape(region)
+    shape = surface(outline)
     if coco.area(encoded(region, image)) == 0:
         yield "empty", "the mask holds no pixel"
     elif abs(shape.area - region.area) > 1 + 0.01 * shape.area:
@@ -137,39 +137,3 @@ def _of_outline(region: Annotation, image: Stimulus) -> Iterator[tuple[str, str]
     box = (left, top, right - left, bottom - top)
     if len(region.bbox) != 4 or not np.allclose(region.bbox, box, atol=1):
         yield "bbox", f"bbox is {region.bbox}, the outline's {[round(value, 1) for value in box]}"
-
-
-def _shape(region: Annotation) -> BaseGeometry:
-    """Return the outline as a valid shape: the union of its polygons."""
-    polygons: Any = region.segmentation
-    # Rounded first: GEOS stumbles over points that all but touch a line.
-    rings = [shapely.Polygon(np.round(np.reshape(one, (-1, 2)), 2)) for one in polygons]
-    with np.errstate(all="ignore"):
-        return shapely.union_all([_surfaces(ring) for ring in rings])
-
-
-def _surfaces(shape: BaseGeometry) -> BaseGeometry:
-    """Return the valid surfaces of a shape, without the lines and points that mending leaves."""
-    parts = shapely.get_parts(shapely.get_parts(shapely.make_valid(shape)))
-    return shapely.union_all([part for part in parts if isinstance(part, shapely.Polygon)])
-
-
-def _annotated(shape: BaseGeometry, region: Annotation, image: Stimulus) -> dict:
-    parts = [part for part in shapely.get_parts(shape) if isinstance(part, shapely.Polygon)]
-    outlines = [np.round(part.exterior.coords[:-1], 2).ravel().tolist() for part in parts]
-    left, top, right, bottom = shapely.MultiPolygon(parts).bounds
-    found: dict[str, Any] = {
-        "segmentation": outlines,
-        "bbox": [round(value, 2) for value in (left, top, right - left, bottom - top)],
-        "area": round(sum(part.area for part in parts), 2),
-    }
-    holes = [hole for part in parts for hole in part.interiors]
-    if holes:
-        polygons: Any = [np.asarray(hole.coords[:-1]).ravel().tolist() for hole in holes]
-        size = (image.height, image.width)
-        whole = coco.decode(coco.merge(coco.frPyObjects(found["segmentation"], *size)))
-        empty = coco.decode(coco.merge(coco.frPyObjects(polygons, *size)))
-        rle: Any = coco.encode(np.asfortranarray(whole & ~empty.astype(bool)))
-        found["segmentation"] = {"size": list(size), "counts": rle["counts"].decode("ascii")}
-        found["area"] = float(coco.area(rle))
-    return found

@@ -13,6 +13,7 @@ from ..datasets.categories import UNLABELLED_ID
 from ..datasets.errors import InputError
 from ..datasets.fixations import Fixations
 from ..datasets.masks import MaskSet, new_mask_set
+from ..datasets.outlines import outline_of_shape
 from ..datasets.stimuli import Dataset, Stimulus
 from .cluster import NOISE, dbscan, hdbscan, mean_shift
 
@@ -156,13 +157,7 @@ def outline(fixations: Fixations, stimulus: Stimulus, margin: float) -> dict:
     frame = shapely.box(0, 0, stimulus.width, stimulus.height)
     with np.errstate(all="ignore"):  # GEOS leaves floating-point flags set
         shape = shapely.set_precision(hull.intersection(frame), 0.01)
-    assert isinstance(shape, shapely.Polygon)  # convex, and around pixels of the image
-    left, top, right, bottom = shape.bounds
-    return {
-        "segmentation": [np.round(shape.exterior.coords[:-1], 2).ravel().tolist()],
-        "bbox": [round(value, 2) for value in (left, top, right - left, bottom - top)],
-        "area": round(shape.area, 2),
-    }
+    return outline_of_shape(shape, stimulus.height, stimulus.width)
 
 
 def _together(positions: np.ndarray, reach: float) -> np.ndarray:

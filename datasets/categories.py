@@ -28,3 +28,16 @@ def coco_categories() -> list[dict]:
         {"id": number, "name": name, "supercategory": "salient region"}
         for number, name in enumerate((*CATEGORIES, UNLABELLED), start=1)
     ]
+
+
+COLOURS: dict[str, str] = dict(
+    zip(
+        (*CATEGORIES, UNLABELLED),
+        (
+            *("#1f78b4", "#a6cee3", "#33a02c", "#b2df8a", "#e31a1c", "#ff7f00", "#fdbf6f"),
+            *("#6a3d9a", "#fb9a99", "#b15928", "#cab2d6", "#ffff99", "#808080"),
+        ),
+        strict=True,
+    )
+)
+"""Where categories are drawn: ColorBrewer's "Paired", head and part in one hue."""

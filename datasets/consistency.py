@@ -11,17 +11,13 @@ from pycocotools import mask as coco
 
 from .errors import InputError
 from .fixations import Fixations
-from .stimuli import Stimulus
+from .stimuli import MOST_PIXELS, Stimulus
 
 if TYPE_CHECKING:
     from .masks import Annotation, MaskSet
 
 FORMAT = 1
 """Of ``info.salprobe.format``: the newest that is read, and what is written."""
-
-
-_MOST_PIXELS = 178_956_970
-"""Of an image: Pillow refuses larger ones, and a mask of one would take as many bytes."""
 
 
 def inconsistencies(masks: MaskSet) -> Iterator[str]:
@@ -36,7 +32,7 @@ def inconsistencies(masks: MaskSet) -> Iterator[str]:
     yield from _repeated("images", "file_name", [image.file_name for image in masks.images])
     yield from _repeated("categories", "name", [category.name for category in masks.categories])
     images = {image.id: image for image in masks.images}
-    too_large = {image.id for image in masks.images if image.width * image.height > _MOST_PIXELS}
+    too_large = {image.id for image in masks.images if image.width * image.height > MOST_PIXELS}
     for index, image in enumerate(masks.images):
         if image.id in too_large:
             yield f"images[{index}]: {image.width}×{image.height} pixels are more than can be read"

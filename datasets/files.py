@@ -1,6 +1,7 @@
 """Files: written atomically, hashed, and never outside the folder they belong to."""
 
 import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Iterator
@@ -9,6 +10,9 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from .errors import InputError
+
+LARGEST = 512 * 2**20
+"""Bytes of a file that is read whole: parsing takes several times as much memory."""
 
 
 @contextmanager
@@ -70,12 +74,14 @@ def read_bytes(path: str | Path) -> bytes:
     Raises
     ------
     InputError
-        If there is no such file, or it is a folder, empty or unreadable.
+        If there is no such file, or it is a folder, empty, unreadable or larger than `LARGEST`.
     """
     path = Path(path)
     if path.is_dir():
         raise InputError(f"{path}: is a folder, expected a file")
     try:
+        if path.stat().st_size > LARGEST:
+            raise InputError(f"{path}: larger than {LARGEST >> 20} MiB")
         content = path.read_bytes()
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
@@ -84,3 +90,21 @@ def read_bytes(path: str | Path) -> bytes:
     if not content:
         raise InputError(f"{path}: the file is empty")
     return content
+
+
+def read_json(path: str | Path) -> object:
+    """Parse a JSON file.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read or is not JSON, with the line.
+    """
+    content = read_bytes(path)
+    try:
+        return json.loads(content)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno} column {error.colno}"
+        raise InputError(f"{path}: not JSON ({place}: {error.msg})") from error
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise InputError(f"{path}: not JSON ({error})") from error

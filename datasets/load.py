@@ -22,10 +22,24 @@ PUBLISHED = {OSIE.name: OSIE}
 SHIPPED = {"osie-sr": "osie_sr.json", "osie-sr-second": "osie_sr.second.json"}
 """Mask sets that come with the package, without the fixations: docs/osie-sr.md."""
 
+IMPORTED = "osie-sr"
+"""What the authors' own labelling is called once it is imported, instead of the one shipped."""
+
+
+def imported_path(output: str | Path) -> Path:
+    """Return where an import is written: a file, or for `IMPORTED` the user's data folder."""
+    if str(output) == IMPORTED:
+        return default_root(IMPORTED).with_suffix(".json")
+    return Path(output)
+
 
 def mask_path(source: str | Path) -> Path:
-    """Return the path of a mask file, or of a mask set that is shipped, by its name."""
-    if str(source) in SHIPPED and not Path(source).exists():
+    """Return the path of a mask file, or of one that is imported or shipped, by its name."""
+    if str(source) in SHIPPED and Path(source).is_file():
+        return Path(source)
+    if str(source) == IMPORTED and imported_path(source).exists():
+        return imported_path(source)
+    if str(source) in SHIPPED:
         return Path(str(resources.files(str(__package__)) / SHIPPED[str(source)]))
     return Path(source)
 

@@ -28,7 +28,7 @@ from pydantic_core import ErrorDetails
 from .categories import UNLABELLED, coco_categories
 from .consistency import FORMAT, inconsistencies
 from .errors import InputError
-from .files import atomic_write, read_bytes
+from .files import atomic_write, read_json
 from .fixations import Fixations
 from .stimuli import Stimulus
 
@@ -46,8 +46,15 @@ class RLE(_Kept):
     counts: str | list[NonNegativeInt]
 
 
+MOST_POINTS = 100_000
+"""Of a polygon: far more than an outline needs, far fewer than exhaust the memory."""
+
+
 def _checked_polygon(polygon: Any) -> Any:
     if isinstance(polygon, list):
+        if len(polygon) > 2 * MOST_POINTS:
+            points = len(polygon) // 2
+            raise ValueError(f"polygon has {points} points, more than {MOST_POINTS}")
         if len(polygon) % 2:
             raise ValueError(f"polygon has {len(polygon)} numbers, needs an even count")
         if len(polygon) < 6:
@@ -166,7 +173,7 @@ class MaskSet(_Kept):
     @classmethod
     def read(cls, path: str | Path) -> MaskSet:
         """Read a mask file, strictly."""
-        return cls.from_dict(_parsed(path), str(path))
+        return cls.from_dict(read_json(path), str(path))
 
     @classmethod
     def diagnose(cls, path: str | Path) -> tuple[MaskSet | None, list[str]]:
@@ -184,7 +191,7 @@ class MaskSet(_Kept):
         InputError
             If it is no JSON file.
         """
-        content = _parsed(path)
+        content = read_json(path)
         try:
             masks = cls.model_validate(content, context={"diagnose": True})
         except ValidationError as error:
@@ -251,17 +258,6 @@ def new_mask_set(
             **({} if fixations is None else {"fixations": fixations}),
         }
     )
-
-
-def _parsed(path: str | Path) -> object:
-    content = read_bytes(path)
-    try:
-        return json.loads(content)
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno} column {error.colno}"
-        raise InputError(f"{path}: not JSON ({place}: {error.msg})") from error
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise InputError(f"{path}: not JSON ({error})") from error
 
 
 def _described(problem: ErrorDetails) -> str:

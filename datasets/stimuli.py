@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -17,6 +17,9 @@ from .files import check_relative
 from .fixations import Fixations
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+MOST_PIXELS = 178_956_970
+"""Of an image: Pillow refuses larger ones, and a mask of one would take as many bytes."""
+
 _ORIENTATION = 0x0112  # EXIF tag; 5 to 8 swap width and height
 
 
@@ -55,8 +58,7 @@ class Stimuli(Sequence[Stimulus]):
     def from_folder(cls, folder: Path, names: Sequence[str] | None = None) -> Stimuli:
         """Take every image in a folder (not below it), in the order of their names.
 
-        Ids are the names' numbers where all names are distinct whole numbers (``1001.jpg``),
-        else 1, 2, 3 …
+        Their ids are `numbered`.
 
         Raises
         ------
@@ -71,13 +73,8 @@ class Stimuli(Sequence[Stimulus]):
             names = sorted(path.name for path in found if not path.name.startswith("."))
         if not names:
             raise InputError(f"{folder}: no images ({', '.join(IMAGE_SUFFIXES)})")
-        stems = [Path(name).stem for name in names]
-        numbered = all(stem.isascii() and stem.isdigit() for stem in stems)
-        ids = [int(stem) for stem in stems] if numbered else []
-        if len(set(ids)) != len(names) or 0 in ids:
-            ids = list(range(1, len(names) + 1))
         images = []
-        for number, name in zip(ids, names, strict=True):
+        for number, name in zip(numbered(names), names, strict=True):
             width, height = image_size(folder / name)
             images.append(Stimulus(id=number, file_name=name, width=width, height=height))
         return cls(folder, tuple(images))
@@ -140,6 +137,16 @@ class Dataset:
     simulated: bool = False
 
 
+def numbered(names: Sequence[str]) -> list[int]:
+    """Return ids for images: their names' numbers (``1001.jpg``) if distinct, else from 1 on."""
+    stems = [Path(name).stem for name in names]
+    if all(stem.isascii() and stem.isdigit() and len(stem) < 16 for stem in stems):
+        ids = [int(stem) for stem in stems]
+        if len(set(ids)) == len(names) and 0 not in ids:
+            return ids
+    return list(range(1, len(names) + 1))
+
+
 def image_size(path: Path) -> tuple[int, int]:
     """Return (width, height) in pixels of the upright image, from its header alone."""
     with _opened(path) as image:
@@ -165,11 +172,52 @@ def read_picture(path: Path) -> Image.Image:
         return image.copy() if image.mode == "RGB" else image.convert("RGB")
 
 
+def read_values(source: Path | BinaryIO, place: str) -> tuple[np.ndarray, int]:
+    """Decode an image of labels, not of colours.
+
+    Returns
+    -------
+    values : int array, shape (height, width)
+        A palette's indices; for an RGB image, the places of its colours in the palette of
+        Pascal VOC.
+    depth : int
+        Bits of a value: 1, 8 or more.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or has colours that are not in that palette.
+    """
+    with _opened(source, place) as image:
+        image.load()
+        if image.mode in ("1", "L", "P") or image.mode.startswith("I"):
+            depth = 1 if image.mode == "1" else 16 if image.mode.startswith("I") else 8
+            return np.asarray(image).astype(np.int64), depth
+        colours = np.asarray(image.convert("RGB")).astype(np.int64)
+    code = colours[..., 0] << 16 | colours[..., 1] << 8 | colours[..., 2]
+    palette = np.array(voc_palette()).reshape(-1, 3) @ [1 << 16, 1 << 8, 1]
+    order = np.argsort(palette)
+    found = order[np.searchsorted(palette[order], code).clip(max=255)]
+    if (palette[found] != code).any():
+        raise InputError(f"{place}: has colours that are not in the palette of Pascal VOC")
+    return found, 8
+
+
+def voc_palette() -> list[int]:
+    """Return the 256 colours of Pascal VOC's label images, as r, g, b, r, g, b."""
+    colours = []
+    for value in range(256):
+        bits = [[value >> (3 * k + channel) & 1 for k in range(3)] for channel in range(3)]
+        colours += [sum(bit << (7 - k) for k, bit in enumerate(channel)) for channel in bits]
+    return colours
+
+
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """Open an image; whatever Pillow raises becomes an InputError that names the file."""
+def _opened(source: Path | BinaryIO, place: str = "") -> Iterator[Image.Image]:
+    """Open an image; whatever Pillow raises becomes an InputError that names the place."""
+    path = place or source
     try:
-        with Image.open(path) as image:
+        with Image.open(source) as image:
             yield image
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such image") from error

@@ -5,11 +5,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 from PIL import Image
 
 from salprobe.datasets.masks import MaskSet
+
+# The machines that tests run on are noisy.
+hypothesis.settings.register_profile("salprobe", deadline=None)
+hypothesis.settings.load_profile("salprobe")
 
 
 def _data(relative: str) -> Path:

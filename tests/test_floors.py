@@ -19,7 +19,7 @@ ONLY = {
     "torch": ("probe/",),
     "torchvision": ("probe/",),
     "textual": ("tui/",),
-    "label_studio_sdk": ("annotate/labelstudio.py",),
+    "label_studio_sdk": ("annotate/labelstudio/",),
 }
 # The door up: the `review` commands start the TUI by a lazy import.
 DOORS = ("annotate/cli.py", "probe/cli.py")

@@ -1,0 +1,198 @@
+"""The authors' published OSIE-SR: a map of classes and a map of instances for each image.
+
+The layout is Pascal VOC's, as labelme exports it: ``SegmentationClass/1001.png`` (or ``.npy``)
+and ``SegmentationObject/1001.png``. Instances cannot overlap.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ...datasets.categories import CATEGORIES
+from ...datasets.errors import InputError
+from ...datasets.files import atomic_write
+from ...datasets.load import default_root
+from ...datasets.masks import MaskSet
+from ...datasets.osie import OSIE
+from ...datasets.outlines import outline_of_mask
+from ...datasets.regions import mask_of
+from ...datasets.stimuli import IMAGE_SUFFIXES, MOST_PIXELS, read_values, voc_palette
+from ..draft import Draft, Region
+
+CLASSES = {
+    1: "person head",
+    10: "person part",
+    16: "animal head",
+    22: "animal part",
+    27: "object",
+    37: "text",
+    46: "symbol",
+    51: "vehicle",
+    57: "food",
+    63: "plant",
+    68: "drink",
+    73: "other",
+}
+"""The semantic values that the authors use."""
+
+_ANNOTATOR = "the authors of OSIE-SR (He et al., CVPR 2019)"
+_VOID = 255  # of an 8-bit label image, as Pascal VOC has it
+
+
+def recognises(source: Path) -> bool:
+    """Tell whether a path is a folder of this layout."""
+    return (source / "SegmentationClass").is_dir() and (source / "SegmentationObject").is_dir()
+
+
+def read(source: Path, root: Path | None = None) -> Draft:
+    """Read a folder; each instance becomes a region with an RLE, exact to the pixel.
+
+    Parameters
+    ----------
+    source : Path
+    root : Path, optional
+        The images' folder, whose file names are taken; without it (or OSIE's own at the default
+        place) they are assumed to be ``.jpg``.
+
+    Raises
+    ------
+    InputError
+        If a map is missing, cannot be read, differs in size or holds an unknown class.
+    """
+    draft = Draft("osie-sr")
+    classes, instances = _maps(source / "SegmentationClass"), _maps(source / "SegmentationObject")
+    if not classes:
+        raise InputError(f"{source / 'SegmentationClass'}: no maps (.png, .npy)")
+    for stem in classes.keys() ^ instances.keys():
+        folder = "SegmentationObject" if stem in classes else "SegmentationClass"
+        raise InputError(f"{source / folder}: no map of {stem}")
+    is_osie = all(stem.isdigit() and 1001 <= int(stem) <= 1700 for stem in classes)
+    if is_osie:
+        draft.dataset, draft.annotator = OSIE.name, _ANNOTATOR
+    root = root or (default_root(OSIE.name) if is_osie else None)
+    names = _image_names(root) if root else {}
+    for stem in classes:
+        class_map, instance_map = _read_map(classes[stem]), _read_map(instances[stem])
+        if class_map.shape != instance_map.shape:
+            raise InputError(
+                f"{instances[stem]}: {instance_map.shape[1]}×{instance_map.shape[0]} pixels, "
+                f"the map of classes has {class_map.shape[1]}×{class_map.shape[0]}"
+            )
+        height, width = class_map.shape
+        name = names.get(stem, f"{stem}.jpg")
+        draft.add_image(str(classes[stem]), name, width, height)
+        strange = set(np.unique(class_map).tolist()) - {0, *CLASSES}
+        if strange:
+            known = ", ".join(map(str, CLASSES))
+            raise InputError(
+                f"{classes[stem]}: class {min(strange)} is unknown; expected {known} or 0"
+            )
+        for number in np.unique(instance_map[instance_map > 0]):
+            mask = instance_map == number
+            values, counts = np.unique(class_map[mask & (class_map > 0)], return_counts=True)
+            if not len(values):
+                draft.lost["an instance without a class"] += 1
+                continue
+            if len(values) > 1:
+                draft.lost["the rarer class of an instance with two or more"] += 1
+            category = CLASSES[int(values[counts.argmax()])]
+            draft.regions.append(Region(name, category, outline_of_mask(mask)))
+        if ((class_map > 0) & (instance_map <= 0)).any():
+            draft.lost["pixels with a class that belong to no instance"] += 1
+    return draft
+
+
+def write(masks: MaskSet, folder: Path, root: Path | None = None) -> list[str]:
+    """Write the two maps of each image as label images; smaller regions lie above larger ones.
+
+    Returns
+    -------
+    list of str
+        What the format cannot hold.
+
+    Raises
+    ------
+    InputError
+        If a category is not one of the 12, or two images would share a file.
+    """
+    del root
+    values = {name: value for value, name in CLASSES.items()}
+    names, regions = masks.category_of(), masks.by_image()
+    strange = [name for name in masks.category_names() if name not in CATEGORIES]
+    if strange:
+        raise InputError(f"category {strange[0]!r} is not among the 12 that OSIE-SR has")
+    stems = [Path(image.file_name).stem for image in masks.images]
+    if len(set(stems)) < len(stems):
+        double = next(stem for stem in stems if stems.count(stem) > 1)
+        raise InputError(f"two images are named {double}: they would share a file")
+    unlabelled = covered = hidden = 0
+    for image, stem in zip(masks.images, stems, strict=True):
+        class_map = np.zeros((image.height, image.width), dtype=np.uint8)
+        instance_map = np.zeros((image.height, image.width), dtype=np.uint16)
+        shapes = []
+        for region in regions.get(image.id, []):
+            if names[region.category_id] in values:
+                shapes.append((mask_of(region, image), values[names[region.category_id]]))
+            else:
+                unlabelled += 1
+        shapes.sort(key=lambda shape: -shape[0].sum())
+        for number, (mask, value) in enumerate(shapes, start=1):
+            covered += int((instance_map[mask] > 0).sum())
+            class_map[mask], instance_map[mask] = value, number
+        hidden += len(shapes) - len(np.unique(instance_map[instance_map > 0]))
+        _write_map(folder / "SegmentationClass" / f"{stem}.png", class_map)
+        _write_map(folder / "SegmentationObject" / f"{stem}.png", instance_map)
+    lost = ["the fixations, ids and outlines (masks are kept to the pixel)"]
+    if unlabelled:
+        lost.append(f"{unlabelled} unlabelled regions")
+    if covered:
+        lost.append(f"{covered} pixels of regions that overlap (the smaller region has them)")
+    if hidden:
+        lost.append(f"{hidden} regions that others cover entirely, or that are empty")
+    return lost
+
+
+def _maps(folder: Path) -> dict[str, Path]:
+    """Return the maps of a folder by their stem; ``.npy`` before ``.png``."""
+    found = {path.stem: path for path in sorted(folder.glob("*.png"))}
+    return found | {path.stem: path for path in sorted(folder.glob("*.npy"))}
+
+
+def _read_map(path: Path) -> np.ndarray:
+    if path.suffix == ".png":
+        values, depth = read_values(path, str(path))
+        return np.where(values == _VOID, 0, values) if depth == 8 else values
+    try:
+        values = np.load(path, allow_pickle=False, mmap_mode="r")
+    except (ValueError, OSError, EOFError) as error:
+        raise InputError(f"{path}: not an array: {error}") from error
+    if values.ndim != 2 or values.dtype.kind not in "iu":
+        raise InputError(
+            f"{path}: expected whole numbers (height, width), got {values.dtype} {values.shape}"
+        )
+    if values.size > MOST_PIXELS:
+        raise InputError(f"{path}: {values.shape[1]}×{values.shape[0]} is more than can be read")
+    return np.maximum(values, 0).astype(np.int64)  # -1 is labelme's "ignore"
+
+
+def _write_map(path: Path, values: np.ndarray) -> None:
+    if values.max(initial=0) < _VOID:
+        picture = Image.fromarray(values.astype(np.uint8), mode="P")
+        picture.putpalette(voc_palette())
+    else:
+        picture = Image.fromarray(values)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as file:
+        picture.save(file, format="PNG")
+
+
+def _image_names(root: Path) -> dict[str, str]:
+    names = {}
+    for folder in (root, root / "stimuli"):
+        if folder.is_dir():
+            found = (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+            names |= {path.stem: path.name for path in sorted(found)}
+    return names

@@ -1,0 +1,74 @@
+"""A project's labelling interface and instructions."""
+
+from __future__ import annotations
+
+import colorsys
+from html import escape
+from xml.etree import ElementTree
+
+from ...datasets.categories import CATEGORIES, COLOURS, UNLABELLED
+from ...datasets.masks import RLE, MaskSet
+
+OUTLINE, MASK, IMAGE = "outline", "mask", "image"
+"""Names of the polygon tool, the brush and the picture."""
+
+_HOTKEYS = "1234567890qwe"
+
+_EXAMPLES = {
+    "person head": "a face, or the back of a head",
+    "person part": "a hand on a cup; a body without its head",
+    "animal head": "a dog's snout",
+    "animal part": "a cat's paw; a whole bird too small to tell its head",
+    "object": "a lamp, a ball, a phone",
+    "text": "a shop's name, a page, a number plate",
+    "symbol": "a logo, a traffic sign without words, an arrow",
+    "vehicle": "a car, a bicycle, a boat",
+    "food": "a cake, fruit in a bowl",
+    "plant": "a flower, a tree",
+    "drink": "a glass of juice, a bottle of water",
+    "other": "sky, water, a shadow: none of the above",
+}
+
+
+def label_config(masks: MaskSet) -> str:
+    """Return the labelling interface as XML: one label for each category, and ``unlabelled``.
+
+    A brush is there only if a mask needs one (holes): it would double every label.
+    """
+    view = ElementTree.Element("View")
+    ElementTree.SubElement(
+        view, "Image", name=IMAGE, value="$image", zoom="true", zoomControl="true"
+    )
+    tools = [("PolygonLabels", OUTLINE, {"strokeWidth": "3", "pointSize": "small"})]
+    if any(isinstance(region.segmentation, RLE) for region in masks.annotations):
+        tools.append(("BrushLabels", MASK, {}))
+    names = [*masks.category_names(), UNLABELLED]
+    for tag, tool, options in tools:
+        labels = ElementTree.SubElement(view, tag, {"name": tool, "toName": IMAGE, **options})
+        for index, name in enumerate(names):
+            colour = COLOURS.get(name) or _colour(index / len(names))
+            label = ElementTree.SubElement(labels, "Label", value=name, background=colour)
+            if tool == OUTLINE and index < len(_HOTKEYS):
+                label.set("hotkey", _HOTKEYS[index])
+    ElementTree.indent(view)
+    return ElementTree.tostring(view, encoding="unicode")
+
+
+def instructions(masks: MaskSet) -> str:
+    """Return what annotators read, as HTML: how to label, and an example of each category."""
+    rows = []
+    for index, name in enumerate(masks.category_names()):
+        key = f" ({_HOTKEYS[index]})" if index < len(_HOTKEYS) else ""
+        example = _EXAMPLES.get(name, "") if name in CATEGORIES else ""
+        rows.append(f"<li><b>{escape(name)}</b>{key}{': ' if example else ''}{example}</li>")
+    return (
+        "<p>Each outline surrounds a place that people looked at. Select it and press the key of "
+        "what is there; if it holds several things, of what most of it shows. Outlines may be "
+        "moved, reshaped, deleted and added. Then submit; <i>unlabelled</i> is for what you leave "
+        f"open.</p><ul>{''.join(rows)}</ul>"
+    )
+
+
+def _colour(hue: float) -> str:
+    red, green, blue = (round(255 * part) for part in colorsys.hsv_to_rgb(hue, 0.7, 0.9))
+    return f"#{red:02x}{green:02x}{blue:02x}"

@@ -1,0 +1,185 @@
+"""Tasks: one image with its regions as a prediction, and people's annotations of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ...datasets.errors import InputError
+from ...datasets.files import atomic_write, read_json
+from ...datasets.masks import Annotation, MaskSet
+from ...datasets.stimuli import Stimuli, Stimulus, image_size
+from ..draft import Draft
+from .codec import file_name_of, from_results, local_url, to_results
+from .config import label_config
+
+
+def task_data(image: Stimulus, address: str) -> dict:
+    """Return a task's ``data``; ``image_id`` is what tasks are known by."""
+    return {
+        "image": address,
+        "image_id": image.id,
+        "file_name": image.file_name,
+        "width": image.width,
+        "height": image.height,
+    }
+
+
+def prediction(regions: Sequence[Annotation], image: Stimulus, names: dict[int, str]) -> dict:
+    """Return an image's regions as a prediction, whose ``model_version`` is their hash."""
+    results = [r for one in regions for r in to_results(one, image, names[one.category_id])]
+    return {"model_version": content_hash(regions, names), "result": results}
+
+
+def content_hash(regions: Sequence[Annotation], names: dict[int, str]) -> str:
+    """Return the hash of all that annotators see of an image's regions."""
+    content = [
+        {
+            "id": region.id,
+            "category": names[region.category_id],
+            "outline": region.model_dump(include={"segmentation"}),
+            "suggestion": (region.model_extra or {}).get("suggestion"),
+            "note": (region.model_extra or {}).get("note"),
+        }
+        for region in regions
+    ]
+    return json_hash(content)
+
+
+def json_hash(content: object) -> str:
+    """Return a hash of JSON, whatever the order of its keys."""
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def annotations_of(task: dict, annotator: str | None = None) -> list[dict]:
+    """Return the latest finished annotation of each annotator, the newest last."""
+    latest: dict[str, dict] = {}
+    for one in sorted(task.get("annotations") or [], key=updated):
+        if not one.get("was_cancelled") and annotator in (None, annotator_of(one)):
+            latest[annotator_of(one)] = one
+    return sorted(latest.values(), key=updated)
+
+
+def updated(entry: dict) -> tuple[str, int]:
+    """Return the time of an annotation's last change, for sorting."""
+    number = entry.get("id")
+    return str(entry.get("updated_at") or ""), number if isinstance(number, int) else 0
+
+
+def annotator_of(annotation: dict) -> str:
+    """Return an annotator's e-mail address, or number where that is all there is."""
+    person = annotation.get("completed_by")
+    if isinstance(person, dict):
+        person = person.get("email") or person.get("id")
+    return str(person)
+
+
+def recognises(source: Path) -> bool:
+    """Tell whether a path is a file of Label Studio tasks."""
+    if source.suffix.lower() != ".json" or not source.is_file():
+        return False
+    content = read_json(source)
+    first = content[0] if isinstance(content, list) and content else content
+    return isinstance(first, dict) and isinstance(first.get("data"), dict)
+
+
+def read(source: Path, root: Path | None = None) -> Draft:
+    """Read a file of tasks (Label Studio's export as JSON, or `write`'s).
+
+    A task's newest annotation counts; one without any gives its prediction, whose suggestions
+    are no labels.
+
+    Raises
+    ------
+    InputError
+        If anything is malformed, with the place.
+    """
+    content = read_json(source)
+    tasks: Any = [content] if isinstance(content, dict) else content
+    if not isinstance(tasks, list) or not tasks:
+        raise InputError(f"{source}: expected a list of Label Studio tasks")
+    draft = Draft("label-studio")
+    for index, task in enumerate(tasks):
+        place = f"{source}: [{index}]"
+        if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
+            raise InputError(f"{place}: no task with data (export as JSON, not JSON-MIN)")
+        for key in ("annotations", "predictions"):
+            entries = task.get(key) or []
+            if not isinstance(entries, list) or not all(isinstance(one, dict) for one in entries):
+                raise InputError(f"{place}: {key}: expected a list of objects")
+        read_task(place, task, draft, root)
+    return draft
+
+
+def read_task(place: str, task: dict, draft: Draft, root: Path | None = None) -> None:
+    """Add a task's image and regions to a draft; see `read`."""
+    found = annotations_of(task)
+    if len(found) > 1:
+        draft.lost["an older annotation of an image that several people labelled"] += len(found) - 1
+    predictions = sorted(task.get("predictions") or [], key=updated)
+    chosen = (found or predictions or [{}])[-1]
+    image = add_image(place, task["data"], chosen.get("result") or [], draft, root)
+    if image is None:
+        draft.lost["an image without regions, as its size is unknown (--root)"] += 1
+        return
+    from_results(place, chosen.get("result") or [], image, draft, suggested=not found)
+
+
+def add_image(
+    place: str, data: dict, results: Any, draft: Draft, root: Path | None = None
+) -> Stimulus | None:
+    """Add a task's image to a draft; None if its size is not known from anywhere."""
+    name = data.get("file_name")
+    if not isinstance(name, str):
+        name = file_name_of(place, data.get("image"))
+        if root is not None and not (root / name).is_file() and "/" in name:
+            name = name.partition("/")[2]  # the first folder is the root's own name
+    size = (data.get("width"), data.get("height"))
+    drawn = [one for one in results if isinstance(one, dict) and one.get("original_width")]
+    if None in size and drawn:
+        size = (drawn[0].get("original_width"), drawn[0].get("original_height"))
+    if None in size and root is not None:
+        stimuli = Stimuli(root, ())
+        probe = Stimulus(id=0, file_name=name, width=1, height=1)
+        size = image_size(stimuli.path(probe))
+    if None in size:
+        return None
+    number = data.get("image_id")
+    draft.add_image(place, name, *size, number=number if type(number) is int else 0)  # type: ignore[misc]
+    return draft.images[name]
+
+
+def write(masks: MaskSet, target: Path, root: Path | None = None) -> list[str]:
+    """Write a file of tasks to import in the browser, and the labelling interface beside it.
+
+    Returns
+    -------
+    list of str
+        What tasks cannot hold.
+    """
+    folder = root.absolute() if root else None
+    names, regions = masks.category_of(), masks.by_image()
+    tasks = []
+    for image in masks.images:
+        path = image.file_name
+        if folder is not None:
+            path = Stimuli(folder, ()).path(image).relative_to(folder.parent).as_posix()
+        here = regions.get(image.id, [])
+        tasks.append(
+            {
+                "data": task_data(image, local_url(path)),
+                "predictions": [prediction(here, image, names)],
+            }
+        )
+    with atomic_write(target) as file:
+        file.write(json.dumps(tasks, ensure_ascii=False).encode())
+    with atomic_write(target.with_suffix(".xml")) as file:
+        file.write(label_config(masks).encode())
+    return [
+        f"the fixations and where the regions come from (the labelling interface is "
+        f"{target.with_suffix('.xml')})"
+    ]

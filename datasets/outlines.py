@@ -1,0 +1,84 @@
+"""A region's outline as COCO keeps it: ``segmentation``, ``bbox`` and ``area``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import shapely
+from pycocotools import mask as coco
+from shapely.geometry.base import BaseGeometry
+
+
+def outline_of_polygons(polygons: Sequence[Sequence[float]]) -> dict:
+    """Describe polygons (x, y, x, y … in pixels), which stay as they are.
+
+    Returns
+    -------
+    dict
+        ``segmentation, bbox, area``; the area is that of the polygons' union.
+    """
+    points = np.concatenate([np.reshape(polygon, (-1, 2)) for polygon in polygons])
+    (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
+    return {
+        "segmentation": [[float(value) for value in polygon] for polygon in polygons],
+        "bbox": [round(float(value), 2) for value in (left, top, right - left, bottom - top)],
+        "area": round(float(surface(polygons).area), 2),
+    }
+
+
+def outline_of_mask(mask: np.ndarray) -> dict:
+    """Describe a mask, bool array (height, width), as a compressed RLE: holes and all.
+
+    Returns
+    -------
+    dict
+        ``segmentation, bbox, area``; the area is the count of pixels.
+    """
+    rle: Any = coco.encode(np.asfortranarray(mask, dtype=np.uint8))
+    return {
+        "segmentation": {"size": list(mask.shape), "counts": rle["counts"].decode("ascii")},
+        "bbox": [float(value) for value in coco.toBbox(rle)],
+        "area": float(coco.area(rle)),
+    }
+
+
+def outline_of_shape(shape: BaseGeometry, height: int, width: int) -> dict:
+    """Describe a shape in pixels, rounded to 0.01; one with holes becomes an RLE.
+
+    COCO's polygons hold no holes.
+    """
+    parts = [part for part in shapely.get_parts(shape) if isinstance(part, shapely.Polygon)]
+    outer = [_coordinates(part.exterior) for part in parts]
+    holes = [_coordinates(hole) for part in parts for hole in part.interiors]
+    if holes:
+        return outline_of_mask(_filled(outer, height, width) & ~_filled(holes, height, width))
+    left, top, right, bottom = shapely.MultiPolygon(parts).bounds
+    return {
+        "segmentation": outer,
+        "bbox": [round(value, 2) for value in (left, top, right - left, bottom - top)],
+        "area": round(sum(part.area for part in parts), 2),
+    }
+
+
+def surface(polygons: Sequence[Sequence[float]]) -> BaseGeometry:
+    """Return the union of polygons as a valid shape, rounded to 0.01 pixels."""
+    # Rounded first: GEOS stumbles over points that all but touch a line.
+    rings = [shapely.Polygon(np.round(np.reshape(one, (-1, 2)), 2)) for one in polygons]
+    with np.errstate(all="ignore"):  # GEOS leaves floating-point flags set
+        return shapely.union_all([surfaces(ring) for ring in rings])
+
+
+def surfaces(shape: BaseGeometry) -> BaseGeometry:
+    """Return the valid surfaces of a shape, without the lines and points that mending leaves."""
+    parts = shapely.get_parts(shapely.get_parts(shapely.make_valid(shape)))
+    return shapely.union_all([part for part in parts if isinstance(part, shapely.Polygon)])
+
+
+def _coordinates(ring: Any) -> list[float]:
+    return np.round(ring.coords[:-1], 2).ravel().tolist()
+
+
+def _filled(polygons: Any, height: int, width: int) -> np.ndarray:
+    return coco.decode(coco.merge(coco.frPyObjects(polygons, height, width))).astype(bool)
