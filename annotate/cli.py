@@ -9,7 +9,7 @@ import typer
 
 from ..datasets.errors import InputError
 from ..datasets.terminal import notes, progress, run_app
-from . import cli_exchange, cli_labels
+from . import cli_exchange, cli_labels, cli_server
 
 app = typer.Typer(
     add_completion=False,
@@ -160,6 +160,7 @@ def _columns(text: str) -> dict[str, str]:
 
 app.add_typer(cli_labels.app)
 app.add_typer(cli_exchange.app)
+app.add_typer(cli_server.app)
 
 
 def main() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -54,7 +56,7 @@ def import_(
     images = len(found.masks.images)
     notes.print(f"{target}: {regions} regions on {images} images, from {found.format}")
     if found.changes is not None:
-        notes.print(f"on {found.images} images: {changes_text(found.changes)}")
+        notes.print(f"on {found.images} images: {changes_text(total(found.changes))}")
     for text, times in found.lost.items():
         notes.print(f"left out: {text} ({times} times)", markup=False)
     if found.masks.fixations is None and not found.masks.info.salprobe.dataset:
@@ -92,11 +94,18 @@ def export(
     with notes.status(f"writing {output}"):
         lost = export_masks(found, output, form, folder)
     notes.print(f"{output}: {len(found.annotations)} regions as {form}", markup=False)
+    if form == "label-studio":
+        notes.print(f"{output.with_suffix('.xml')}: the labelling interface", markup=False)
     for text in lost:
         notes.print(f"left out: {text}", markup=False)
 
 
-def changes_text(changes: dict[str, int]) -> str:
+def total(changes: Mapping[str, Counter[str]]) -> Counter[str]:
+    """Return the changes of all images together."""
+    return sum(changes.values(), Counter())
+
+
+def changes_text(changes: Mapping[str, int]) -> str:
     """Return the counts of what changed in words."""
     words = [
         f"{changes[name]} {name}"

@@ -150,12 +150,13 @@ class Revision:
     Attributes
     ----------
     masks : MaskSet
-    changes : Counter
-        How many regions were ``added``, ``removed``, ``relabelled``, ``reshaped``.
+    changes : dict of Counter
+        For each image that changed: how many of its regions were ``added``, ``removed``,
+        ``relabelled``, ``reshaped``.
     """
 
     masks: MaskSet
-    changes: Counter[str]
+    changes: dict[str, Counter[str]]
 
 
 def revise(
@@ -200,7 +201,7 @@ def revise(
     taken = {region.id for region in base.annotations}
     highest = max([*taken, *(region.id or 0 for region in draft.regions)], default=0)
     entries: dict[int, list[dict]] = {number: [] for number in revised}
-    changes: Counter[str] = Counter()
+    changes: dict[str, Counter[str]] = {name: Counter() for name in draft.images}
     kept = set()
     for region in draft.regions:
         image = images[region.file_name]
@@ -215,14 +216,14 @@ def revise(
             highest = max(highest, number)
             taken.add(number)
             entry = {"id": number, "image_id": image.id, "iscrowd": 0, "source": draft.source}
-            changes["added"] += 1
+            changes[image.file_name]["added"] += 1
             changed = looked_anew = True
         else:
             kept.add(before.id)
             reshaped = not same_outline(before, region.outline, image)
             relabelled = before.category_id != categories[region.category]
-            changes["reshaped"] += reshaped
-            changes["relabelled"] += relabelled
+            changes[image.file_name]["reshaped"] += reshaped
+            changes[image.file_name]["relabelled"] += relabelled
             changed, looked_anew = reshaped or relabelled, reshaped
             entry = dict(entry)
             if reshaped:
@@ -239,14 +240,17 @@ def revise(
         if looked_anew and "n_fixations" not in entry and fixations is not None:
             entry |= _gaze(Annotation.model_validate(entry), image, fixations)
         entries[image.id].append(entry)
-    changes["removed"] = len(known) - len(kept)
+    names = {image.id: image.file_name for image in base.images}
+    for before, _ in known.values():
+        changes[names[before.image_id]]["removed"] += before.id not in kept
     # In their old places; an image's new regions come after its others.
     order = {region.id: place for place, region in enumerate(base.annotations)}
     result = [entry for entry in content["annotations"] if entry["image_id"] not in revised]
     result += [entry for found in entries.values() for entry in found]
     result.sort(key=lambda entry: order.get(entry["id"], len(order)))
     content["annotations"] = result
-    return Revision(MaskSet.from_dict(content, draft.source), +changes)
+    changed_images = {name: +count for name, count in changes.items() if +count}
+    return Revision(MaskSet.from_dict(content, draft.source), changed_images)
 
 
 def polygon_at(place: str, points: Any) -> list[float]:
@@ -276,15 +280,13 @@ def is_finite(value: object) -> bool:
 
 
 def same_outline(region: Annotation, outline: dict, image: Stimulus) -> bool:
-    """Tell whether an outline is a region's own, to within `SAME` pixels; masks to the pixel."""
+    """Tell whether an outline is a region's own: polygons to within `SAME`, masks to the pixel."""
     mine, other = region.segmentation, outline["segmentation"]
     if isinstance(mine, list) and isinstance(other, list):
         return len(mine) == len(other) and all(
             len(a) == len(b) and np.abs(np.subtract(a, b)).max() < SAME
             for a, b in zip(mine, other, strict=True)
         )
-    if isinstance(mine, list):
-        return False
     theirs = Annotation(
         id=region.id, image_id=region.image_id, category_id=region.category_id, segmentation=other
     )

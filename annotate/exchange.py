@@ -28,8 +28,8 @@ class Imported:
     format : str
     lost : Counter
         What could not be kept, and how often.
-    changes : Counter or None
-        Regions ``added``, ``removed``, ``relabelled``, ``reshaped``, if a mask set was revised.
+    changes : dict of Counter, or None
+        What changed on which image, if a mask set was revised.
     images : int
         On how many images regions were read.
     """
@@ -37,7 +37,7 @@ class Imported:
     masks: MaskSet
     format: str
     lost: Counter[str]
-    changes: Counter[str] | None
+    changes: dict[str, Counter[str]] | None
     images: int
 
 

@@ -179,7 +179,4 @@ def write(masks: MaskSet, target: Path, root: Path | None = None) -> list[str]:
         file.write(json.dumps(tasks, ensure_ascii=False).encode())
     with atomic_write(target.with_suffix(".xml")) as file:
         file.write(label_config(masks).encode())
-    return [
-        f"the fixations and where the regions come from (the labelling interface is "
-        f"{target.with_suffix('.xml')})"
-    ]
+    return ["the fixations and where the regions come from"]

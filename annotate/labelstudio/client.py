@@ -1,0 +1,236 @@
+"""What is asked of a Label Studio server, through its SDK; its errors in one line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from ...datasets.errors import InputError
+from ...datasets.masks import MaskSet
+from .config import MASK, OUTLINE, instructions, label_config
+
+if TYPE_CHECKING:
+    from label_studio_sdk import LabelStudio
+
+_MARK = "salprobe "  # before the JSON in a project's description
+_TIMEOUT = 120  # seconds for one answer
+_ONCE: Any = {"max_retries": 0}  # the SDK's own retries would import twice
+
+
+class Unreachable(InputError):
+    """The server does not answer (any more)."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project that salprobe made.
+
+    Attributes
+    ----------
+    id : int
+        On its server.
+    mark : dict
+        ``project`` (a UUID), and the mask set's ``dataset`` and ``px_per_degree``.
+    config : str
+        Its labelling interface, which people may have changed.
+    """
+
+    id: int
+    mark: dict
+    config: str
+
+
+class Client:
+    """A connection to a server.
+
+    Parameters
+    ----------
+    url : str
+    token : str
+        A legacy token or a personal access token; never shown.
+
+    Raises
+    ------
+    InputError
+        By every method: if the server refuses, with its reason. `Unreachable` if it does not
+        answer.
+    """
+
+    def __init__(self, url: str, token: str) -> None:
+        from label_studio_sdk import LabelStudio
+
+        if not url.startswith(("http://", "https://")):
+            raise InputError(f"{url}: expected an address that begins with http:// or https://")
+        self.url = url.rstrip("/")
+        with self._asking():
+            self._ls: LabelStudio = LabelStudio(
+                base_url=self.url, api_key=token, timeout=_TIMEOUT, max_retries=0
+            )
+            self._ls.users.whoami(request_options=_ONCE)
+
+    def find(self, title: str, uuid: str | None = None) -> Project | None:
+        """Return the project of a title, or None.
+
+        Raises
+        ------
+        InputError
+            If there are several, if salprobe did not make it, or if its UUID is another.
+        """
+        with self._asking():
+            titled = [one for one in self._ls.projects.list(title=title) if one.title == title]
+        ours = [
+            Project(int(one.id or 0), mark, one.label_config or "")
+            for one in titled
+            if (mark := _mark_of(one.description)) is not None
+        ]
+        if uuid is not None and any(one.mark["project"] == uuid for one in ours):
+            ours = [one for one in ours if one.mark["project"] == uuid]
+        elif uuid is not None and ours:
+            raise InputError(
+                f"{self.url}: project {title!r} is another one than the mask file was pulled from"
+            )
+        if len(ours) > 1:
+            numbers = ", ".join(str(one.id) for one in ours)
+            raise InputError(
+                f"{self.url}: projects {numbers} are all titled {title!r}; rename all but one"
+            )
+        if titled and not ours:
+            raise InputError(
+                f"{self.url}: project {titled[0].id}, titled {title!r}, was not made by "
+                "`annotate push`; choose another title"
+            )
+        return ours[0] if ours else None
+
+    def create(self, title: str, masks: MaskSet, uuid: str | None = None) -> Project:
+        """Create a project for a mask set's categories."""
+        mark = {"project": uuid or str(uuid4())}
+        for key in ("dataset", "px_per_degree"):
+            value = getattr(masks.info.salprobe, key)
+            mark |= {} if value is None else {key: value}
+        config = label_config(masks)
+        with self._asking():
+            made = self._ls.projects.create(
+                title=title,
+                description=f"Salient regions to be labelled.\n{_MARK}{json.dumps(mark)}",
+                label_config=config,
+                expert_instruction=instructions(masks),
+                show_instruction=True,
+                request_options=_ONCE,
+            )
+        return Project(made.id, mark, config)
+
+    def labels(self, project: Project) -> dict[str, set[str]]:
+        """Return the labels of a project's polygon tool and brush, by the tools' names."""
+        from label_studio_sdk.label_interface.interface import LabelInterface
+
+        interface = LabelInterface(project.config)
+        controls = {control.name: control for control in interface.controls}
+        return {name: set(controls[name].labels) for name in (OUTLINE, MASK) if name in controls}
+
+    def set_config(self, project: Project, config: str) -> None:
+        """Replace a project's labelling interface."""
+        with self._asking():
+            self._ls.projects.update(project.id, label_config=config, request_options=_ONCE)
+
+    def serve_images(self, project: Project, path: str) -> None:
+        """Let a project show the images of a folder on the server, if it does not yet."""
+        with self._asking(f"the folder {path} cannot be served"):
+            known = self._ls.import_storage.local.list(project=project.id)
+            if path not in [one.path for one in known]:
+                self._ls.import_storage.local.create(
+                    project=project.id, path=path, title="images", request_options=_ONCE
+                )
+
+    def shows(self, address: str) -> bool:
+        """Tell whether the server shows an image."""
+        path, _, query = address.lstrip("/").partition("?")
+        with self._asking():
+            http = self._ls._client_wrapper.httpx_client  # the SDK has no call for it
+            return http.request(f"{path}?{query}", method="GET").status_code == 200
+
+    def tasks(self, project: Project) -> list[dict]:
+        """Return all tasks with annotations, predictions and drafts, by their ids."""
+        with self._asking():
+            pages = self._ls.tasks.list(project=project.id, fields="all", page_size=500)
+            found = [json.loads(task.json()) for task in pages]
+        return sorted(found, key=lambda task: task["id"])
+
+    def emails(self) -> dict[int, str]:
+        """Return the users' e-mail addresses by their ids."""
+        with self._asking():
+            people = self._ls.users.list()
+        return {one.id: one.email or str(one.id) for one in people if one.id is not None}
+
+    def import_tasks(self, project: Project, tasks: Sequence[dict]) -> None:
+        """Add tasks."""
+        request: Any = tasks
+        with self._asking():
+            self._ls.projects.import_tasks(id=project.id, request=request, request_options=_ONCE)
+
+    def replace_predictions(self, project: Project, made: Sequence[dict]) -> None:
+        """Replace the predictions of tasks; each has its task's id as ``task``."""
+        request: Any = made
+        self._act(project, "delete_tasks_predictions", [one["task"] for one in made])
+        with self._asking():
+            self._ls.projects.import_predictions(
+                id=project.id, request=request, request_options=_ONCE
+            )
+
+    def delete_tasks(self, project: Project, ids: Sequence[int]) -> None:
+        """Delete tasks."""
+        self._act(project, "delete_tasks", ids)
+
+    def set_data(self, task: int, data: dict) -> None:
+        """Replace a task's data."""
+        with self._asking():
+            self._ls.tasks.update(str(task), data=data, request_options=_ONCE)
+
+    def _act(self, project: Project, action: Any, ids: Sequence[int]) -> None:
+        chosen: Any = {"all": False, "included": list(ids)}
+        with self._asking():
+            self._ls.actions.create(
+                id=action, project=project.id, selected_items=chosen, request_options=_ONCE
+            )
+
+    @contextmanager
+    def _asking(self, failure: str = "the server refuses") -> Iterator[None]:
+        import httpx
+        from label_studio_sdk.core.api_error import ApiError
+
+        try:
+            yield
+        except ApiError as error:
+            if error.status_code == 401:
+                raise InputError(
+                    f"{self.url}: the token is not accepted (LABEL_STUDIO_API_KEY)"
+                ) from error
+            if error.status_code and error.status_code >= 500:
+                raise Unreachable(f"{self.url}: the server fails ({error.status_code})") from error
+            reason = _reason(error.body)
+            raise InputError(f"{self.url}: {failure} ({error.status_code}): {reason}") from error
+        except httpx.HTTPError as error:
+            raise Unreachable(f"{self.url}: no answer ({type(error).__name__})") from error
+
+
+def _mark_of(description: str | None) -> dict | None:
+    for line in (description or "").splitlines():
+        if line.startswith(_MARK + "{"):
+            try:
+                mark = json.loads(line.removeprefix(_MARK))
+            except ValueError:
+                return None
+            return mark if isinstance(mark.get("project"), str) else None
+    return None
+
+
+def _reason(body: Any) -> str:
+    """Return the reason in a server's answer, without the page around it."""
+    if isinstance(body, dict):
+        errors = body.get("validation_errors") or body.get("detail") or body
+        body = json.dumps(errors, ensure_ascii=False) if not isinstance(errors, str) else errors
+    text = " ".join(str(body).split())
+    return "not found" if text.startswith("<") else text[:300]

@@ -1,0 +1,229 @@
+"""A local Label Studio for a user who has none: its own environment, data folder and loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from ...datasets.errors import InputError
+from ...datasets.files import atomic_write
+
+VERSION = "1.23.2"
+EMAIL = "annotator@localhost.local"
+"""Whom the local server knows; the password is the user's choice."""
+
+_START_SECONDS = 180  # the first start sets up the database: 21 to 39 s on two cores
+_STOP_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class LocalServer:
+    """A local Label Studio.
+
+    Attributes
+    ----------
+    data : Path
+        Its data folder: the database, its log, and links to the folders of images.
+    venv : Path
+        The virtual environment that it is installed in.
+    """
+
+    data: Path
+    venv: Path
+
+    @classmethod
+    def default(cls) -> LocalServer:
+        """Return the user's: data in their data folder, the environment in their cache."""
+        data = platformdirs.user_data_path("salprobe") / "label-studio"
+        return cls(data, platformdirs.user_cache_path("salprobe") / f"label-studio-{VERSION}")
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether Label Studio is installed, completely."""
+        return (self.venv / "complete").is_file()
+
+    @property
+    def is_set_up(self) -> bool:
+        """Whether it has been started before, and so has its user."""
+        return (self.data / "user").is_file()
+
+    @property
+    def url(self) -> str | None:
+        """Its address if it runs, else None."""
+        try:
+            address = json.loads((self.data / "address.json").read_text())["url"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return address if _answers(address) else None
+
+    def install(self) -> None:
+        """Install Label Studio (about 1 GB, once).
+
+        Raises
+        ------
+        InputError
+            If pip fails, with its last line.
+        """
+        if self.is_installed:
+            return
+        shutil.rmtree(self.venv, ignore_errors=True)  # an interrupted one
+        self.venv.parent.mkdir(parents=True, exist_ok=True)
+        for command in (
+            [sys.executable, "-m", "venv", str(self.venv)],
+            [str(self._bin / "python"), "-m", "pip", "install", f"label-studio=={VERSION}"],
+        ):
+            done = subprocess.run(command, capture_output=True, text=True)
+            if done.returncode:
+                last = (done.stderr.strip() or done.stdout.strip()).rpartition("\n")[2]
+                raise InputError(f"Label Studio cannot be installed: {last}")
+        (self.venv / "complete").touch()
+
+    def start(self, port: int, password: str | None = None) -> subprocess.Popen:
+        """Start it on the loopback interface, and wait until it answers.
+
+        Parameters
+        ----------
+        port : int
+            0 takes a free one.
+        password : str, optional
+            Of the user `EMAIL`; needed at the first start only.
+
+        Raises
+        ------
+        InputError
+            If the port is taken, or it does not start.
+        """
+        port = _free_port(port)  # Label Studio would take the next one silently
+        self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (self.data / "images").mkdir(exist_ok=True)
+        log = self.data / "server.log"
+        with log.open("ab") as sink:
+            process = subprocess.Popen(
+                [
+                    str(self._bin / "label-studio"),
+                    *("start", "--no-browser", "--internal-host", "127.0.0.1"),
+                    *("--port", str(port)),
+                ],
+                env=_environment(self.data, password),
+                cwd=self.data,
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=sink,
+                start_new_session=True,  # Ctrl-C is ours: the server is stopped in order
+            )
+        address = f"http://127.0.0.1:{port}"
+        try:
+            limit = time.monotonic() + _START_SECONDS
+            while not _answers(address):
+                if process.poll() is not None or time.monotonic() > limit:
+                    raise InputError(f"Label Studio did not start; its log is {log}")
+                time.sleep(0.2)
+        except BaseException:
+            stop(process)
+            raise
+        (self.data / "user").write_text(EMAIL)
+        with atomic_write(self.data / "address.json") as file:
+            file.write(json.dumps({"url": address}).encode())
+        return process
+
+    def token(self) -> str:
+        """Return the local user's token, from the server's own database.
+
+        Raises
+        ------
+        InputError
+            If there is none.
+        """
+        path = self.data / "label_studio.sqlite3"
+        query = (
+            "select t.key from authtoken_token t join htx_user u on u.id = t.user_id "
+            "where u.email = ?"
+        )
+        try:
+            with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+                row = database.execute(query, (EMAIL,)).fetchone()
+        except sqlite3.Error as error:
+            raise InputError(f"{path}: no token of {EMAIL}: {error}") from error
+        if row is None:
+            raise InputError(f"{path}: no token of {EMAIL}")
+        return row[0]
+
+    def link(self, folder: Path) -> Path:
+        """Make a folder of images known to the server; returns the path that it serves."""
+        folder = folder.resolve()
+        name = f"{folder.name}-{hashlib.sha256(str(folder).encode()).hexdigest()[:8]}"
+        place = self.data / "images" / name
+        if not place.is_symlink():
+            place.symlink_to(folder, target_is_directory=True)
+        return place
+
+    @property
+    def _bin(self) -> Path:
+        return self.venv / ("Scripts" if os.name == "nt" else "bin")
+
+
+def stop(process: subprocess.Popen) -> None:
+    """Stop a server that `LocalServer.start` started."""
+    process.terminate()
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _environment(data: Path, password: str | None) -> dict[str, str]:
+    private: Mapping[str, str] = {
+        "HOME": str(data),
+        "LABEL_STUDIO_BASE_DATA_DIR": str(data),
+        **({"LABEL_STUDIO_USERNAME": EMAIL, "LABEL_STUDIO_PASSWORD": password} if password else {}),
+        "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",
+        "LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK": "true",
+        "LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED": "true",
+        "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT": str(data / "images"),
+        # Nothing leaves the machine.
+        "COLLECT_ANALYTICS": "false",
+        "LATEST_VERSION_CHECK": "false",
+        "SENTRY_DSN": "",
+        "FRONTEND_SENTRY_DSN": "",
+        "HTTP_PROXY": "http://127.0.0.1:9",
+        "HTTPS_PROXY": "http://127.0.0.1:9",
+        "NO_PROXY": "127.0.0.1,localhost",
+    }
+    dropped = ("LABEL_STUDIO_", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "DJANGO_")
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(dropped)}
+    return {**inherited, **private}
+
+
+def _free_port(port: int) -> int:
+    with socket.socket() as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise InputError(f"port {port} is taken; --port names another") from error
+        return trial.getsockname()[1]
+
+
+def _answers(address: str) -> bool:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{address}/health", timeout=5) as answer:
+            return json.load(answer).get("status") == "UP"
+    except (OSError, ValueError, urllib.error.URLError):
+        return False
