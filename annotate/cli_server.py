@@ -87,11 +87,13 @@ def push(
     found = MaskSet.read(path)
     folder = root_of(found, root, path.parent).resolve()
     if not serve:
-        _push(found, folder, project, _client(url), document_root or folder.parent, dry_run)
+        with _client(url) as client:
+            _push(found, folder, project, client, document_root or folder.parent, dry_run)
         return
     with _local(port) as (server, process):
-        place, client = server.link(folder), Client(str(server.url), server.token())
-        _push(found, folder, project, client, server.data / "images", dry_run, place)
+        with Client(str(server.url), server.token()) as client:
+            place, images = server.link(folder), server.data / "images"
+            _push(found, folder, project, client, images, dry_run, place)
         if process is not None and not dry_run:
             notes.print("Ctrl-C stops the server; `annotate serve` starts it again")
             _wait(process)
@@ -185,7 +187,7 @@ def pull(
         markup=False,
     )
     for what, times in (+found.images).items():
-        notes.print(f"{what}: {times}", markup=False)
+        notes.print(f"images {what}: {times}", markup=False)
     for text, times in found.lost.items():
         notes.print(f"left out: {text} ({times} times)", markup=False)
     if not trusted and fixations is None:
@@ -262,10 +264,11 @@ def _connected(url: str, serve: bool, port: int) -> Iterator[Client]:
     from .labelstudio.client import Client
 
     if not serve:
-        yield _client(url)
+        with _client(url) as client:
+            yield client
         return
-    with _local(port) as (server, _):
-        yield Client(str(server.url), server.token())
+    with _local(port) as (server, _), Client(str(server.url), server.token()) as client:
+        yield client
 
 
 @contextmanager

@@ -61,16 +61,28 @@ class Client:
     """
 
     def __init__(self, url: str, token: str) -> None:
+        import httpx
         from label_studio_sdk import LabelStudio
 
         if not url.startswith(("http://", "https://")):
             raise InputError(f"{url}: expected an address that begins with http:// or https://")
         self.url = url.rstrip("/")
+        self._http = httpx.Client(timeout=_TIMEOUT, follow_redirects=True)
         with self._asking():
             self._ls: LabelStudio = LabelStudio(
-                base_url=self.url, api_key=token, timeout=_TIMEOUT, max_retries=0
+                base_url=self.url, api_key=token, httpx_client=self._http, max_retries=0
             )
             self._ls.users.whoami(request_options=_ONCE)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._http.close()
 
     def find(self, title: str, uuid: str | None = None) -> Project | None:
         """Return the project of a title, or None.
@@ -121,7 +133,7 @@ class Client:
                 show_instruction=True,
                 request_options=_ONCE,
             )
-        return Project(made.id, mark, config)
+        return Project(made.id or 0, mark, config)
 
     def labels(self, project: Project) -> dict[str, set[str]]:
         """Return the labels of a project's polygon tool and brush, by the tools' names."""

@@ -45,9 +45,9 @@ class Pulled:
     changes : dict of Counter
         For each image that changed: regions ``added``, ``removed``, ``relabelled``, ``reshaped``.
     images : Counter
-        Images ``taken`` from the server, ``changed here`` only (a push sends them), ``drafts``
-        (not submitted, so not taken), ``without task``, ``no longer annotated``, and tasks
-        ``of other images``.
+        Images ``taken`` from the server, ``changed here`` only (a push sends them), ``with
+        drafts, not submitted`` (and so not taken), ``without task``, ``no longer annotated``;
+        and those that are ``not in the mask file``.
     conflicts : list of Conflict
         Left as they are here.
     lost : Counter
@@ -111,14 +111,16 @@ def pull(
         memory = memory if isinstance(memory, dict) else {}
         copies = of_image.get(image.id, [])
         found.images["without task"] += not copies
-        found.images["drafts"] += sum(len(task.get("drafts") or []) for task in copies)
+        found.images["with drafts, not submitted"] += any(one.get("draft_exists") for one in copies)
         task = {"annotations": [a for one in copies for a in one.get("annotations") or []]}
         annotations = annotations_of(task, annotator)
         remote = json_hash(
             [[a.get("id"), str(a.get("updated_at")), a["result"]] for a in annotations]
         )
         local = content_hash(here, names)
-        before = memory.get("local") or (_pushed(copies, annotations) if trusted else local)
+        before = memory.get("local") or (
+            _pushed(copies, annotations) if trusted and copies else local
+        )
         changed_here = before != local
         if not annotations:
             found.images["no longer annotated"] += bool(memory.get("annotations"))
@@ -146,7 +148,7 @@ def pull(
         draft.rename(rename)
     _finish(found, draft, project, people, remembered, fixations)
     known = {image.id for image in masks.images}
-    found.images["of other images"] = sum(number not in known for number in of_image)
+    found.images["not in the mask file"] = sum(number not in known for number in of_image)
     return found
 
 

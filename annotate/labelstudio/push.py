@@ -89,7 +89,7 @@ def plan_push(masks: MaskSet, tasks: Sequence[dict], address: Callable[[Any], st
         if not found:
             plan.add.append({"data": data, "predictions": [wanted]})
             continue
-        worked_on = [one for one in found if one.get("annotations") or one.get("drafts")]
+        worked_on = [one for one in found if one.get("annotations") or one.get("draft_exists")]
         kept = worked_on or found[:1]
         plan.delete += [one["id"] for one in found if one not in kept]
         for task in kept:
