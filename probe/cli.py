@@ -185,6 +185,74 @@ def layers(
         print_data(f"{mark} {layer.name:{widest}} {shape}")
 
 
+@app.command(
+    epilog="Example: [bold]probe suggest regions.json --labels osie-sr -o suggested.json[/bold]"
+)
+def suggest(
+    masks: Annotated[str, typer.Argument(metavar="MASKS", help="Mask file.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Mask file to write.")],
+    labels: Annotated[
+        str | None,
+        typer.Option(help="Mask file whose labels to learn from, or osie-sr (default: MASKS)."),
+    ] = None,
+    root: Annotated[Path | None, typer.Option(help="Folder of the images.")] = None,
+    labels_root: Annotated[
+        Path | None, typer.Option(help="Folder of the labelled images, if another.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="As for probe run.")] = "vgg16",
+    weights: Annotated[
+        str, typer.Option(help="default, random, or a file (.pth, .safetensors).")
+    ] = "default",
+    layer: Annotated[
+        str | None, typer.Option(help="Whose units describe a region (default: the last block's).")
+    ] = None,
+    input_size: Annotated[
+        str | None, typer.Option(help="HEIGHTxWIDTH (default: twice the weights').")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+) -> None:
+    """Suggest categories for unlabelled regions, for a person to confirm.
+
+    Each takes those of the labelled regions that look most like it to the network. How often
+    that is right on the labelled regions themselves is printed. `annotate push` shows the
+    suggestions in Label Studio.
+    """
+    from contextlib import ExitStack
+
+    from ..datasets.load import mask_path, root_of
+    from ..datasets.masks import MaskSet
+    from ..datasets.terminal import progress
+    from .suggest import suggest as propose
+
+    path = mask_path(masks)
+    found = MaskSet.read(path)
+    labelled, labelled_root = None, None
+    if labels is not None:
+        labelled = MaskSet.read(mask_path(labels))
+        labelled_root = root_of(labelled, labels_root, mask_path(labels).parent)
+    with ExitStack() as stack:
+        made = propose(
+            found,
+            root_of(found, root, path.parent),
+            labelled,
+            labelled_root,
+            model=model,
+            weights=weights,
+            layer=layer,
+            input_size=_size(input_size),
+            device=device,
+            start=lambda images: stack.enter_context(progress("looking", images)),
+        )
+    made.masks.write(output)
+    notes.print(
+        f"{output}: {made.count} suggestions from {made.n_labelled} labelled regions, by "
+        f"{made.layer} of {model}\n"
+        f"right on the labelled regions, each image left out in turn: {made.accuracy:.1%} "
+        f"(always the commonest category: {made.commonest:.1%})",
+        markup=False,
+    )
+
+
 def _size(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None

@@ -6,14 +6,28 @@ import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol
 
 from ..datasets.errors import InputError
 from ..datasets.terminal import notes
-from .plan import Loaded, Plan
+from .plan import Item, Loaded
+
+
+class Work(Protocol):
+    """Batches of stimuli, and how one is loaded."""
+
+    @property
+    def batches(self) -> list[list[Item]]:
+        """The stimuli."""
+        ...
+
+    def load(self, item: Item, input_size: tuple[int, int]) -> Loaded:
+        """Make one ready for the network."""
+        ...
 
 
 def load_batches(
-    plan: Plan,
+    plan: Work,
     numbers: list[int],
     input_size: tuple[int, int],
     workers: int | None,

@@ -190,10 +190,16 @@ def test_runs(tmp_path: Path, refused) -> None:
     refused("probe", "layers", "gabor", "--input-size", "0x4", says="expected HEIGHTxWIDTH")
 
 
+ANNOTATE_COMMANDS = (
+    *("fetch", "cluster", "check", "stats", "agree", "merge", "split"),
+    *("import", "export", "serve", "push", "pull"),
+)
+
+
 def test_every_command_has_an_example(command) -> None:
     for program, names in (
-        ("annotate", ("fetch", "cluster", "check", "stats", "agree", "merge", "split")),
-        ("probe", ("run", "show", "compare", "layers")),
+        ("annotate", ANNOTATE_COMMANDS),
+        ("probe", ("run", "show", "compare", "layers", "suggest")),
     ):
         for name in names:
             assert f"Example: {program} {name}" in command(program, name, "--help").stdout
