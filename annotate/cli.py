@@ -9,7 +9,7 @@ import typer
 
 from ..datasets.errors import InputError
 from ..datasets.terminal import notes, progress, run_app
-from . import cli_exchange, cli_labels, cli_server
+from . import cli_exchange, cli_labels, cli_popout, cli_server
 
 app = typer.Typer(
     add_completion=False,
@@ -161,6 +161,7 @@ def _columns(text: str) -> dict[str, str]:
 app.add_typer(cli_labels.app)
 app.add_typer(cli_exchange.app)
 app.add_typer(cli_server.app)
+app.add_typer(cli_popout.app)
 
 
 def main() -> None:

@@ -192,7 +192,7 @@ def test_runs(tmp_path: Path, refused) -> None:
 
 ANNOTATE_COMMANDS = (
     *("fetch", "cluster", "check", "stats", "agree", "merge", "split"),
-    *("import", "export", "serve", "push", "pull"),
+    *("import", "export", "serve", "push", "pull", "popout"),
 )
 
 

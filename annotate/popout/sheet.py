@@ -1,0 +1,49 @@
+"""A contact sheet: all arrays small, one row for each feature, the difference growing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageDraw, ImageFont
+
+from ...datasets.files import atomic_write
+from ...datasets.masks import MaskSet
+from ...datasets.stimuli import Stimuli
+
+_WIDTH, _CAPTION, _MARGIN, _LABEL = 240, 20, 6, 120
+
+
+def write_sheet(masks: MaskSet, folder: Path, target: Path) -> None:
+    """Draw the sheet of a folder of arrays (.png, .jpg, .pdf by the target's name)."""
+    rows: dict[str, list[Any]] = {}
+    for image in masks.images:
+        about: Any = (image.model_extra or {})["popout"]
+        rows.setdefault(about["feature"] if about["target"] else "catch", []).append(image)
+    shape = masks.images[0].height / masks.images[0].width
+    height = round(_WIDTH * shape)
+    columns = max(len(found) for found in rows.values())
+    sheet = Image.new(
+        "RGB",
+        (
+            _LABEL + columns * (_WIDTH + _MARGIN),
+            len(rows) * (height + _CAPTION + _MARGIN) + _MARGIN,
+        ),
+        "white",
+    )
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(14)
+    stimuli = Stimuli(folder, tuple(masks.images))
+    for row, (name, found) in enumerate(sorted(rows.items())):
+        top = _MARGIN + row * (height + _CAPTION + _MARGIN)
+        pen.text((_MARGIN, top + height / 2), name, "black", font)
+        found.sort(key=lambda image: image.model_extra["popout"]["contrast"])
+        for column, image in enumerate(found):
+            left = _LABEL + column * (_WIDTH + _MARGIN)
+            about = image.model_extra["popout"]
+            picture = stimuli.read(image).resize((_WIDTH, height), Image.Resampling.LANCZOS)
+            sheet.paste(picture, (left, top))
+            caption = f"{about['difference']:.3g} {about['unit']}, {about['items']} items"
+            pen.text((left, top + height + 1), caption, "black", font)
+    with atomic_write(target) as file:
+        kind = Image.registered_extensions().get(target.suffix.lower(), "PNG")
+        sheet.save(file, format=kind)
