@@ -10,6 +10,7 @@ import typer
 
 from ..datasets.errors import InputError
 from ..datasets.terminal import notes, print_data, run_app
+from . import cli_saliency
 
 app = typer.Typer(
     add_completion=False,
@@ -262,6 +263,9 @@ def _size(text: str | None) -> tuple[int, int] | None:
     if len(parts) != 2 or not all(part.strip().isdigit() and int(part) > 0 for part in parts):
         raise InputError(f"--input-size {text!r}: expected HEIGHTxWIDTH, as in 224x224")
     return int(parts[0]), int(parts[1])
+
+
+app.add_typer(cli_saliency.app)
 
 
 def main() -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
-import os
 import sys
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
@@ -17,6 +15,7 @@ from torch import nn
 
 from ..datasets.errors import InputError
 from ..datasets.files import sha256
+from .factory import from_factory
 from .gabor import Gabor
 from .layers import Layer, paper_names, trace
 
@@ -222,14 +221,7 @@ def _implied_options(name: str) -> dict[str, bool]:
 
 
 def _own(name: str) -> nn.Module:
-    module_name, _, attribute = name.partition(":")
-    if os.getcwd() not in sys.path:  # noqa: PTH109  (sys.path holds texts)
-        sys.path.insert(0, os.getcwd())  # noqa: PTH109
-    try:
-        factory = getattr(importlib.import_module(module_name), attribute)
-        network = factory()
-    except Exception as error:  # the user's own code
-        raise InputError(f"{name}: {type(error).__name__}: {error}") from error
+    network = from_factory(name)
     if not isinstance(network, nn.Module):
         raise InputError(f"{name}: returned {type(network).__name__}, expected torch.nn.Module")
     return network.cpu()

@@ -13,9 +13,11 @@ from ..datasets.categories import UNLABELLED
 from ..datasets.errors import InputError
 from ..datasets.fixations import Fixations
 from ..datasets.masks import Annotation, MaskSet
-from ..datasets.regions import distinct_pixels, inside
+from ..datasets.regions import distinct_pixels, inside, mask_of
 from ..datasets.stimuli import Stimuli, Stimulus
 from .scoring import Pixels
+
+_MASK_BATCH = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +105,38 @@ class Plan:
             pixels.append(distinct_pixels(fixations.x[within], fixations.y[within]))
             counts.append(int(within.sum()))
         return Loaded(item, np.asarray(picture), pixels, counts)
+
+
+@dataclass(frozen=True, eq=False)
+class MaskPlan:
+    """All regions of a mask set, batched; each region's pixels are its whole mask."""
+
+    stimuli: Stimuli
+    batches: list[list[Item]]
+
+    @classmethod
+    def of(cls, masks: MaskSet, root: Path) -> MaskPlan:
+        """Plan every region, in the order of the images."""
+        images = {image.id: image for image in masks.images}
+        items, row = [], 0
+        for image_id, regions in masks.by_image().items():
+            items.append(Item(images[image_id], regions, row))
+            row += len(regions)
+        batches = [
+            items[start : start + _MASK_BATCH] for start in range(0, len(items), _MASK_BATCH)
+        ]
+        return cls(Stimuli(root, tuple(masks.images)), batches)
+
+    def load(self, item: Item, input_size: tuple[int, int]) -> Loaded:
+        """Decode and resize one stimulus and rasterise its masks."""
+        height, width = input_size
+        picture = self.stimuli.read(item.stimulus)
+        picture = picture.resize((width, height), Image.Resampling.BILINEAR)
+        pixels = []
+        for region in item.regions:
+            y, x = np.nonzero(mask_of(region, item.stimulus))
+            pixels.append((x, y))
+        return Loaded(item, np.asarray(picture), pixels, [len(x) for x, _ in pixels])
 
 
 def make_plan(masks: MaskSet, root: Path, fixations: Fixations, batch_size: int) -> Plan:

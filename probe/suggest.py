@@ -8,25 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from ..datasets.categories import UNLABELLED
 from ..datasets.errors import InputError
 from ..datasets.masks import MaskSet
-from ..datasets.regions import mask_of
-from ..datasets.stimuli import Stimuli
 from .device import resolve_device
 from .forward import Scorer
 from .layers import Layer, select
 from .loading import load_batches
 from .models import Model, load_model
-from .plan import Item, Loaded
+from .plan import MaskPlan
 
 NEIGHBOURS = 15
 SHARPNESS = 10.0
 """A neighbour's weight is exp(SHARPNESS · cosine)."""
-
-_BATCH = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,36 +49,6 @@ class Suggested:
     commonest: float
     n_labelled: int
     layer: str
-
-
-@dataclass(frozen=True, eq=False)
-class MaskPlan:
-    """All regions of a mask set, batched; each region's pixels are its whole mask."""
-
-    stimuli: Stimuli
-    batches: list[list[Item]]
-
-    @classmethod
-    def of(cls, masks: MaskSet, root: Path) -> MaskPlan:
-        """Plan every region, in the order of the images."""
-        images = {image.id: image for image in masks.images}
-        items, row = [], 0
-        for image_id, regions in masks.by_image().items():
-            items.append(Item(images[image_id], regions, row))
-            row += len(regions)
-        batches = [items[start : start + _BATCH] for start in range(0, len(items), _BATCH)]
-        return cls(Stimuli(root, tuple(masks.images)), batches)
-
-    def load(self, item: Item, input_size: tuple[int, int]) -> Loaded:
-        """Decode and resize one stimulus and rasterise its masks."""
-        height, width = input_size
-        picture = self.stimuli.read(item.stimulus)
-        picture = picture.resize((width, height), Image.Resampling.BILINEAR)
-        pixels = []
-        for region in item.regions:
-            y, x = np.nonzero(mask_of(region, item.stimulus))
-            pixels.append((x, y))
-        return Loaded(item, np.asarray(picture), pixels, [len(x) for x, _ in pixels])
 
 
 def suggest(

@@ -1,0 +1,105 @@
+"""How well saliency maps predict fixations, as the MIT/Tübingen benchmark measures it.
+
+References
+----------
+Bylinskii, Judd, Oliva, Torralba & Durand, "What do different evaluation metrics tell us about
+saliency models?", PAMI 41(3), 2019. Kümmerer, Wallis & Bethge, "Information-theoretic model
+comparison unifies saliency metrics", PNAS 112(52), 2015.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+_EPSILON = np.finfo(np.float64).eps
+
+
+def nss(saliency: np.ndarray, x: np.ndarray, y: np.ndarray) -> float:
+    """Return the mean of the standardised map (population sd) at fixations; 0 if it is constant."""
+    sd = saliency.std()
+    return 0.0 if sd == 0 else float((saliency[y, x].mean() - saliency.mean()) / sd)
+
+
+def auc_judd(saliency: np.ndarray, x: np.ndarray, y: np.ndarray) -> float:
+    """Return the area under the ROC curve: fixated pixels against all others.
+
+    Ties count half, which is what the released code approaches by jittering the map.
+    """
+    fixated = np.zeros(saliency.shape, dtype=bool)
+    fixated[y, x] = True
+    return _auc(saliency[fixated], saliency[~fixated])
+
+
+def auc_borji(
+    saliency: np.ndarray, x: np.ndarray, y: np.ndarray, rng: np.random.Generator, splits: int = 100
+) -> float:
+    """Return the area under the ROC curve: fixations against as many pixels drawn at random.
+
+    The mean over ``splits`` drawings.
+    """
+    positive = saliency[y, x]
+    drawn = rng.integers(0, saliency.size, (splits, len(x)))
+    return float(np.mean([_auc(positive, one) for one in saliency.ravel()[drawn]]))
+
+
+def auc_shuffled(
+    saliency: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    other_x: np.ndarray,
+    other_y: np.ndarray,
+    rng: np.random.Generator,
+    splits: int = 100,
+) -> float:
+    """Return the area under the ROC curve: fixations against those on other images.
+
+    As many are drawn from the others (without repeating one), ``splits`` times; what a central
+    map gains from people's bias to the centre is lost again.
+    """
+    positive, others = saliency[y, x], saliency[other_y, other_x]
+    count = min(len(positive), len(others))
+    draws = (rng.choice(others, count, replace=False) for _ in range(splits))
+    return float(np.mean([_auc(positive, one) for one in draws]))
+
+
+def cc(saliency: np.ndarray, empirical: np.ndarray) -> float:
+    """Return Pearson's correlation with the empirical saliency map; 0 if a map is constant."""
+    if saliency.std() == 0 or empirical.std() == 0:
+        return 0.0
+    return float(np.corrcoef(saliency.ravel(), empirical.ravel())[0, 1])
+
+
+def sim(saliency: np.ndarray, empirical: np.ndarray) -> float:
+    """Return the sum of the smaller of two distributions, each from its map's minimum up."""
+    return float(np.minimum(_density(_raised(saliency)), _density(_raised(empirical))).sum())
+
+
+def kl(saliency: np.ndarray, empirical: np.ndarray) -> float:
+    """Return Σ q log(ε + q / (p + ε)), natural logarithm: q the empirical density, p the map's."""
+    p, q = _density(_raised(saliency)), _density(empirical)
+    return float((q * np.log(_EPSILON + q / (p + _EPSILON))).sum())
+
+
+def information_gain(
+    saliency: np.ndarray, baseline: np.ndarray, x: np.ndarray, y: np.ndarray
+) -> float:
+    """Return the mean log₂ of the map's density over the baseline's at fixations, in bits."""
+    p, b = _density(_raised(saliency)), _density(baseline)
+    return float(np.mean(np.log2(_EPSILON + p[y, x]) - np.log2(_EPSILON + b[y, x])))
+
+
+def _auc(positive: np.ndarray, negative: np.ndarray) -> float:
+    """Return how often a positive exceeds a negative; ties count half."""
+    ordered = np.sort(negative)
+    below = np.searchsorted(ordered, positive, "left")
+    not_above = np.searchsorted(ordered, positive, "right")
+    return float((below + not_above).sum() / (2 * len(positive) * len(negative)))
+
+
+def _raised(image: np.ndarray) -> np.ndarray:
+    return image - image.min()
+
+
+def _density(image: np.ndarray) -> np.ndarray:
+    total = image.sum()
+    return image / total if total > 0 else np.full(image.shape, 1 / image.size)

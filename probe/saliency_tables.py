@@ -1,0 +1,93 @@
+"""What saliency models score, as tables for the terminal."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+
+import numpy as np
+import pandas as pd
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from .search import Search
+from .statistics import TOP
+
+
+def render_search(found: Search) -> Group:
+    """Return the terminal view of a search: models, features, networks' layers, the paper's."""
+    paper = json.loads(resources.files(str(__package__)).joinpath("paper_tables.json").read_text())
+    parts: list[RenderableType] = []
+    if len(found.models):
+        columns = ("NMM", "found", "GSI", "MSR target", "MSR background", "fixations")
+        table = _table("Saliency models on search arrays", "model", columns)
+        for row in found.models.to_dict("records"):
+            table.add_row(
+                str(row["model"]),
+                _with_interval(row["nmm"], row["nmm_low"], row["nmm_high"]),
+                f"{row['found']:.0%}",
+                *(_number(row[k]) for k in ("gsi", "msr_target", "msr_background", "fixations")),
+            )
+        for name, value in paper["table4"]["nmm"].items():
+            table.add_row(f"[dim]{name} (paper)[/dim]", f"[dim]{value:.2f}[/dim]")
+        parts.append(table)
+        parts.append(_features(found.measures))
+    for name, layers in found.layers.groupby("model", sort=False) if len(found.layers) else ():
+        values = paper["table5"]["nmm_top10"] if str(name) == "vgg16" else {}
+        columns = ("NMM", *(["paper"] if values else []))
+        table = _table(f"{name}: mean NMM of each layer's top {TOP} units", "layer", columns)
+        for row in layers.to_dict("records"):
+            cells = [_with_interval(row["nmm"], row["nmm_low"], row["nmm_high"])]
+            cells += [_number(values.get(row["layer"], np.nan))] if values else []
+            table.add_row(str(row["layer"]), *cells)
+        parts.append(table)
+    return Group(*parts)
+
+
+def render_scores(summary: pd.DataFrame, title: str) -> Table:
+    """Return the terminal view of models' scores on photographs, with half-intervals."""
+    models = list(dict.fromkeys(summary["model"]))
+    table = _table(title, "measure", models)
+    for measure, rows in summary.groupby("measure", sort=False):
+        by_model = rows.set_index("model")
+        cells = []
+        for model in models:
+            row = by_model.loc[model]
+            cells.append(_with_interval(row["mean"], row["low"], row["high"]))
+        table.add_row(str(measure), *cells)
+    return table
+
+
+def _features(measures: pd.DataFrame) -> Table:
+    nmm = measures.pivot_table(index="feature", columns="model", values="nmm", sort=False)
+    table = _table("Mean NMM by what the target differs in", "feature", map(str, nmm.columns))
+    for name, row in nmm.iterrows():
+        table.add_row(str(name) or "–", *(_number(value) for value in row))
+    return table
+
+
+def _table(title: str, first: str, columns) -> Table:
+    table = Table(
+        title=f"\n{title}",
+        title_justify="left",
+        title_style="italic",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column(first, no_wrap=True)
+    for name in columns:
+        table.add_column(name, justify="right")
+    return table
+
+
+def _with_interval(value: float, low: float, high: float) -> Text:
+    text = Text(_number(value))
+    if not np.isnan(low):
+        text.append(f" ±{(high - low) / 2:.2f}", style="dim")
+    return text
+
+
+def _number(value: float) -> str:
+    return "–" if np.isnan(value) else f"{value:.2f}"

@@ -1,0 +1,202 @@
+"""The whole of `probe popout`: models and networks on search arrays, into a folder."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ..datasets.errors import InputError
+from ..datasets.files import atomic_write, sha256
+from ..datasets.load import root_of
+from ..datasets.masks import MaskSet
+from ..datasets.stimuli import Stimuli
+from .models import load_model
+from .popout import SearchArray, measure_models, search_arrays, summarise_models, unit_nmm
+from .run import write_table
+from .saliency import MapFolder, MapOf, from_function, function_named
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """What `search` finds, and writes as files of the same names.
+
+    Attributes
+    ----------
+    measures : DataFrame
+        A row for each saliency model and array; see `measure_models`.
+    models : DataFrame
+        A row for each saliency model; see `summarise_models`.
+    units, layers : DataFrame
+        Of the networks, with their ``model``; see `unit_nmm`.
+    resized : dict
+        How many maps of each folder were resized.
+    folder : Path
+    """
+
+    measures: pd.DataFrame
+    models: pd.DataFrame
+    units: pd.DataFrame
+    layers: pd.DataFrame
+    resized: dict[str, int]
+    folder: Path
+
+
+def search(
+    masks_path: Path,
+    models: Sequence[str],
+    maps: Mapping[str, Path] = {},
+    *,
+    root: Path | None = None,
+    out: Path = Path("runs/popout"),
+    weights: str = "default",
+    layers: Sequence[str] = (),
+    device: str = "auto",
+    seed: int = 0,
+    figure: Path | None = None,
+    start: Callable[[str, int], Callable[[int], None]] = lambda text, n: lambda k: None,
+) -> Search:
+    """Measure saliency models and score networks' units on search arrays.
+
+    Parameters
+    ----------
+    masks_path : Path
+        ``popout.json``.
+    models : sequence of str
+        Classical models, torchvision networks, ``module:factory``.
+    maps : mapping of Path
+        Folders of saliency maps by the models' names.
+    weights : str
+        Of the networks.
+    out : Path
+        Folder of the results.
+    figure : Path, optional
+        Where to draw arrays and maps side by side.
+    start : callable
+        Called with a description and a number of steps; returns what counts them.
+
+    Raises
+    ------
+    InputError
+        If there is no model, a name stands twice, or an input is malformed: before any work.
+    """
+    masks = MaskSet.read(masks_path)
+    folder = root_of(masks, root, masks_path.parent)
+    arrays = search_arrays(masks)
+    stimuli = Stimuli(folder, tuple(array.image for array in arrays))
+    for image in stimuli:
+        stimuli.path(image)
+    names = [*models, *maps]
+    if not names:
+        raise InputError("no model is named; --models or --maps")
+    if len(set(names)) < len(names):
+        raise InputError(f"a model is named twice among {', '.join(names)}")
+    check_folder(out)
+    functions = {name: function_named(name) for name in models}
+    sources: dict[str, MapOf] = {
+        name: from_function(name, function, stimuli)
+        for name, function in functions.items()
+        if function is not None
+    }
+    folders = {name: MapFolder(path, stimuli) for name, path in maps.items()}
+    sources |= folders
+    networks = {
+        name: load_model(name, weights, seed=seed)
+        for name, function in functions.items()
+        if function is None
+    }
+    table, summary = pd.DataFrame(), pd.DataFrame()
+    if sources:
+        table = measure_models(arrays, sources, start("maps", len(sources) * len(arrays)))
+        summary = summarise_models(table, seed)
+    units, per_layer = [], []
+    for name, network in networks.items():
+        advance = start(name, len(arrays))
+        found = unit_nmm(masks, folder, network, list(layers), device, advance, seed)
+        for frame, frames in zip(found, (units, per_layer), strict=True):
+            frame.insert(0, "model", name)
+            frames.append(frame)
+    result = Search(
+        table,
+        summary,
+        pd.concat(units, ignore_index=True) if units else pd.DataFrame(),
+        pd.concat(per_layer, ignore_index=True) if per_layer else pd.DataFrame(),
+        {name: one.resized for name, one in folders.items()},
+        out,
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    for name in ("measures", "models", "units", "layers"):
+        write_table(out, name, getattr(result, name))
+    info = {
+        "kind": "popout",
+        "salprobe": version("salprobe"),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "masks": {"file": masks_path.name, "sha256": sha256(masks_path)},
+        "arrays": len(arrays),
+        "without_target": len(masks.images) - len(arrays),
+        "models": list(sources),
+        "networks": {name: network.weights for name, network in networks.items()},
+        "maps_resized": result.resized,
+        "seed": seed,
+        "versions": {name: version(name) for name in ("torch", "torchvision", "numpy", "scipy")},
+    }
+    with atomic_write(out / "run.json") as file:
+        file.write(json.dumps(info, indent=1, ensure_ascii=False).encode())
+    if figure is not None:
+        draw(arrays, stimuli, sources, figure)
+    return result
+
+
+def check_folder(out: Path) -> None:
+    """Refuse a folder for results that holds something else."""
+    if out.exists() and not (
+        out.is_dir() and (not any(out.iterdir()) or (out / "run.json").is_file())
+    ):
+        raise InputError(f"{out}: exists and is no folder of results")
+
+
+def draw(
+    arrays: Sequence[SearchArray],
+    stimuli: Stimuli,
+    sources: Mapping[str, MapOf],
+    target: Path,
+    most: int = 8,
+) -> None:
+    """Draw arrays and the maps of all models side by side, as the paper's Figure 8.
+
+    One array of each feature, that with the strongest difference; the target is outlined.
+    """
+    strongest: dict[str, SearchArray] = {}
+    for array in sorted(arrays, key=lambda one: np.nan_to_num(one.contrast), reverse=True):
+        strongest.setdefault(array.feature, array)
+    shown = list(strongest.values())[:most]
+    figure = Figure(figsize=(1.6 * (1 + len(sources)), 1.25 * len(shown)), layout="constrained")
+    axes: Any = figure.subplots(len(shown), 1 + len(sources), squeeze=False)
+    for row, array in zip(axes, shown, strict=True):
+        row[0].imshow(stimuli.read(array.image))
+        row[0].contour(array.target, levels=[0.5], colors="red", linewidths=0.8)
+        row[0].set_ylabel(array.feature, fontsize=7)
+        for axis, map_of in zip(row[1:], sources.values(), strict=True):
+            axis.imshow(map_of(array.image), cmap="gray")
+        for axis in row:
+            axis.set_xticks([])
+            axis.set_yticks([])
+    for axis, name in zip(axes[0], ["array", *sources], strict=True):
+        axis.set_title(name, fontsize=8)
+    kind = target.suffix.removeprefix(".") or "png"
+    with atomic_write(target) as file:
+        try:
+            figure.savefig(file, format=kind, dpi=200)
+        except ValueError as error:
+            raise InputError(f"{target}: {error}") from error
