@@ -250,6 +250,8 @@ def _fixations(unit: np.ndarray, array: SearchArray) -> int:
     reach = int(np.ceil(array.radius))
     for count in range(1, MOST_FIXATIONS + 1):
         y, x = np.unravel_index(left.argmax(), left.shape)
+        if left[y, x] < 0:  # everything is inhibited
+            break
         if array.target[y, x]:
             return count
         top, bottom = max(0, int(y) - reach), min(height, int(y) + reach + 1)

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
+from ...datasets.errors import InputError
 from .features import attenuated, dkl, opponent, orientation, pyramid
 
 _LONG_SIDE = 32  # of the saliency map
@@ -51,10 +52,21 @@ def gbvs(rgb: np.ndarray) -> np.ndarray:
 
 
 def itti(rgb: np.ndarray) -> np.ndarray:
-    """Return the saliency map of Itti–Koch: centre against surround, local maxima weighed."""
+    """Return the saliency map of Itti–Koch: centre against surround, local maxima weighed.
+
+    Raises
+    ------
+    InputError
+        If the picture is too small for any surround.
+    """
     size = _map_size(rgb)
     levels = _levels(rgb, max(surround for _, surround in _ITTI_LEVELS))
     pairs = [(c, s) for c, s in _ITTI_LEVELS if s < len(levels)]
+    if not pairs:
+        height, width = rgb.shape[:2]
+        raise InputError(
+            f"{width}×{height} pixels are too few for Itti–Koch, which halves four times"
+        )
     total = np.zeros(size)
     for kind in ("colour", "intensity", "orientation"):
         features = [list(_features(kind, *level)) for level in levels]
@@ -63,8 +75,7 @@ def itti(rgb: np.ndarray) -> np.ndarray:
             for one, other in zip(features[centre], features[surround], strict=True):
                 difference = (one - _resized(other, one.shape)) ** 2
                 maps.append(_promoted(_unit(_resized(difference, size))))
-        if maps:
-            total += np.mean(maps, axis=0)
+        total += np.mean(maps, axis=0)
     return _finished(total, _ITTI_BLUR, rgb.shape[:2])
 
 

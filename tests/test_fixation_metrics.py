@@ -1,0 +1,87 @@
+"""The benchmark's measures, on maps small enough to compute by hand."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from salprobe.probe.fixation_metrics import (
+    auc_borji,
+    auc_judd,
+    auc_shuffled,
+    cc,
+    information_gain,
+    kl,
+    nss,
+    sim,
+)
+
+MAP = np.array([[0.0, 1.0], [2.0, 5.0]])
+X, Y = np.array([1]), np.array([1])
+
+
+def test_nss_by_hand() -> None:
+    # mean 2, population variance (4 + 1 + 0 + 9) / 4
+    assert nss(MAP, X, Y) == pytest.approx(3 / np.sqrt(3.5))
+    assert nss(MAP, np.array([1, 0]), np.array([1, 1])) == pytest.approx(1.5 / np.sqrt(3.5))
+    assert nss(np.ones((2, 2)), X, Y) == 0
+
+
+def test_auc_judd_by_hand() -> None:
+    assert auc_judd(MAP, X, Y) == 1  # 5 exceeds 0, 1 and 2
+    assert auc_judd(MAP, np.array([1]), np.array([0])) == pytest.approx(1 / 3)  # 1: only 0 is below
+    assert auc_judd(np.ones((2, 2)), X, Y) == 0.5  # all are ties
+    # two fixations on one pixel are one fixated pixel
+    assert auc_judd(MAP, np.array([0, 0, 1]), np.array([1, 1, 0])) == pytest.approx((2 - 1) / 2)
+
+
+def test_auc_borji_by_hand() -> None:
+    rng = np.random.default_rng(0)
+    # the largest value exceeds three of four pixels and ties with itself
+    assert auc_borji(MAP, X, Y, rng, splits=20000) == pytest.approx(0.875, abs=0.01)
+
+
+def test_auc_shuffled_by_hand() -> None:
+    rng = np.random.default_rng(0)
+    other = (np.array([0, 1]), np.array([1, 1]))  # values 2 and 5
+    found = auc_shuffled(MAP, X, Y, *other, rng, splits=4000)
+    assert found == pytest.approx((1 + 0.5) / 2, abs=0.02)
+    # a map of the centre bias alone has no advantage: the same places on both sides
+    both = (np.array([1, 0, 1]), np.array([1, 1, 0]))
+    assert auc_shuffled(MAP, *both, *both, rng, splits=10) == pytest.approx(0.5)
+
+
+def test_cc_sim_kl_by_hand() -> None:
+    other = np.array([[0.0, 2.0], [4.0, 10.0]])
+    assert cc(MAP, other) == pytest.approx(1)
+    assert cc(MAP, -MAP) == pytest.approx(-1)
+    assert cc(MAP, np.ones((2, 2))) == 0
+    assert sim(MAP, other) == pytest.approx(1)
+    flat = np.array([[0.0, 1.0], [1.0, 1.0]])
+    # densities 0, 1/8, 2/8, 5/8 and 0, 1/3, 1/3, 1/3
+    assert sim(MAP, flat) == pytest.approx(1 / 8 + 2 / 8 + 1 / 3)
+    assert kl(MAP, other) == pytest.approx(0, abs=1e-12)
+    expected = sum(np.log((1 / 3) / p) / 3 for p in (1 / 8, 2 / 8, 5 / 8))
+    assert kl(MAP, flat) == pytest.approx(expected)
+
+
+def test_information_gain_by_hand() -> None:
+    # log2 of 5/8 over 1/4
+    assert information_gain(MAP, np.ones((2, 2)), X, Y) == pytest.approx(np.log2(2.5))
+    assert information_gain(MAP, MAP, X, Y) == pytest.approx(0)
+
+
+@given(
+    st.lists(st.integers(0, 20), min_size=12, max_size=12),
+    st.floats(0.1, 10),
+    st.floats(-5, 5),
+)
+def test_what_only_ranks_or_standardises_is_affine_invariant(values, scale, shift) -> None:
+    image = np.array(values, dtype=float).reshape(3, 4)
+    x, y = np.array([0, 3, 1]), np.array([2, 0, 1])
+    other = scale * image + shift
+    assert nss(other, x, y) == pytest.approx(nss(image, x, y), abs=1e-9)
+    assert auc_judd(scale * image, x, y) == auc_judd(image, x, y)
+    empirical = np.arange(12.0).reshape(3, 4)
+    assert cc(other, empirical) == pytest.approx(cc(image, empirical), abs=1e-9)
+    assert sim(other, empirical) == pytest.approx(sim(image, empirical), abs=1e-9)
