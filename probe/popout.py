@@ -49,7 +49,7 @@ class SearchArray:
         What the target differs in; ``""`` if the file does not say.
     contrast : float
     radius : float
-        Of an item, in pixels: how far a fixation inhibits.
+        Of an item, in pixels: how far a fixation sees, and inhibits.
     """
 
     image: Stimulus
@@ -115,8 +115,9 @@ def measures(saliency: np.ndarray, array: SearchArray) -> dict[str, float]:
           stretched to 0 to 1 for this and all that follows.
         - ``msr_background``: maximum in the background over maximum in the target.
         - ``gsi``: (t − d) / (t + d) of the mean responses to target and distractors, −1 to 1.
-        - ``fixations``: how many fixations it takes to hit the target, each on the map's maximum,
-          which then inhibits an item's radius; `MOST_FIXATIONS` + 1 if it is not hit.
+        - ``fixations``: how many it takes until the target is within an item's radius of one,
+          each on the map's maximum, around which the map is then inhibited; `MOST_FIXATIONS` + 1
+          if so many do not suffice.
 
         A quotient of zeros is NaN, and so are those with distractors if there are none.
     """
@@ -250,15 +251,13 @@ def _fixations(unit: np.ndarray, array: SearchArray) -> int:
     reach = int(np.ceil(array.radius))
     for count in range(1, MOST_FIXATIONS + 1):
         y, x = np.unravel_index(left.argmax(), left.shape)
-        if left[y, x] < 0:  # everything is inhibited
-            break
-        if array.target[y, x]:
-            return count
         top, bottom = max(0, int(y) - reach), min(height, int(y) + reach + 1)
         start, end = max(0, int(x) - reach), min(width, int(x) + reach + 1)
         rows, columns = np.ogrid[top:bottom, start:end]
-        near = (rows - y) ** 2 + (columns - x) ** 2 <= array.radius**2
-        left[top:bottom, start:end][near] = -1
+        seen = (rows - y) ** 2 + (columns - x) ** 2 <= array.radius**2
+        if array.target[top:bottom, start:end][seen].any():
+            return count
+        left[top:bottom, start:end][seen] = -1
     return MOST_FIXATIONS + 1
 
 

@@ -51,9 +51,19 @@ def test_measures_by_hand() -> None:
     assert found["fixations"] == 1
     saliency[0, 0] = 0.5  # after 3, 2 and 1
     assert measures(saliency, tiny())["fixations"] == 4
-    # a fixation beside it inhibits it too: it is never hit
+    # a fixation beside it sees it, if it sees so far
     saliency[0, 1] = 9
-    assert measures(saliency, tiny(radius=1.1))["fixations"] == MOST_FIXATIONS + 1
+    assert measures(saliency, tiny())["fixations"] == 5
+    assert measures(saliency, tiny(radius=1.1))["fixations"] == 1
+    # the last place of all
+    assert measures(np.arange(16.0).reshape(4, 4), tiny())["fixations"] == 16
+    wide = SearchArray(
+        Stimulus(id=1, file_name="1.png", width=20, height=20),
+        *(np.pad(mask, ((0, 16), (0, 16))) for mask in (tiny().target, tiny().distractors)),
+        *("hue", 1.0, 0.6),
+    )
+    found = measures(np.arange(400.0).reshape(20, 20), wide)
+    assert found["fixations"] == MOST_FIXATIONS + 1
 
 
 def test_measures_where_nothing_is_known() -> None:
