@@ -13,13 +13,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 
 from salprobe.annotate.cluster import mean_shift
+from salprobe.annotate.popout.arrays import Arrays, write_arrays
 from salprobe.annotate.regions import cluster
 from salprobe.datasets.masks import MaskSet
 from salprobe.datasets.osie import load_osie
+from salprobe.probe.classical import MODELS
 from salprobe.probe.job import probe
 from salprobe.probe.layers import reading, select
 from salprobe.probe.models import load_model
@@ -224,6 +228,19 @@ def precision() -> None:
     )
 
 
+def popout() -> None:
+    """(h) 80 search arrays drawn, and classical models on one OSIE image, one core each."""
+    with tempfile.TemporaryDirectory() as folder:
+        took = seconds(lambda: write_arrays(Arrays(), Path(folder) / "arrays"))
+    print(f"(h) 80 search arrays with their masks {took:.1f} s (goal 3)")
+    dataset = load_osie(OSIE)
+    rgb = np.asarray(dataset.stimuli.read(dataset.stimuli[0]))
+    with threadpool_limits(1):
+        cv2.setNumThreads(1)
+        each = {name: seconds(lambda m=model: m(rgb)) for name, model in MODELS.items()}
+    print("    an 800×600 image: " + ", ".join(f"{n} {t:.3f} s" for n, t in each.items()))
+
+
 def start_up() -> None:
     """(f) `--help`."""
     for program in ("annotate", "probe"):
@@ -238,7 +255,10 @@ def main() -> None:
     print(json.dumps({"torch": torch.__version__, "threads": torch.get_num_threads()}))
     jobs = {
         "forward": lambda: [forward_pass(), forward_pass("bf16"), forward_pass(model="resnet50")],
-        **{job.__name__: job for job in (scoring, memory, linear, clustering, start_up, precision)},
+        **{
+            job.__name__: job
+            for job in (scoring, memory, linear, clustering, start_up, precision, popout)
+        },
     }
     for name in sys.argv[1:] or jobs:
         jobs[name]()
