@@ -1,4 +1,4 @@
-"""Who finds the odd one out: measures of saliency maps, and of units, on search arrays.
+"""Who finds the odd one out: measures of saliency maps on search arrays.
 
 References
 ----------
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,15 +21,8 @@ from ..datasets.errors import InputError
 from ..datasets.masks import MaskSet
 from ..datasets.regions import mask_of
 from ..datasets.stimuli import Stimulus
-from .device import resolve_device
-from .forward import Scorer
-from .layers import select
-from .loading import load_batches
-from .models import Model
-from .plan import MaskPlan
-from .run import layer_units
 from .saliency import MapOf
-from .statistics import RESAMPLES, TOP
+from .statistics import RESAMPLES
 
 MEASURES = ("nmm", "msr_target", "msr_background", "gsi", "fixations")
 MOST_FIXATIONS = 100
@@ -180,7 +172,7 @@ def summarise_models(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     rows = []
     for name, part in table.groupby("model", sort=False):
         values = part["nmm"].to_numpy()
-        low, high = _interval(values, seed)
+        low, high = interval(values, seed)
         rows.append(
             {
                 "model": name,
@@ -194,55 +186,6 @@ def summarise_models(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
-
-
-def unit_nmm(
-    masks: MaskSet,
-    root: Path,
-    model: Model,
-    layers: list[str],
-    device: str = "auto",
-    advance: Callable[[int], None] = lambda n: None,
-    seed: int = 0,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Score every unit of a network by the NMM of its activation map (Table 5).
-
-    Parameters
-    ----------
-    layers : list of str
-        Names or wildcards; empty for the default ones.
-
-    Returns
-    -------
-    units : DataFrame
-        ``layer, unit, nmm``: the mean over arrays.
-    summary : DataFrame
-        ``layer, nmm, nmm_low, nmm_high``: mean of the `TOP` highest units, with a 95 % interval
-        from a bootstrap over arrays that keeps the units.
-    """
-    names = masks.category_of()
-    targets = {one.id for one in masks.annotations if names[one.category_id] == "target"}
-    plan = MaskPlan.of(masks.subset({image.id for image in masks.images}, targets), root)
-    chosen = select(model.layers(), layers)
-    scores = []
-    with Scorer(model, chosen, resolve_device(device), "fp32") as scorer:
-        numbers = list(range(len(plan.batches)))
-        for _, loaded, _ in load_batches(plan, numbers, model.input_size, None, False):
-            scores += scorer.score(loaded)
-            advance(len(loaded))
-    table = np.concatenate(scores).astype(np.float64)
-    units, summary = [], []
-    for layer in layer_units([vars(one) for one in chosen]):
-        values = table[:, layer.columns]
-        mean = values.mean(axis=0)
-        units.append(pd.DataFrame({"layer": layer.name, "unit": np.arange(len(mean)), "nmm": mean}))
-        best = np.argsort(-mean, kind="stable")[:TOP]
-        series = values[:, best].mean(axis=1)
-        low, high = _interval(series, seed)
-        summary.append(
-            {"layer": layer.name, "nmm": series.mean(), "nmm_low": low, "nmm_high": high}
-        )
-    return pd.concat(units, ignore_index=True), pd.DataFrame(summary)
 
 
 def _fixations(unit: np.ndarray, array: SearchArray) -> int:
@@ -267,7 +210,8 @@ def _quotient(above: float, below: float) -> float:
     return float(above / below)
 
 
-def _interval(values: np.ndarray, seed: int) -> tuple[float, float]:
+def interval(values: np.ndarray, seed: int) -> tuple[float, float]:
+    """Return the 95 % interval of a mean, from a bootstrap; NaN for fewer than two values."""
     if len(values) < 2:
         return np.nan, np.nan
     rng = np.random.default_rng(seed)

@@ -22,7 +22,8 @@ from ..datasets.load import root_of
 from ..datasets.masks import MaskSet
 from ..datasets.stimuli import Stimuli
 from .models import load_model
-from .popout import SearchArray, measure_models, search_arrays, summarise_models, unit_nmm
+from .popout import SearchArray, measure_models, search_arrays, summarise_models
+from .popout_units import unit_maps, unit_nmm
 from .run import write_table
 from .saliency import MapFolder, MapOf, from_function, function_named
 
@@ -120,12 +121,14 @@ def search(
         table = measure_models(arrays, sources, start("maps", len(sources) * len(arrays)))
         summary = summarise_models(table, seed)
     units, per_layer = [], []
+    shown = dict(sources)
     for name, network in networks.items():
         advance = start(name, len(arrays))
         found = unit_nmm(masks, folder, network, list(layers), device, advance, seed)
-        for frame, frames in zip(found, (units, per_layer), strict=True):
+        for frame, frames in ((found.units, units), (found.summary, per_layer)):
             frame.insert(0, "model", name)
             frames.append(frame)
+        shown[f"{name}\n{found.layer.name}, best unit"] = unit_maps(network, found, stimuli)
     result = Search(
         table,
         summary,
@@ -154,7 +157,7 @@ def search(
     with atomic_write(out / "run.json") as file:
         file.write(json.dumps(info, indent=1, ensure_ascii=False).encode())
     if figure is not None:
-        draw(arrays, stimuli, sources, figure)
+        draw(arrays, stimuli, shown, figure)
     return result
 
 
@@ -173,7 +176,7 @@ def draw(
     target: Path,
     most: int = 8,
 ) -> None:
-    """Draw arrays and the maps of all models side by side, as the paper's Figure 8.
+    """Draw arrays and the maps of all models side by side, as the paper's Figures 8 and 9.
 
     One array of each feature, that with the strongest difference; the target is outlined.
     """

@@ -25,8 +25,8 @@ from salprobe.probe.popout import (
     measures,
     search_arrays,
     summarise_models,
-    unit_nmm,
 )
+from salprobe.probe.popout_units import unit_maps, unit_nmm
 from salprobe.probe.saliency import MapFolder
 
 
@@ -105,7 +105,8 @@ def test_units_equal_the_slow_reference(arrays: Path) -> None:
     masks = MaskSet.read(arrays / "popout.json")
     model = load_model("gabor", input_size=(64, 96))
     layer = select(model.layers(), [])[0]
-    units, summary = unit_nmm(masks, arrays, model, [layer.name], "cpu")
+    scores = unit_nmm(masks, arrays, model, [layer.name], "cpu")
+    units, summary = scores.units, scores.summary
     images = {image.id: image for image in masks.images}
     expected = []
     for array in search_arrays(masks):
@@ -132,6 +133,12 @@ def test_units_equal_the_slow_reference(arrays: Path) -> None:
     np.testing.assert_allclose(found, np.mean(expected, axis=0), atol=2e-4)
     best = np.sort(found)[-10:].mean()
     assert summary["nmm"].iloc[0] == pytest.approx(best, abs=1e-6)
+    # the map that the figure shows is that of the best unit of each array
+    found_arrays = search_arrays(masks)
+    maps = unit_maps(model, scores, Stimuli(arrays, tuple(a.image for a in found_arrays)))
+    for array, row in zip(found_arrays, expected, strict=True):
+        assert scores.best[array.image.id] == row.argmax()
+        assert measures(maps(array.image), array)["nmm"] == pytest.approx(row.max(), abs=2e-3)
 
 
 def test_the_command(command, arrays: Path, tmp_path: Path) -> None:
@@ -253,6 +260,7 @@ def test_score(command, small_world: Path, tmp_path: Path) -> None:
 def test_middle_layers_see_what_the_last_does_not(squeezenet_weights, tmp_path: Path) -> None:
     masks = write_arrays(Arrays(), tmp_path / "arrays")
     model = load_model("squeezenet1_0", str(squeezenet_weights))
-    _, summary = unit_nmm(masks, tmp_path / "arrays", model, ["features.7", "features.12"], "cpu")
-    by_layer = summary.set_index("layer")
+    layers = ["features.7", "features.12"]
+    scores = unit_nmm(masks, tmp_path / "arrays", model, layers, "cpu")
+    by_layer = scores.summary.set_index("layer")
     assert by_layer.loc["features.7", "nmm_low"] > 2 > by_layer.loc["features.12", "nmm_high"]

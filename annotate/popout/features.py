@@ -128,7 +128,7 @@ def _saturation(contrast: float, rng: np.random.Generator) -> Difference:
 
 def _luminance(contrast: float, rng: np.random.Generator) -> Difference:
     # All lighter than the grey (L* 53), or all darker.
-    amount, light = 4 + 30 * contrast, rng.random() < 0.5
+    amount, light = 4 + 24 * contrast, rng.random() < 0.5
     extreme, other = (92, 92 - amount) if light else (12, 12 + amount)
     if rng.random() < 0.5:
         extreme, other = other, extreme
