@@ -50,7 +50,8 @@ def import_(
     with notes.status(f"reading {source}"):
         found = import_masks(source, form, root, parse_pairs("--rename", rename), base)
     target = imported_path(output)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    if target != Path(output):
+        target.parent.mkdir(parents=True, exist_ok=True)
     found.masks.write(target)
     regions = len(found.masks.annotations)
     images = len(found.masks.images)

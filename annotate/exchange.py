@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..datasets.errors import InputError
+from ..datasets.files import atomic_folder
 from ..datasets.masks import MaskSet
 from .draft import revise
 from .formats import format_named, recognised
@@ -105,15 +104,5 @@ def export_masks(masks: MaskSet, target: Path, form: str, root: Path | None = No
         return module.write(masks, target, root)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise InputError(f"{target}: exists and is not empty")
-    try:
-        made = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
-    except OSError as error:
-        raise InputError(f"{target}: cannot be written: {error.strerror}") from error
-    try:
-        lost = module.write(masks, made, root)
-        made.chmod(0o755)
-        made.replace(target)
-    except BaseException:
-        shutil.rmtree(made, ignore_errors=True)
-        raise
-    return lost
+    with atomic_folder(target) as made:
+        return module.write(masks, made, root)

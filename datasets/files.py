@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,6 +45,35 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """Make a folder that replaces ``path`` only when it is complete.
+
+    Yields
+    ------
+    Path
+        A temporary folder beside it; whatever goes wrong, ``path`` stays as it was.
+
+    Raises
+    ------
+    InputError
+        If it cannot be made.
+    """
+    path = Path(path)
+    try:
+        made = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+    try:
+        yield made
+        made.chmod(0o755)
+        shutil.rmtree(path, ignore_errors=True)
+        made.replace(path)
+    except BaseException:
+        shutil.rmtree(made, ignore_errors=True)
         raise
 
 

@@ -75,8 +75,8 @@ def progress(
         yield lambda n: bar.update(task, advance=n)
 
 
-def category_table(title: str, first: str, categories: Iterable[str]) -> Table:
-    """Return an empty table with a column for each category, its words beneath each other."""
+def plain_table(title: str, first: str, columns: Iterable[str]) -> Table:
+    """Return an empty table: names in the first column, numbers in the others."""
     table = Table(
         title=f"\n{title}",
         title_justify="left",
@@ -85,9 +85,14 @@ def category_table(title: str, first: str, categories: Iterable[str]) -> Table:
         padding=(0, 1, 0, 0),
     )
     table.add_column(first, no_wrap=True)
-    for category in categories:
-        table.add_column(category.replace(" ", "\n"), justify="right", no_wrap=True)
+    for name in columns:
+        table.add_column(name, justify="right", no_wrap=True)
     return table
+
+
+def category_table(title: str, first: str, categories: Iterable[str]) -> Table:
+    """Return an empty table with a column for each category, its words beneath each other."""
+    return plain_table(title, first, (name.replace(" ", "\n") for name in categories))
 
 
 def print_data(data: RenderableType) -> None:

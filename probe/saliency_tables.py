@@ -7,11 +7,11 @@ from importlib import resources
 
 import numpy as np
 import pandas as pd
-from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ..datasets.terminal import plain_table
 from .search import Search
 from .statistics import TOP
 
@@ -22,7 +22,7 @@ def render_search(found: Search) -> Group:
     parts: list[RenderableType] = []
     if len(found.models):
         columns = ("NMM", "found", "GSI", "MSR target", "MSR background", "fixations")
-        table = _table("Saliency models on search arrays", "model", columns)
+        table = plain_table("Saliency models on search arrays", "model", columns)
         for row in found.models.to_dict("records"):
             table.add_row(
                 str(row["model"]),
@@ -37,7 +37,7 @@ def render_search(found: Search) -> Group:
     for name, layers in found.layers.groupby("model", sort=False) if len(found.layers) else ():
         values = paper["table5"]["nmm_top10"] if str(name) == "vgg16" else {}
         columns = ("NMM", *(["paper"] if values else []))
-        table = _table(f"{name}: mean NMM of each layer's top {TOP} units", "layer", columns)
+        table = plain_table(f"{name}: mean NMM of each layer's top {TOP} units", "layer", columns)
         for row in layers.to_dict("records"):
             cells = [_with_interval(row["nmm"], row["nmm_low"], row["nmm_high"])]
             cells += [_number(values.get(row["layer"], np.nan))] if values else []
@@ -49,7 +49,7 @@ def render_search(found: Search) -> Group:
 def render_scores(summary: pd.DataFrame, title: str) -> Table:
     """Return the terminal view of models' scores on photographs, with half-intervals."""
     models = list(dict.fromkeys(summary["model"]))
-    table = _table(title, "measure", models)
+    table = plain_table(title, "measure", models)
     for measure, rows in summary.groupby("measure", sort=False):
         by_model = rows.set_index("model")
         cells = []
@@ -62,23 +62,9 @@ def render_scores(summary: pd.DataFrame, title: str) -> Table:
 
 def _features(measures: pd.DataFrame) -> Table:
     nmm = measures.pivot_table(index="feature", columns="model", values="nmm", sort=False)
-    table = _table("Mean NMM by what the target differs in", "feature", map(str, nmm.columns))
+    table = plain_table("Mean NMM by what the target differs in", "feature", map(str, nmm.columns))
     for name, row in nmm.iterrows():
         table.add_row(str(name) or "–", *(_number(value) for value in row))
-    return table
-
-
-def _table(title: str, first: str, columns) -> Table:
-    table = Table(
-        title=f"\n{title}",
-        title_justify="left",
-        title_style="italic",
-        box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-    )
-    table.add_column(first, no_wrap=True)
-    for name in columns:
-        table.add_column(name, justify="right")
     return table
 
 

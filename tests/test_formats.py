@@ -509,6 +509,19 @@ def test_a_failed_export_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_authors_masks_take_the_name(command, tmp_path: Path, monkeypatch) -> None:
+    classes, instances = np.zeros((2, 600, 800), dtype=np.int64)
+    classes[10:50, 10:50], instances[10:50, 10:50] = 37, 1
+    folder = voc(tmp_path / "downloaded", classes, instances, "png")
+    monkeypatch.setenv("SALPROBE_DATA", str(tmp_path / "data"))
+    assert "3162 regions" in command("annotate", "stats", "osie-sr").stdout
+    command("annotate", "import", folder, "-o", "osie-sr")
+    done = command("annotate", "stats", "osie-sr")
+    assert "1 regions on 1 images" in done.stdout and "the authors of OSIE-SR" in done.stdout
+    done = command("annotate", "import", folder, "-o", tmp_path / "no" / "x.json", check=2)
+    assert "x.json: cannot be written" in done.stderr
+
+
 def test_by_hand(command, small_world: Path, tmp_path: Path) -> None:
     world = tmp_path / "w"
     shutil.copytree(small_world, world)

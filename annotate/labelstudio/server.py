@@ -155,7 +155,9 @@ class LocalServer:
             "where u.email = ?"
         )
         try:
-            with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+            with contextlib.closing(
+                sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+            ) as database:
                 row = database.execute(query, (EMAIL,)).fetchone()
         except sqlite3.Error as error:
             raise InputError(f"{path}: no token of {EMAIL}: {error}") from error

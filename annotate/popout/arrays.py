@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -17,6 +15,7 @@ from pycocotools import mask as coco
 from scipy.special import ndtr
 
 from ...datasets.errors import InputError
+from ...datasets.files import atomic_folder
 from ...datasets.masks import MaskSet
 from .features import FEATURES, GREY, Look
 from .layout import Layout, positions
@@ -175,19 +174,8 @@ def write_arrays(
     """
     if folder.exists() and not (folder.is_dir() and all(map(_is_ours, folder.iterdir()))):
         raise InputError(f"{folder}: exists and is no folder of arrays")
-    try:
-        made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written: {error.strerror}") from error
-    try:
-        masks = _write(arrays, made, advance)
-        shutil.rmtree(folder, ignore_errors=True)
-        made.chmod(0o755)
-        made.replace(folder)
-    except BaseException:
-        shutil.rmtree(made, ignore_errors=True)
-        raise
-    return masks
+    with atomic_folder(folder) as made:
+        return _write(arrays, made, advance)
 
 
 def _is_ours(path: Path) -> bool:
