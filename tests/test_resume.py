@@ -129,8 +129,9 @@ def test_killed_at_random_ten_times(larger_world: Path, tmp_path: Path, how: int
     whole = Run.open(tmp_path / "whole")
     chance = random.Random(f"resume {how}")
     killed = 0
-    for attempt in range(10):
+    for attempt in range(40):
         out = tmp_path / f"run{attempt}"
+        began = time.monotonic()
         process = start(out)
         try:
             process.wait(timeout=chance.uniform(0.4, 0.98) * duration)
@@ -147,5 +148,9 @@ def test_killed_at_random_ten_times(larger_world: Path, tmp_path: Path, how: int
                     "probe: interrupted; run the same command again to go on\n"
                 )
             assert start(out).wait() == 0, log.read_text()
+        else:
+            duration = time.monotonic() - began  # the machine is less busy than it was
         assert_same(Run.open(out), whole)
-    assert killed >= 5
+        if killed == 10:
+            return
+    pytest.fail(f"only {killed} of 40 runs were killed before they were done")
