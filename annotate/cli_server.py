@@ -144,7 +144,7 @@ def pull(
         base = MaskSet.read(mask_path(masks))
     if not output.parent.is_dir():
         raise InputError(f"{output}: cannot be written: no such folder")
-    with _connected(url, serve, port) as client:
+    with _connected(url, serve, port) as client, notes.status("asking Label Studio"):
         there = client.find(project, _uuid(base))
         if there is None:
             raise InputError(f"{client.url}: no project titled {project!r}")
