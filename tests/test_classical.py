@@ -49,6 +49,14 @@ def test_odd_sizes_and_blank_pictures(name: str, shape: tuple[int, int]) -> None
     assert (MODELS[name](noise) == found).all()
 
 
+def test_without_the_bias_to_the_centre_the_rim_gains() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3), dtype=np.uint8)
+    y, x = np.mgrid[-1:1:240j, -1:1:320j]
+    middle = np.hypot(x, y) < 0.5
+    share = {n: (m := MODELS[n](noise))[middle].sum() / m.sum() for n in ("gbvs", "gbvs-uncentred")}
+    assert share["gbvs"] > share["gbvs-uncentred"] > 0.9 * middle.mean()
+
+
 def test_a_picture_too_small_is_refused() -> None:
     with pytest.raises(InputError, match="30×40 pixels are too few for Itti–Koch"):
         MODELS["itti"](np.zeros((40, 30, 3), dtype=np.uint8))

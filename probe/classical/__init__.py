@@ -10,13 +10,14 @@ from collections.abc import Callable
 import numpy as np
 
 from .bms import bms
-from .graph import gbvs, itti
+from .graph import gbvs, gbvs_uncentred, itti
 from .spectral import spectral_residual
 
 SaliencyModel = Callable[[np.ndarray], np.ndarray]
 
 MODELS: dict[str, SaliencyModel] = {
     "gbvs": gbvs,
+    "gbvs-uncentred": gbvs_uncentred,
     "itti": itti,
     "bms": bms,
     "spectral": spectral_residual,
