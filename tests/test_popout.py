@@ -152,6 +152,16 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
     assert (draw(Arrays(800, **SMALL), 0).picture == draw(arrays, 0).picture).all()
 
 
+def test_few_arrays_span_the_range_of_every_feature() -> None:
+    arrays = Arrays(width=128, height=96, items=(3,), layouts=("grid",))
+    seen: dict[str, set] = {}
+    for index in range(arrays.count):
+        about = draw(arrays, index).about
+        seen.setdefault(about["feature"], set()).add(about["contrast"])
+    assert len(seen) == 19
+    assert all({0.2, 1.0} <= found and len(found) >= 4 for found in seen.values())
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [

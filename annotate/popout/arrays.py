@@ -38,7 +38,8 @@ class Arrays:
     features : tuple of str
         They take turns; by default the preattentive ones.
     contrasts : tuple of float
-        How strong the difference is, above 0 to 1; they take turns for each feature.
+        How strong the difference is, above 0 to 1; they take turns for each feature, from the
+        strongest and the weakest inwards, so that few arrays still span the range.
     items : tuple of int
         How many items an array has, drawn at random from these.
     layouts : tuple of Layout
@@ -111,7 +112,7 @@ def draw(arrays: Arrays, index: int) -> Drawn:
     catch = index >= arrays.count
     place = index - arrays.count if catch else index
     feature = FEATURES[arrays.features[place % len(arrays.features)]]
-    contrast = arrays.contrasts[place // len(arrays.features) % len(arrays.contrasts)]
+    contrast = _inwards(arrays.contrasts)[place // len(arrays.features) % len(arrays.contrasts)]
     items, layout = int(rng.choice(arrays.items)), arrays.layouts[rng.integers(len(arrays.layouts))]
     size = _ITEM * min(arrays.width, arrays.height)
     difference = feature.make(contrast, rng)
@@ -176,6 +177,11 @@ def write_arrays(
         raise InputError(f"{folder}: exists and is no folder of arrays")
     with atomic_folder(folder) as made:
         return _write(arrays, made, advance)
+
+
+def _inwards(values: tuple[float, ...]) -> list[float]:
+    left = sorted(values)
+    return [left.pop(-1 if k % 2 == 0 else 0) for k in range(len(left))]
 
 
 def _is_ours(path: Path) -> bool:
