@@ -85,7 +85,7 @@ def push(
 
     path = mask_path(masks)
     found = MaskSet.read(path)
-    folder = root_of(found, root, path.parent).resolve()
+    folder = root_of(found, root, path.parent).absolute()
     if not serve:
         with _client(url) as client:
             _push(found, folder, project, client, document_root or folder.parent, dry_run)

@@ -331,10 +331,16 @@ def test_the_client_is_killed_in_a_push(server, command, many, undisturbed, seed
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_the_server_is_killed_in_a_push(server, command, many, undisturbed, seed) -> None:
+def test_the_server_is_killed_in_a_push(
+    server, command, many, undisturbed, seed, osie_root, monkeypatch
+) -> None:
     expected, duration = undisturbed
     title = f"Killed server {seed}"
-    pushing = ["push", str(many), "--project", title, "--serve"]
+    # Not --serve, which would start another server if this one is killed very early.
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", server.local.token())
+    pushing = ["push", str(many), "--project", title, "--url", server.url]
+    pushing += ["--root", str(server.local.link(osie_root))]
+    pushing += ["--document-root", str(server.local.data / "images")]
     process = subprocess.Popen([str(ANNOTATE), *pushing], stderr=subprocess.PIPE, text=True)
     time.sleep(random.Random(100 + seed).uniform(0.3, 1.0) * duration)
     server.kill()
