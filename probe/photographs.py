@@ -50,8 +50,7 @@ def score(
     DataFrame
         ``model, image_id, file_name`` and `MEASURES`, a row for each model and image with
         fixations. The empirical map is fixations blurred by one degree; IG is over a centre-bias
-        baseline, the blurred fixations of all other images of the same size (relative positions
-        where sizes differ).
+        baseline, the blurred fixations of all other images, at their relative positions.
 
     Raises
     ------

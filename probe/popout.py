@@ -82,8 +82,8 @@ def search_arrays(masks: MaskSet) -> list[SearchArray]:
                 kinds["target"],
                 kinds["distractor"],
                 str(about.get("feature", "")),
-                float(about.get("contrast", np.nan)),
-                float(about.get("item_size", 2 * radius)) / 2,
+                _known(about.get("contrast"), np.nan),
+                _known(about.get("item_size"), 2 * radius) / 2,
             )
         )
     if not found:
@@ -202,6 +202,10 @@ def _fixations(unit: np.ndarray, array: SearchArray) -> int:
             return count
         left[top:bottom, start:end][seen] = -1
     return MOST_FIXATIONS + 1
+
+
+def _known(value: object, otherwise: float) -> float:
+    return float(value) if isinstance(value, int | float) else otherwise
 
 
 def _quotient(above: float, below: float) -> float:

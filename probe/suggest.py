@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +109,7 @@ def suggest(
     network = load_model(model, weights, input_size=input_size)
     if input_size is None:
         height, width = network.input_size
-        network = load_model(model, weights, input_size=(2 * height, 2 * width))
+        network = replace(network, input_size=(2 * height, 2 * width))
     layers = network.layers()
     chosen = select(layers, [layer])[-1] if layer else _last(layers)
     n_images = len(masks.by_image()) + (0 if labelled is masks else len(labelled.by_image()))
@@ -127,6 +127,8 @@ def suggest(
         _image_keys(labelled, [one.image_id for one in keep]),
     )
     wanted = [one for one in masks.annotations if one.id in open_ids and one.id in here]
+    if not wanted:
+        raise InputError("every unlabelled region's mask is empty")
     keys = _image_keys(masks, [one.image_id for one in wanted])
     categories, confidences = votes.vote(np.stack([here[one.id] for one in wanted]), keys)
     found = {

@@ -299,6 +299,10 @@ def test_labelme_finds_the_image_below_the_root(tmp_path: Path) -> None:
         ({"imagePath": "https://example.com/x.jpg"}, "is not a path"),
         ({"imagePath": None}, "expected the image's path"),
         ({"salprobe": {"file_name": "../x"}}, "is not a path below the image root"),
+        (
+            {"shapes": [{"label": "a", "points": [[1, 2], [3, 4], [5, 6]], "group_id": [1]}]},
+            r"group_id: expected a number, got \[1\]",
+        ),
         ({"imageWidth": "47"}, "width: Input should be a valid integer"),
         ({"imageWidth": 60_000, "imageHeight": 60_000}, "more than can be read"),
         ({"shapes": [{"label": 3}]}, r"shapes\[0\]: expected an object with a label"),

@@ -306,9 +306,11 @@ def test_a_renamed_category() -> None:
     submitted(tasks[0], labels("Face"))
     with pytest.raises(InputError, match=r"1\.jpg: category 'Face' is not in the mask file; --ren"):
         pull(masks, PROJECT, tasks)
-    assert category(pull(masks, PROJECT, tasks, rename={"Face": "person head"}).masks) == (
-        "person head"
-    )
+    rename = {"Face": "person head"}
+    found = pull(masks, PROJECT, tasks, rename=rename)
+    assert category(found.masks) == "person head"
+    again = pull(found.masks, PROJECT, tasks, rename=rename)  # nothing is left to be renamed
+    assert again.masks.to_dict() == found.masks.to_dict()
 
 
 def test_another_project_of_the_same_title() -> None:

@@ -142,6 +142,8 @@ def _read_image(path: Path, content: dict, root: Path, draft: Draft) -> None:
             draft.lost[f"a shape of type {shape.get('shape_type')}, which has no area"] += 1
             continue
         group = shape.get("group_id")
+        if not isinstance(group, int | str | None):
+            raise InputError(f"{place}.group_id: expected a number, got {group!r:.60}")
         key = (shape["label"], group) if group is not None else index
         groups.setdefault(key, []).append(part)
         first.setdefault(key, shape)

@@ -144,8 +144,8 @@ def pull(
         place = f"annotation {newest.get('id')} of {image.file_name}"
         from_results(place, newest["result"], image, draft)
         found.images["taken"] += 1
-    if rename:
-        draft.rename(rename)
+    present = {region.category for region in draft.regions}
+    draft.rename({old: new for old, new in (rename or {}).items() if old in present})
     _finish(found, draft, project, people, remembered, fixations)
     known = {image.id for image in masks.images}
     found.images["not in the mask file"] = sum(number not in known for number in of_image)
