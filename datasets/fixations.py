@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -99,6 +101,13 @@ class Fixations:
     def of(self, image_id: int) -> Fixations:
         """Return the fixations on one stimulus, in their order."""
         return self.where(self._rows.get(image_id, np.empty(0, dtype=np.intp)))
+
+    def sha256(self) -> str:
+        """Return the SHA-256 of all columns, as 64 hexadecimal digits."""
+        digest = hashlib.sha256()
+        for name in COLUMNS:
+            digest.update(json.dumps(getattr(self, name).tolist()).encode())
+        return digest.hexdigest()
 
     @cached_property
     def _rows(self) -> dict[int, np.ndarray]:

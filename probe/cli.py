@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from ..datasets.errors import InputError
 from ..datasets.terminal import notes, print_data, run_app
-from . import cli_saliency
+from . import cli_saliency, cli_training
+from .options import first_process, parse_size
 
 app = typer.Typer(
     add_completion=False,
@@ -76,8 +76,6 @@ def run(
 
     Interrupted, the same command goes on where it stopped. Under torchrun, one process per GPU.
     """
-    import os
-
     from ..datasets.files import atomic_write
     from .job import probe
     from .tables import as_html, render_run
@@ -90,7 +88,7 @@ def run(
         weights=weights,
         layers=[name.strip() for text in layers or [] for name in text.split(",")],
         pre_relu=pre_relu,
-        input_size=_size(input_size),
+        input_size=parse_size(input_size),
         out=out,
         device=device,
         precision=precision,  # type: ignore[arg-type]
@@ -99,7 +97,7 @@ def run(
         skip_bad=skip_bad,
         seed=seed,
     )
-    if int(os.environ.get("RANK", 0)) == 0:
+    if first_process():
         view = render_run(result)
         print_data(view)
         report = result.folder / "report.html"
@@ -173,7 +171,7 @@ def layers(
     from .models import load_model
 
     weights = "default" if model == "gabor" or ":" in model else "random"
-    found = load_model(model, weights, input_size=_size(input_size)).layers(pre_relu=pre_relu)
+    found = load_model(model, weights, input_size=parse_size(input_size)).layers(pre_relu=pre_relu)
     if as_json:
         keys = ("name", "units", "height", "width", "default")
         print_data(json.dumps([{key: getattr(layer, key) for key in keys} for layer in found]))
@@ -240,7 +238,7 @@ def suggest(
             model=model,
             weights=weights,
             layer=layer,
-            input_size=_size(input_size),
+            input_size=parse_size(input_size),
             device=device,
             start=lambda images: stack.enter_context(progress("looking", images)),
         )
@@ -254,18 +252,8 @@ def suggest(
     )
 
 
-def _size(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    parts = text.lower().replace("×", "x").split("x")
-    if len(parts) == 1:
-        parts *= 2
-    if len(parts) != 2 or not all(part.strip().isdigit() and int(part) > 0 for part in parts):
-        raise InputError(f"--input-size {text!r}: expected HEIGHTxWIDTH, as in 224x224")
-    return int(parts[0]), int(parts[1])
-
-
 app.add_typer(cli_saliency.app)
+app.add_typer(cli_training.app)
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ import typer
 
 from ..datasets.errors import InputError
 from ..datasets.terminal import notes, print_data, progress
+from .options import parse_maps, words
 
 app = typer.Typer()
 
@@ -57,12 +58,12 @@ def popout(
     with ExitStack() as stack:
         found = search(
             masks,
-            _words(models),
+            words(models),
             parse_maps(maps),
             root=root,
             out=out,
             weights=weights,
-            layers=_words(layers),
+            layers=words(layers),
             device=device,
             seed=seed,
             figure=figure,
@@ -112,7 +113,7 @@ def score(
         raise InputError(f"{out}: expected a name that ends in .csv or .parquet")
     dataset, _ = load_dataset(source, root, fixations, px_per_degree)
     sources = {}
-    for name in _words(models):
+    for name in words(models):
         function = function_named(name)
         if function is None:
             raise InputError(f"{name}: no saliency model; expected gbvs, itti, bms, spectral …")
@@ -135,23 +136,6 @@ def score(
         title += ", SIMULATED fixations"
     print_data(str(summary.to_json(orient="records")) if as_json else render_scores(summary, title))
     _say_resized({name: one.resized for name, one in folders.items()})
-
-
-def parse_maps(texts: list[str] | None) -> dict[str, Path]:
-    """Return the folders of ``NAME=DIR`` options."""
-    found: dict[str, Path] = {}
-    for text in texts or []:
-        name, _, folder = text.partition("=")
-        if not name.strip() or not folder.strip():
-            raise InputError(f"--maps {text!r}: expected NAME=DIR")
-        if name.strip() in found:
-            raise InputError(f"--maps: {name.strip()} is named twice")
-        found[name.strip()] = Path(folder.strip())
-    return found
-
-
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def _say_resized(resized: dict[str, int]) -> None:

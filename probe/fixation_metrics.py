@@ -10,8 +10,29 @@ comparison unifies saliency metrics", PNAS 112(52), 2015.
 from __future__ import annotations
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 _EPSILON = np.finfo(np.float64).eps
+
+
+def empirical(
+    x: np.ndarray, y: np.ndarray, size: tuple[int, int], px_per_degree: float
+) -> np.ndarray:
+    """Return the empirical saliency map: fixations blurred by a Gaussian of one degree.
+
+    Parameters
+    ----------
+    x, y : int arrays, shape (n,)
+        Fixations; two on one pixel count twice.
+    size : (height, width)
+
+    Returns
+    -------
+    float64 array, shape (height, width)
+    """
+    counts = np.zeros(size)
+    np.add.at(counts, (y, x), 1)
+    return gaussian_filter(counts, px_per_degree, mode="constant")
 
 
 def nss(saliency: np.ndarray, x: np.ndarray, y: np.ndarray) -> float:

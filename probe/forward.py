@@ -38,8 +38,6 @@ class Scorer:
         self.columns = {
             units.name: units.columns for units in layer_units([vars(layer) for layer in layers])
         }
-        self._mean = torch.tensor(model.mean, device=device)[:, None, None]
-        self._sd = torch.tensor(model.sd, device=device)[:, None, None]
 
     def __enter__(self) -> Scorer:
         network = self.model.network.to(self.device)
@@ -63,8 +61,7 @@ class Scorer:
         """
         if not loaded:
             return []
-        rgb = torch.from_numpy(np.stack([one.rgb for one in loaded])).to(self.device)
-        images = (rgb.permute(0, 3, 1, 2).float() / 255 - self._mean) / self._sd
+        images = self.model.images(np.stack([one.rgb for one in loaded]), self.device)
         regions = [one.pixels for one in loaded]
         sizes = [(one.item.stimulus.height, one.item.stimulus.width) for one in loaded]
         n_units = sum(layer.units for layer in self.layers)
@@ -80,7 +77,7 @@ class Scorer:
                 torch.inference_mode(),
                 torch.autocast(self.device.type, torch.bfloat16, enabled=bf16),
             ):
-                self._forward(images.contiguous(memory_format=torch.channels_last), consume)
+                self._forward(images, consume)
         except torch.OutOfMemoryError as error:
             raise InputError(
                 f"{self.device}: out of memory with {len(loaded)} images at a time; "

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import platform
 import shlex
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +17,6 @@ import numpy as np
 
 from ..datasets.errors import InputError
 from ..datasets.files import sha256
-from ..datasets.fixations import Fixations
 from ..datasets.load import fixations_of, mask_path, root_of
 from ..datasets.masks import MaskSet
 from ..datasets.terminal import notes, progress
@@ -29,6 +27,7 @@ from .loading import load_batches
 from .models import Model, load_model
 from .partial import Partial, check_space
 from .plan import Plan, make_plan
+from .resuming import check_same, make_folder
 from .run import FORMAT, Run, layer_units, read_info, write_info, write_table
 from .statistics import THRESHOLD, summarise
 
@@ -110,7 +109,8 @@ def probe(
         network = load_model(model, weights, seed=seed, input_size=input_size)
         chosen = select(network.layers(pre_relu=pre_relu), layers)
         stem = masks_path.stem if masks_path else mask_set.info.salprobe.dataset or "masks"
-        target = Path(out) if out else Path("runs") / f"{stem}-{model.replace(':', '.')}"
+        called = Path(model).resolve().name if Path(model).is_dir() else model.replace(":", ".")
+        target = Path(out) if out else Path("runs") / f"{stem}-{called}"
         info = {
             "format": FORMAT,
             "status": "running",
@@ -127,10 +127,17 @@ def probe(
                 "device": where.type,
                 "seed": seed,
                 "masks": _masks_sha256(mask_set, masks_path),
-                "fixations": _fixations_sha256(gaze),
+                "fixations": gaze.sha256(),
                 "threshold": THRESHOLD,
             },
             "masks": masks_path.name if masks_path else None,
+            "paths": {
+                "masks": _absolute(masks_path),
+                "root": _absolute(folder),
+                "fixations": _absolute(fixations),
+                "model": _absolute(model if Path(model).is_dir() else None),
+                "weights": _absolute(weights if network.weights["source"] == "file" else None),
+            },
             "dataset": mask_set.info.salprobe.dataset,
             "annotator": mask_set.info.annotator,
             "simulated": mask_set.info.salprobe.simulated,
@@ -163,28 +170,15 @@ def probe(
 
 def _enter(target: Path, info: dict, partial: Partial) -> None:
     """Begin the run folder, or resume the run in it; a complete one stays as it is."""
-    if target.exists() and not _is_blank(target):
+    if not make_folder(target):
         before = read_info(target)
-        for key in ("parameters", "layers", "categories"):
-            if before[key] != info[key]:
-                what = _difference(before[key], info[key])
-                raise InputError(f"{target}: holds another run ({what}); name another with --out")
+        check_same(target, before, info, ("parameters", "layers", "categories"))
         if before["status"] == "complete":
             notes.print(f"{target} is complete already; nothing to do", markup=False)
             return
-    else:
-        try:
-            target.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"{target}: cannot be made: {error.strerror}") from error
     check_space(target, partial.shape)
     write_info(target, info)
     partial.create()
-
-
-def _is_blank(folder: Path) -> bool:
-    """Tell whether a folder holds nothing but what a crash left of atomic writes."""
-    return folder.is_dir() and all(path.name.startswith(".") for path in folder.iterdir())
 
 
 def _score(
@@ -259,22 +253,11 @@ def _layer_info(layer: Layer, model: Model) -> dict:
     return info
 
 
-def _difference(before: object, now: object) -> str:
-    if isinstance(before, dict) and isinstance(now, dict):
-        keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
-        return f"its {keys[0]} differs: {before.get(keys[0])!s:.60}, here {now.get(keys[0])!s:.60}"
-    return "its layers or categories differ"
-
-
 def _masks_sha256(masks: MaskSet, path: Path | None) -> str:
     if path is not None:
         return sha256(path)
     return hashlib.sha256(json.dumps(masks.to_dict(), sort_keys=True).encode()).hexdigest()
 
 
-def _fixations_sha256(fixations: Fixations) -> str:
-    digest = hashlib.sha256()
-    for field in dataclasses.fields(fixations):
-        column: Iterable = getattr(fixations, field.name).tolist()
-        digest.update(json.dumps(column).encode())
-    return digest.hexdigest()
+def _absolute(path: str | Path | None) -> str | None:
+    return None if path is None else str(Path(path).resolve())

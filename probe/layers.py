@@ -127,7 +127,9 @@ def trace(network: nn.Module, input_size: tuple[int, int]) -> list[Layer]:
     ]
 
 
-def paper_names(network: nn.Module, layers: list[Layer], *, pre_relu: bool) -> list[Layer]:
+def paper_names(
+    network: nn.Module, layers: list[Layer], *, pre_relu: bool, prefix: str = ""
+) -> list[Layer]:
     """Name a VGG's layers as the paper does: ``conv4_3`` is that convolution after its ReLU.
 
     Parameters
@@ -136,17 +138,21 @@ def paper_names(network: nn.Module, layers: list[Layer], *, pre_relu: bool) -> l
         Of `trace`.
     pre_relu : bool
         Take the maps before the ReLU instead (after batch normalisation, where there is any).
+    prefix : str
+        Of its modules' paths, where the VGG is part of a larger network.
     """
     traced = {layer.module: layer for layer in layers}
     named, block, number, before = [], 1, 0, ""
     for index, module in network.features.named_children():  # type: ignore[union-attr]
-        path = f"features.{index}"
+        path = f"{prefix}features.{index}"
         if isinstance(module, nn.Conv2d):
             number += 1
         elif isinstance(module, nn.MaxPool2d):
             block, number = block + 1, 0
         elif isinstance(module, nn.ReLU):
-            layer = traced[before if pre_relu else path]
+            layer = traced.get(before if pre_relu else path)
+            if layer is None:
+                break  # the network was cut before it
             shape = (layer.units, layer.height, layer.width, layer.layout)
             name = f"conv{block}_{number}"
             # Layers below conv4_1 respond to edges, not to regions (section 4.2).
@@ -195,6 +201,7 @@ def reading(
     modules = {layer.module for layer in layers}
     calls: Counter[str] = Counter()
     left = 0
+    mine = object()  # one network may run inside another, each with its own last layer
     consumer: Callable[[Layer, torch.Tensor], None] | None = None
 
     def hook(name: str, output: Any) -> None:
@@ -206,7 +213,7 @@ def reading(
         consumer(layer, as_maps(output, layer.layout))
         left -= 1
         if left == 0:
-            raise _LastLayerReached
+            raise _LastLayerReached(mine)
 
     def forward(batch: torch.Tensor, consume: Callable[[Layer, torch.Tensor], None]) -> None:
         nonlocal left, consumer
@@ -214,7 +221,9 @@ def reading(
         left, consumer = len(wanted), consume
         try:
             network(batch)
-        except _LastLayerReached:
+        except _LastLayerReached as error:
+            if error.args[0] is not mine:
+                raise
             return
         raise RuntimeError("the forward pass ended before all layers were reached")
 

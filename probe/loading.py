@@ -6,14 +6,27 @@ import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from ..datasets.errors import InputError
+from ..datasets.stimuli import Stimulus
 from ..datasets.terminal import notes
-from .plan import Item, Loaded
 
 
-class Work(Protocol):
+class OnStimulus(Protocol):
+    """What has to be loaded: something about a stimulus."""
+
+    @property
+    def stimulus(self) -> Stimulus:
+        """The stimulus."""
+        ...
+
+
+Item = TypeVar("Item", bound=OnStimulus)
+Loaded = TypeVar("Loaded", covariant=True)
+
+
+class Work(Protocol[Item, Loaded]):
     """Batches of stimuli, and how one is loaded."""
 
     @property
@@ -27,7 +40,7 @@ class Work(Protocol):
 
 
 def load_batches(
-    plan: Work,
+    plan: Work[Item, Loaded],
     numbers: list[int],
     input_size: tuple[int, int],
     workers: int | None,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import sys
 from contextlib import redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.error import URLError
 
+import numpy as np
 import torch
 import torchvision
 from torch import nn
@@ -18,6 +19,7 @@ from ..datasets.files import sha256
 from .factory import from_factory
 from .gabor import Gabor
 from .layers import Layer, paper_names, trace
+from .training.networks import Headed
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_SD = (0.229, 0.224, 0.225)
@@ -53,13 +55,33 @@ class Model:
     def layers(self, *, pre_relu: bool = False) -> list[Layer]:
         """List the network's layers; see `trace` and, for VGG, `paper_names`."""
         layers = trace(self.network, self.input_size)
-        if isinstance(self.network, torchvision.models.VGG):
-            return paper_names(self.network, layers, pre_relu=pre_relu)
+        backbone, prefix = self.network, ""
+        if isinstance(self.network, Headed):
+            backbone, prefix = self.network.backbone, "backbone."
+        if isinstance(backbone, torchvision.models.VGG):
+            named = paper_names(backbone, layers, pre_relu=pre_relu, prefix=prefix)
+            return named + [layer for layer in layers if layer.module == "readout"]
         if pre_relu:
             raise InputError(
                 "--pre-relu is for VGG's names; for other models name the module itself in --layers"
             )
-        return layers
+        return [replace(layer, name=layer.name.removeprefix(prefix)) for layer in layers]
+
+    def images(self, rgb: np.ndarray, device: torch.device | str = "cpu") -> torch.Tensor:
+        """Return pictures as the network takes them.
+
+        Parameters
+        ----------
+        rgb : uint8 array, shape (n, height, width, 3)
+
+        Returns
+        -------
+        float32 tensor, shape (n, 3, height, width)
+            Normalised; channels last in memory.
+        """
+        pixels = torch.from_numpy(rgb).to(device).permute(0, 3, 1, 2).float() / 255
+        mean, sd = (torch.tensor(one, device=device)[:, None, None] for one in (self.mean, self.sd))
+        return ((pixels - mean) / sd).contiguous(memory_format=torch.channels_last)
 
 
 def load_model(
@@ -74,11 +96,11 @@ def load_model(
     Parameters
     ----------
     name : str
-        A torchvision classification model, ``gabor``, or ``package.module:factory``, a callable
-        without arguments that returns a Module.
+        A torchvision classification model, ``gabor``, ``package.module:factory``, a callable
+        without arguments that returns a Module, or a folder that `probe train` made.
     weights : str
-        ``default`` (torchvision's best ImageNet weights; a factory's own), ``random``, or a
-        file (.pth, .safetensors).
+        ``default`` (torchvision's best ImageNet weights; a factory's own; what was best in
+        training), ``random``, or a file (.pth, .safetensors).
     seed : int
         For random weights.
     input_size : (height, width), optional
@@ -90,6 +112,10 @@ def load_model(
         If there is no such model or file, the weights do not fit, or cannot be downloaded.
     """
     torch.manual_seed(seed)
+    if Path(name).is_dir():
+        from .training.trained import load_trained
+
+        return load_trained(Path(name), weights, input_size)
     if name == "gabor":
         if weights != "default":
             raise InputError("gabor has no weights; leave --weights out")

@@ -15,6 +15,7 @@ from .fixation_metrics import (
     auc_judd,
     auc_shuffled,
     cc,
+    empirical,
     information_gain,
     kl,
     nss,
@@ -66,9 +67,8 @@ def score(
     for stimulus in stimuli:
         looked = dataset.fixations.of(stimulus.id)
         x, y = looked.x, looked.y
-        counts = np.zeros((stimulus.height, stimulus.width))
-        np.add.at(counts, (y, x), 1)
-        empirical = gaussian_filter(counts, dataset.px_per_degree, mode="constant")
+        size = (stimulus.height, stimulus.width)
+        blurred = empirical(x, y, size, dataset.px_per_degree)
         baseline = centre.without(stimulus)
         rng = np.random.default_rng([seed, stimulus.id])
         other_x, other_y = _on_others(dataset, everyone, stimulus, rng)
@@ -80,9 +80,9 @@ def score(
                 auc_judd(found, x, y),
                 auc_borji(found, x, y, drawing),
                 auc_shuffled(found, x, y, other_x, other_y, drawing),
-                cc(found, empirical),
-                sim(found, empirical),
-                kl(found, empirical),
+                cc(found, blurred),
+                sim(found, blurred),
+                kl(found, blurred),
                 information_gain(found, baseline, x, y),
             )
             keys = {"model": name, "image_id": stimulus.id, "file_name": stimulus.file_name}

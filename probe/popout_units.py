@@ -108,8 +108,6 @@ def unit_maps(model: Model, scores: UnitScores, stimuli: Stimuli) -> MapOf:
     def map_of(stimulus: Stimulus) -> np.ndarray:
         height, width = model.input_size
         picture = stimuli.read(stimulus).resize((width, height), Image.Resampling.BILINEAR)
-        rgb = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float() / 255
-        mean, sd = (torch.tensor(one)[:, None, None] for one in (model.mean, model.sd))
         seen: list[np.ndarray] = []
 
         def consume(layer: Layer, maps: torch.Tensor) -> None:
@@ -117,7 +115,7 @@ def unit_maps(model: Model, scores: UnitScores, stimuli: Stimuli) -> MapOf:
             seen.append(maps[0, scores.best[stimulus.id]].float().numpy())
 
         with torch.inference_mode(), reading(model.network.cpu(), [scores.layer]) as forward:
-            forward((rgb - mean) / sd, consume)
+            forward(model.images(np.array(picture)[None]), consume)
         return cv2.resize(seen[0], (stimulus.width, stimulus.height))
 
     return map_of

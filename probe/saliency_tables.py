@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from importlib import resources
-
 import numpy as np
 import pandas as pd
 from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from ..datasets.terminal import plain_table
+from .cells import number, paper_tables, with_interval
 from .search import Search
 from .statistics import TOP
 
 
 def render_search(found: Search) -> Group:
     """Return the terminal view of a search: models, features, networks' layers, the paper's."""
-    paper = json.loads(resources.files(str(__package__)).joinpath("paper_tables.json").read_text())
+    paper = paper_tables()
     parts: list[RenderableType] = []
     if len(found.models):
         columns = ("NMM", "found", "GSI", "MSR target", "MSR background", "fixations")
@@ -26,9 +23,9 @@ def render_search(found: Search) -> Group:
         for row in found.models.to_dict("records"):
             table.add_row(
                 str(row["model"]),
-                _with_interval(row["nmm"], row["nmm_low"], row["nmm_high"]),
+                with_interval(row["nmm"], row["nmm_low"], row["nmm_high"]),
                 f"{row['found']:.0%}",
-                *(_number(row[k]) for k in ("gsi", "msr_target", "msr_background", "fixations")),
+                *(number(row[k]) for k in ("gsi", "msr_target", "msr_background", "fixations")),
             )
         for name, value in paper["table4"]["nmm"].items():
             table.add_row(f"[dim]{name} (paper)[/dim]", f"[dim]{value:.2f}[/dim]")
@@ -39,8 +36,8 @@ def render_search(found: Search) -> Group:
         columns = ("NMM", *(["paper"] if values else []))
         table = plain_table(f"{name}: mean NMM of each layer's top {TOP} units", "layer", columns)
         for row in layers.to_dict("records"):
-            cells = [_with_interval(row["nmm"], row["nmm_low"], row["nmm_high"])]
-            cells += [_number(values.get(row["layer"], np.nan))] if values else []
+            cells = [with_interval(row["nmm"], row["nmm_low"], row["nmm_high"])]
+            cells += [number(values.get(row["layer"], np.nan))] if values else []
             table.add_row(str(row["layer"]), *cells)
         parts.append(table)
     return Group(*parts)
@@ -55,7 +52,7 @@ def render_scores(summary: pd.DataFrame, title: str) -> Table:
         cells = []
         for model in models:
             row = by_model.loc[model]
-            cells.append(_with_interval(row["mean"], row["low"], row["high"]))
+            cells.append(with_interval(row["mean"], row["low"], row["high"]))
         table.add_row(str(measure), *cells)
     return table
 
@@ -64,16 +61,5 @@ def _features(measures: pd.DataFrame) -> Table:
     nmm = measures.pivot_table(index="feature", columns="model", values="nmm", sort=False)
     table = plain_table("Mean NMM by what the target differs in", "feature", map(str, nmm.columns))
     for name, row in nmm.iterrows():
-        table.add_row(str(name) or "–", *(_number(value) for value in row))
+        table.add_row(str(name) or "–", *(number(value) for value in row))
     return table
-
-
-def _with_interval(value: float, low: float, high: float) -> Text:
-    text = Text(_number(value))
-    if not np.isnan(low):
-        text.append(f" ±{(high - low) / 2:.2f}", style="dim")
-    return text
-
-
-def _number(value: float) -> str:
-    return "–" if np.isnan(value) else f"{value:.2f}"

@@ -22,6 +22,7 @@ from ..datasets.load import root_of
 from ..datasets.masks import MaskSet
 from ..datasets.stimuli import Stimuli
 from .models import load_model
+from .overlays import save_figure
 from .popout import SearchArray, measure_models, search_arrays, summarise_models
 from .popout_units import unit_maps, unit_nmm
 from .run import write_table
@@ -197,9 +198,4 @@ def draw(
             axis.set_yticks([])
     for axis, name in zip(axes[0], ["array", *sources], strict=True):
         axis.set_title(name, fontsize=8)
-    kind = target.suffix.removeprefix(".") or "png"
-    with atomic_write(target) as file:
-        try:
-            figure.savefig(file, format=kind, dpi=200)
-        except ValueError as error:
-            raise InputError(f"{target}: {error}") from error
+    save_figure(figure, target, dpi=200)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
-from collections.abc import Callable
-from importlib import resources
 from typing import Literal, get_args
 
 import numpy as np
@@ -16,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..datasets.errors import InputError
-from ..datasets.terminal import category_table
+from .cells import change, count, grid, half_width, number, paper_tables, shaded, wide
 from .run import Run
 from .statistics import THRESHOLD, TOP
 
@@ -26,32 +23,26 @@ Format = Literal["table", "md", "csv", "json", "latex", "html"]
 def render_run(run: Run) -> Group:
     """Return the terminal view of a run: the category tables and what they rest on."""
     columns = ("top10_mean", "top10_low", "top10_high", "top10_crossval", "above_threshold")
-    mean, low, high, crossval, above = (run.table(name).to_numpy(np.float64) for name in columns)
-    frame = run.table()
+    mean, low, high, crossval, above = (run.table(name) for name in columns)
     parts: list[RenderableType] = [
         Text(describe(run), style="bold"),
-        _grid(
+        grid(
             f"Mean NSS of the top {TOP} units, ± half its 95 % interval over stimuli",
-            frame,
-            lambda at: _shaded(mean[at]) + _half_width(low[at], high[at]),
+            (mean, low, high),
+            lambda value, low, high: shaded(value) + half_width(low, high),
         ),
-        _grid(
+        grid(
             f"The same, cross-validated: top {TOP} chosen on one half of the stimuli, "
             "scored on the other",
-            frame,
-            lambda at: _shaded(crossval[at]),
+            [crossval],
+            shaded,
         ),
-        _grid(
-            f"Units whose mean NSS is above {THRESHOLD}",
-            frame,
-            lambda at: Text(f"{above[at]:.0f}" if above[at] else "·"),
-        ),
+        grid(f"Units whose mean NSS is above {THRESHOLD}", [above], count),
     ]
     paper = paper_table(run)
     if paper is not None:
-        values = paper.to_numpy(np.float64)
         title = "He et al. 2019, Table 2 (VGG-16, OSIE-SR), for comparison"
-        parts.append(_grid(title, paper, lambda at: _shaded(values[at])))
+        parts.append(grid(title, [paper], shaded))
     parts.append(_counts(run))
     return Group(*parts)
 
@@ -74,8 +65,7 @@ def paper_table(run: Run) -> pd.DataFrame | None:
     """Return the paper's Table 2 for the run's layers; None unless it probed a VGG-16 on them."""
     if run.info["parameters"]["model"] != "vgg16":
         return None
-    text = (resources.files(str(__package__)) / "paper_tables.json").read_text("utf-8")
-    tables = json.loads(text)
+    tables = paper_tables()
     values = pd.DataFrame(tables["table2"]["mean_nss_top10"], index=tables["categories"]).T
     layers = [name for name in run.table().index if name in values.index]
     if not layers or not set(run.categories) >= set(tables["categories"]):
@@ -97,36 +87,23 @@ def render_units(run: Run, category: str, most: int) -> Group:
     for name in units.columns:
         table.add_column(name, justify="left" if name in ("layer", "name") else "right")
     for record in units.itertuples(index=False):
-        table.add_row(*(_number(value) for value in record))
+        table.add_row(*(number(value) for value in record))
     return Group(Text(describe(run), style="bold"), table)
 
 
 def render_differences(before: Run, after: Run, differences: pd.DataFrame) -> Group:
     """Return the terminal view of a comparison; differences whose interval excludes 0 are bold."""
-
-    def wide(column: str) -> pd.DataFrame:
-        table = differences.pivot(index="layer", columns="category", values=column)
-        layers = list(dict.fromkeys(differences["layer"]))[::-1]
-        return table.loc[layers, list(dict.fromkeys(differences["category"]))]
-
-    frame = wide("difference")
-    change, low, high = (wide(name).to_numpy(np.float64) for name in ("difference", "low", "high"))
-
-    def cell(at: tuple[int, int]) -> Text:
-        if np.isnan(change[at]):
-            return Text("–", style="dim")
-        sure = low[at] > 0 or high[at] < 0
-        colour = "green" if change[at] > 0 else "red"
-        text = Text(f"{change[at]:+.2f}", style=f"bold {colour}" if sure else "dim")
-        return text + _half_width(low[at], high[at])
-
+    frames = [
+        wide(differences, "layer", name).iloc[::-1]  # the last layer first
+        for name in ("difference", "low", "high")
+    ]
     return Group(
         Text(f"before: {describe(before)}\nafter:  {describe(after)}\n", style="bold"),
-        _grid(
+        grid(
             f"Change of the mean NSS of the top {TOP} units, ± half its 95 % interval "
             "(bold: the interval excludes 0)",
-            frame,
-            cell,
+            frames,
+            change,
         ),
     )
 
@@ -140,7 +117,7 @@ def formatted(frame: pd.DataFrame, kind: Format) -> str:
     if kind == "latex":
         return frame.to_latex(index=False, float_format="%.2f", na_rep="--", escape=True)
     rows = [list(frame.columns), ["---"] * frame.shape[1]]
-    rows += [[_number(value) for value in record] for record in frame.itertuples(index=False)]
+    rows += [[number(value) for value in record] for record in frame.itertuples(index=False)]
     return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in rows)
 
 
@@ -180,28 +157,6 @@ def as_html(renderable: RenderableType, title: str) -> str:
     return page.replace("<head>", f"<head>\n<title>{title}</title>", 1)
 
 
-def _grid(title: str, frame: pd.DataFrame, cell: Callable[[tuple[int, int]], Text]) -> Table:
-    """Lay out layers × categories; ``cell`` makes the text at (row, column)."""
-    table = category_table(title, "layer", map(str, frame.columns))
-    for row, layer in enumerate(frame.index):
-        table.add_row(str(layer), *(cell((row, column)) for column in range(frame.shape[1])))
-    return table
-
-
-def _half_width(low: float, high: float) -> Text:
-    return Text("" if np.isnan(low) else f"\n±{(high - low) / 2:.2f}", style="not bold dim")
-
-
-def _shaded(value: float) -> Text:
-    """Return a score; those above T are bold, and greener the higher."""
-    if np.isnan(value):
-        return Text("–", style="dim")
-    strength = min(1.0, max(0.0, (value - 0.5) / 2.5))
-    red, green, blue = (round(a + (b - a) * strength) for a, b in ((140, 0), (140, 175), (140, 80)))
-    bold = "bold " if value > THRESHOLD else ""
-    return Text(f"{value:.2f}", style=f"{bold}rgb({red},{green},{blue})")
-
-
 def _counts(run: Run) -> Text:
     regions = run.regions
     per = regions.loc[regions["n_fixations"] > 0, "category"].value_counts()
@@ -212,9 +167,3 @@ def _counts(run: Run) -> Text:
     if run.info["bad_images"]:
         text.append(f"; {len(run.info['bad_images'])} images could not be read and were skipped")
     return text
-
-
-def _number(value: object) -> str:
-    if isinstance(value, float | np.floating):
-        return "–" if np.isnan(value) else f"{value:.2f}"
-    return str(value)

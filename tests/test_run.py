@@ -95,7 +95,7 @@ def test_a_complete_run_is_returned_as_it_is(small_world: Path, tmp_path: Path) 
     before = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
     colours(small_world, out)
     assert before == {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
-    with pytest.raises(InputError, match=r"holds another run.*seed"):
+    with pytest.raises(InputError, match=r"begun with other parameters.*seed"):
         colours(small_world, out, seed=1)
     assert before == {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
 

@@ -1,0 +1,1 @@
+"""Training networks for saliency and for scenes, and what training does to their units."""

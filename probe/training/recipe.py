@@ -1,0 +1,98 @@
+"""What a training is: everything that decides its outcome, but the data."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Literal, get_args
+
+from ...datasets.errors import InputError
+from ..forward import Precision
+from .losses import Loss
+from .networks import Tune
+
+Task = Literal["saliency", "scenes"]
+Schedule = Literal["constant", "cosine"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained.
+
+    Attributes
+    ----------
+    task : "saliency" or "scenes"
+    tune : int or "all"
+        How many of the last convolution layers are trained; 0 is the paper's setup I.
+    loss : str
+        Of saliency: see `Loss`. Scenes have the cross-entropy, weighted so that each scene
+        counts the same.
+    epochs : int
+        At most.
+    patience : int
+        Epochs without a better validation after which training stops.
+    rate, backbone_rate : float
+        Adam's learning rate for what is added (by default 0.01 for the 1×1 convolution, 0.001
+        for the scene classifier), and for the backbone.
+    schedule : "constant" or "cosine"
+        Of both rates; cosine goes to 0 over all epochs.
+    batch_size : int
+        Stimuli per forward pass.
+    accumulate : int
+        Forward passes per step of Adam.
+    precision : "fp32" or "bf16"
+        Of the forward and backward pass.
+    seed : int
+        Of what is added, the order of the stimuli, and dropout.
+
+    Raises
+    ------
+    InputError
+        If a value is none of these.
+    """
+
+    task: Task = "saliency"
+    tune: Tune = 0
+    loss: str = "nss"
+    epochs: int = 20
+    patience: int = 5
+    rate: float | None = None
+    backbone_rate: float = 1e-4
+    schedule: Schedule = "cosine"
+    batch_size: int = 16
+    accumulate: int = 1
+    precision: Precision = "fp32"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        Loss.parse(self.loss)
+        for name, kinds in (("task", Task), ("schedule", Schedule), ("precision", Precision)):
+            if getattr(self, name) not in get_args(kinds):
+                expected = " or ".join(get_args(kinds))
+                raise InputError(f"{name} {getattr(self, name)!r}: expected {expected}")
+        for name in ("epochs", "patience", "batch_size", "accumulate"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} {getattr(self, name)}: expected 1 or more")
+        if self.rate is None:
+            object.__setattr__(self, "rate", 1e-2 if self.task == "saliency" else 1e-3)
+        for name in ("rate", "backbone_rate"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise InputError(f"{name} {getattr(self, name)}: expected more than 0")
+
+    def to_dict(self) -> dict:
+        """Return the values, ready for JSON."""
+        return asdict(self)
+
+
+def parse_tune(text: str) -> Tune:
+    """Read ``all`` or a number of layers.
+
+    Raises
+    ------
+    InputError
+        If it is neither.
+    """
+    if text.strip() == "all":
+        return "all"
+    if text.strip().isdecimal() and text.strip().isascii():
+        return int(text)
+    raise InputError(f"--tune {text!r}: expected a number of convolution layers, or all")

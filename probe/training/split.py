@@ -1,0 +1,149 @@
+"""Which stimuli are trained on, which stop the training, and which are kept for tests."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from ...datasets.errors import InputError
+from ...datasets.files import read_bytes
+from ...datasets.stimuli import Dataset, Stimuli
+
+PARTS = ("train", "validation", "test")
+
+_PERIOD, _TEST, _VALIDATION = 7, (2, 5), 0
+
+
+@dataclass(frozen=True)
+class Split:
+    """Ids of stimuli, each in one part.
+
+    Attributes
+    ----------
+    train, validation, test : tuple of int
+        Validation decides when training stops and which weights are best; together with train
+        it is what is usually called the training set.
+    """
+
+    train: tuple[int, ...]
+    validation: tuple[int, ...]
+    test: tuple[int, ...]
+
+    @classmethod
+    def of(cls, parts: Mapping[int, str]) -> Split:
+        """Build from each stimulus's part.
+
+        Raises
+        ------
+        InputError
+            If one to train on or to validate with is missing.
+        """
+        found = {part: tuple(one for one in parts if parts[one] == part) for part in PARTS}
+        for part in PARTS[:2]:
+            if not found[part]:
+                raise InputError(f"no stimulus is left for {part}; {len(parts)} are there in all")
+        return cls(**found)
+
+    def sha256(self) -> str:
+        """Return the SHA-256 of the ids, as 64 hexadecimal digits."""
+        return hashlib.sha256(json.dumps(vars(self)).encode()).hexdigest()
+
+    def parts(self) -> dict[int, str]:
+        """Return each stimulus's part."""
+        return {one: part for part in PARTS for one in getattr(self, part)}
+
+
+def usual_split(dataset: Dataset) -> Split:
+    """Split a dataset: as it is published, else every seventh and so on.
+
+    SALICON's own training and validation images are told by their names: the latter are the
+    test, as its test images' fixations are not published; every tenth of the former validates.
+    Of any other dataset, in the order of its ids and counting from 0, those whose place leaves 2
+    or 5 when divided by 7 are the test, those that leave 0 validate, all others are trained on:
+    of OSIE's 700 images 400, 100 and 200.
+    """
+    usable = [one for one in dataset.stimuli if len(dataset.fixations.of(one.id))]
+    if not usable:
+        raise InputError(f"{dataset.name}: no stimulus has fixations to learn from")
+    names = {one.id: PurePosixPath(one.file_name).name for one in usable}
+    published = {number for number, name in names.items() if name.startswith("COCO_val")}
+    if published and all(name.startswith("COCO_") for name in names.values()):
+        train = sorted(set(names) - published)
+        validation = set(train[::10])
+        parts = {one: "validation" if one in validation else "train" for one in train}
+        return Split.of({**parts, **dict.fromkeys(sorted(published), "test")})
+    return Split.of(_by_place(sorted(names)))
+
+
+def stratified_split(labels: Mapping[int, str]) -> Split:
+    """Split as `usual_split` does, within each scene.
+
+    Parameters
+    ----------
+    labels : mapping
+        From a stimulus's id to its scene.
+    """
+    parts: dict[int, str] = {}
+    for scene in sorted(set(labels.values())):
+        parts.update(_by_place(sorted(one for one in labels if labels[one] == scene)))
+    return Split.of(dict(sorted(parts.items())))
+
+
+def read_split(path: Path, stimuli: Stimuli) -> Split:
+    """Read a table ``image, split`` (CSV): train, validation or test; others are left out."""
+    rows = read_labels(path, stimuli, "split")
+    strange = sorted(set(rows.values()) - set(PARTS))
+    if strange:
+        raise InputError(f"{path}: split {strange[0]!r}, expected {', '.join(PARTS)}")
+    return Split.of(rows)
+
+
+def read_labels(path: Path, stimuli: Stimuli, column: str) -> dict[int, str]:
+    """Read a table ``image, <column>`` (CSV): each stimulus's label, by its id.
+
+    Raises
+    ------
+    InputError
+        If a column is missing, or a row's image is unknown, repeated or without a label.
+    """
+    import pandas as pd
+
+    try:
+        frame = pd.read_csv(io.BytesIO(read_bytes(path)), dtype=str, keep_default_na=False)
+    except ValueError as error:
+        raise InputError(f"{path}: not a table that can be read ({error})") from error
+    for name in ("image", column):
+        if name not in frame:
+            raise InputError(
+                f"{path}: no column {name!r}; there are {', '.join(map(str, frame.columns))}"
+            )
+    ids = {one.file_name: one.id for one in stimuli}
+    ids |= {PurePosixPath(name).name: number for name, number in list(ids.items())}
+    found: dict[int, str] = {}
+    for row, (image, label) in enumerate(zip(frame["image"], frame[column], strict=True), start=1):
+        number = ids.get(image)
+        if number is None:
+            raise InputError(f"{path}: row {row}: image {image!r} is not in {stimuli.root}")
+        if number in found:
+            raise InputError(f"{path}: row {row}: image {image!r} is there twice")
+        if not label.strip():
+            raise InputError(f"{path}: row {row}: no {column}")
+        found[number] = label.strip()
+    return found
+
+
+def describe(split: Split) -> str:
+    """Say how many stimuli each part has."""
+    return ", ".join(f"{len(getattr(split, part))} {part}" for part in PARTS)
+
+
+def _by_place(ids: Sequence[int]) -> dict[int, str]:
+    place = np.arange(len(ids)) % _PERIOD
+    part = np.where(np.isin(place, _TEST), "test", np.where(place == _VALIDATION, *PARTS[1::-1]))
+    return dict(zip(ids, part.tolist(), strict=True))

@@ -1,0 +1,155 @@
+"""The training folder: what is known of a training, and what it goes on from.
+
+``train.json`` says what is trained, on what, and how it went; ``best.safetensors`` and
+``last.safetensors`` hold the whole network; ``readout.safetensors`` only the 1×1 convolution;
+``split.csv`` which stimuli were used for what; ``steps.csv`` and ``epochs.csv`` how it went;
+``test.csv`` each test stimulus. ``checkpoint.pt`` is there while training is unfinished.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+import torch
+from pydantic import BaseModel, ValidationError
+from safetensors.torch import save
+from torch import nn
+
+from ...datasets.errors import InputError
+from ...datasets.files import atomic_write, read_json
+
+FORMAT = 1
+
+
+class _Backbone(BaseModel):
+    model: str
+    layer: str
+    input_size: tuple[int, int]
+
+
+class _Parameters(BaseModel):
+    backbone: _Backbone
+
+
+class _Description(BaseModel):
+    """What every ``train.json`` holds, as far as it is read again."""
+
+    format: int
+    status: str
+    parameters: _Parameters
+    scenes: list[str] | None
+
+
+@dataclass
+class Progress:
+    """Where a training stands.
+
+    Attributes
+    ----------
+    epoch, step : int
+        The next step: of this epoch, both from 0.
+    best, best_epoch : float, int
+        The highest validation so far, and when.
+    steps, epochs : lists of dict
+        The rows of ``steps.csv`` and ``epochs.csv``.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    best: float = float("-inf")
+    best_epoch: int = -1
+    steps: list[dict] = field(default_factory=list)
+    epochs: list[dict] = field(default_factory=list)
+
+
+def read_description(folder: Path) -> dict:
+    """Read ``train.json``.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no training, or another version's.
+    """
+    path = folder / "train.json"
+    if not path.is_file():
+        raise InputError(f"{folder}: no train.json, so no training")
+    content = read_json(path)
+    try:
+        found = _Description.model_validate(content)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(map(str, problem["loc"]))
+        raise InputError(f"{path}: {place}: {problem['msg']}") from error
+    if found.format != FORMAT:
+        raise InputError(f"{path}: format {found.format}, expected {FORMAT}")
+    return dict(content)  # type: ignore[call-overload]
+
+
+def write_description(folder: Path, description: dict) -> None:
+    """Write ``train.json`` atomically."""
+    with atomic_write(folder / "train.json") as file:
+        file.write((json.dumps(description, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def write_table(path: Path, frame: pd.DataFrame) -> None:
+    """Write a table as CSV, atomically."""
+    with atomic_write(path) as file:
+        file.write(frame.to_csv(index=False).encode())
+
+
+def write_weights(path: Path, network: nn.Module) -> None:
+    """Write a network's weights as safetensors, atomically."""
+    state = {name: one.detach().cpu().contiguous() for name, one in network.state_dict().items()}
+    with atomic_write(path) as file:
+        file.write(save(state))
+
+
+def write_checkpoint(
+    folder: Path,
+    progress: Progress,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+) -> None:
+    """Write everything a training goes on from, atomically."""
+    content = {
+        "progress": vars(progress),
+        "network": network.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "schedule": schedule.state_dict(),
+    }
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    with atomic_write(folder / "checkpoint.pt") as file:
+        file.write(buffer.getbuffer())
+
+
+def read_checkpoint(
+    folder: Path,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+) -> Progress:
+    """Go on from ``checkpoint.pt``; from the beginning where there is none.
+
+    Raises
+    ------
+    InputError
+        If it is damaged, or of another network.
+    """
+    path = folder / "checkpoint.pt"
+    if not path.exists():
+        return Progress()
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        network.load_state_dict(content["network"])
+        optimizer.load_state_dict(content["optimizer"])
+        schedule.load_state_dict(content["schedule"])
+        return Progress(**content["progress"])
+    except Exception as error:  # pickle, zip and state dicts raise nearly anything
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise InputError(f"{path}: cannot be gone on from: {reason}") from error

@@ -1,0 +1,238 @@
+"""The same network fine-tuned to different depths, and what that does to its units.
+
+References
+----------
+He et al., CVPR 2019, section 5.2: Table 3, Figure 4; section 7: Table 6.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ...datasets.errors import InputError
+from ...datasets.files import atomic_write, read_json, sha256
+from ...datasets.load import mask_path, root_of
+from ...datasets.masks import MaskSet
+from ...datasets.stimuli import Dataset
+from ...datasets.terminal import notes
+from ..compare import compare
+from ..job import probe
+from ..popout_units import unit_nmm
+from ..resuming import check_same, make_folder
+from ..run import Run
+from ..statistics import RESAMPLES
+from .networks import Tune
+from .recipe import Recipe
+from .split import Split, usual_split
+from .store import write_table
+from .train import train
+from .trained import load_trained
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """What a sweep finds, and writes as CSV files of the same names.
+
+    Attributes
+    ----------
+    folder : Path
+    runs : dict of Run
+        Of the layer and of the readout, by what was tuned.
+    model, layer : str
+        What was trained, and where it was cut.
+    categories : DataFrame
+        ``tune, category, top10_mean, top10_low, top10_high, top10_crossval, above_threshold``
+        as in a run's summary (Table 3), and ``change, change_low, change_high``: what the top
+        ten gained over the first step, with its paired 95 % interval (Figure 4).
+    prediction : DataFrame
+        ``tune, nss, nss_low, nss_high, change, change_low, change_high``: NSS of the predicted
+        maps on the test stimuli, intervals from a bootstrap over stimuli.
+    popout : DataFrame
+        ``tune, nmm, nmm_low, nmm_high, readout_nmm``: of the layer's top ten units on search
+        arrays (Table 6), and of the predicted maps; empty without arrays.
+    """
+
+    folder: Path
+    runs: dict[str, Run]
+    model: str
+    layer: str
+    categories: pd.DataFrame
+    prediction: pd.DataFrame
+    popout: pd.DataFrame
+
+
+def sweep(
+    dataset: Dataset,
+    recipe: Recipe,
+    tunes: Sequence[Tune],
+    out: str | Path,
+    masks: str | Path,
+    *,
+    root: Path | None = None,
+    popout: Path | None = None,
+    model: str = "vgg16",
+    weights: str = "default",
+    layer: str | None = None,
+    input_size: tuple[int, int] | None = None,
+    split: Split | None = None,
+    device: str = "auto",
+    workers: int | None = None,
+) -> Sweep:
+    """Train each step from scratch, probe its last layer, and compare it with the first step.
+
+    Killed, the same call goes on where it was; a finished step is not repeated.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Its ``tune`` is replaced by each of ``tunes``.
+    tunes : sequence of int or "all"
+        The first is what the others are compared with.
+    masks : path or ``osie-sr``
+        Regions to probe on; those on stimuli that were trained on or validated with are left out.
+    root : Path, optional
+        Folder of the masks' images.
+    popout : Path, optional
+        ``popout.json``: search arrays to score the units on.
+    model, weights, layer, input_size, split, device, workers
+        See `train`.
+
+    Raises
+    ------
+    InputError
+        As `train` and `probe`; if a step is named twice or the folder holds another sweep.
+    """
+    out, names = Path(out), [str(tune) for tune in tunes]
+    if not names or len(set(names)) < len(names):
+        raise InputError(f"--tune {','.join(names)}: expected different steps")
+    split = split or usual_split(dataset)
+    source = mask_path(masks)
+    mask_set = MaskSet.read(source)
+    folder = root_of(mask_set, root, source.parent)
+    unseen = unseen_regions(mask_set, dataset, split)
+    arrays = MaskSet.read(popout) if popout else None
+    parameters = {"masks": sha256(source), "popout": sha256(popout) if popout else None}
+    enter(out, "sweep", parameters, unseen)
+    runs, predictions, scores, cut = {}, [], [], ""
+    for tune, name in zip(tunes, names, strict=True):
+        notes.print(f"[bold]tune {name}[/bold]")
+        step = out / f"tune-{name}"
+        description = train(
+            dataset,
+            replace(recipe, tune=tune),
+            step,
+            **{"model": model, "weights": weights, "layer": layer, "input_size": input_size},
+            **{"split": split, "device": device, "workers": workers},
+        )
+        cut = str(description["parameters"]["backbone"]["layer"])
+        runs[name] = probe(
+            out / "masks.json",
+            root=folder,
+            model=str(step),
+            layers=[cut, "readout"],
+            out=step / "run",
+            device=device,
+            workers=workers,
+            seed=recipe.seed,
+        )
+        predictions.append(pd.read_csv(step / "test.csv")["nss"].to_numpy())
+        if arrays is not None and popout is not None:
+            path = step / "popout.csv"
+            if not path.exists():
+                below = root_of(arrays, None, popout.parent)
+                found = unit_nmm(arrays, below, load_trained(step), [cut, "readout"], device)
+                write_table(path, found.summary)
+            scores.append(pd.read_csv(path).set_index("layer"))
+    result = Sweep(
+        out,
+        runs,
+        model,
+        cut,
+        _categories(runs, cut, recipe.seed),
+        _prediction(names, predictions, recipe.seed),
+        _popout(names, scores, cut),
+    )
+    for name in ("categories", "prediction", "popout"):
+        write_table(out / f"{name}.csv", getattr(result, name))
+    return result
+
+
+def unseen_regions(masks: MaskSet, dataset: Dataset, split: Split) -> MaskSet:
+    """Leave out the regions on stimuli of the dataset that were trained on or validated with.
+
+    Raises
+    ------
+    InputError
+        If none is left.
+    """
+    if masks.info.salprobe.dataset != dataset.name:
+        return masks
+    seen = {*split.train, *split.validation}
+    images = {one.id for one in masks.images} - seen
+    regions = {one.id for one in masks.annotations if one.image_id in images}
+    if not regions:
+        raise InputError("every labelled image was trained on; none is left to probe")
+    return masks.subset(images, regions)
+
+
+def enter(out: Path, kind: str, parameters: dict, masks: MaskSet) -> None:
+    """Begin a folder of several trainings, or go on with it: ``<kind>.json``, ``masks.json``."""
+    description = {"parameters": parameters}
+    path = out / f"{kind}.json"
+    if not make_folder(out):
+        if not path.is_file():
+            raise InputError(f"{out}: exists and holds no {kind}; name another with --out")
+        before = read_json(path)
+        check_same(out, before if isinstance(before, dict) else {}, description, ("parameters",))
+        return
+    masks.write(out / "masks.json")
+    with atomic_write(path) as file:
+        file.write(json.dumps(description, indent=1).encode())
+
+
+def mean_interval(values: np.ndarray, seed: int) -> tuple[float, float, float]:
+    """Return a mean over stimuli and its 95 % interval, from a bootstrap over them."""
+    if len(values) < 2:
+        return float(values.mean()) if len(values) else np.nan, np.nan, np.nan
+    draws = np.random.default_rng(seed).integers(0, len(values), (RESAMPLES, len(values)))
+    low, high = np.percentile(values[draws].mean(axis=1), [2.5, 97.5])
+    return float(values.mean()), float(low), float(high)
+
+
+def _categories(runs: dict[str, Run], layer: str, seed: int) -> pd.DataFrame:
+    first = next(iter(runs.values()))
+    parts = []
+    for name, run in runs.items():
+        table = run.summary[run.summary["layer"] == layer].drop(columns="layer")
+        table.insert(0, "tune", name)
+        changes = compare(first, run, seed)
+        changes = changes[changes["layer"] == layer].set_index("category")
+        for column, source in zip(
+            ("change", "change_low", "change_high"), ("difference", "low", "high"), strict=True
+        ):
+            table[column] = changes.loc[table["category"], source].to_numpy()
+        parts.append(table)
+    return pd.concat(parts, ignore_index=True)
+
+
+def _prediction(names: list[str], predictions: list[np.ndarray], seed: int) -> pd.DataFrame:
+    rows = []
+    for name, values in zip(names, predictions, strict=True):
+        columns = ("nss", "nss_low", "nss_high", "change", "change_low", "change_high")
+        cells = mean_interval(values, seed) + mean_interval(values - predictions[0], seed)
+        rows.append({"tune": name, **dict(zip(columns, cells, strict=True))})
+    return pd.DataFrame(rows)
+
+
+def _popout(names: list[str], scores: list[pd.DataFrame], layer: str) -> pd.DataFrame:
+    rows = [
+        {"tune": name, **table.loc[layer].to_dict(), "readout_nmm": table.loc["readout", "nmm"]}
+        for name, table in zip(names, scores, strict=False)
+    ]
+    return pd.DataFrame(rows, columns=["tune", "nmm", "nmm_low", "nmm_high", "readout_nmm"])

@@ -1,0 +1,77 @@
+"""A trained network, read from its folder."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from ...datasets.errors import InputError
+from ...datasets.files import sha256
+from ..layers import Layer
+from ..models import Model, fill, load_model, read_state
+from .networks import Headed, SaliencyModel, SceneModel, last_layer
+from .store import read_description
+
+
+def add_head(model: Model, layer: str | None, scenes: list[str] | None) -> Headed:
+    """Cut a network at a layer and add what is trained.
+
+    Parameters
+    ----------
+    model : Model
+        Its network is changed.
+    layer : str, optional
+        By default its last block's output.
+    scenes : list of str, optional
+        For scene recognition; else it is for saliency.
+
+    Raises
+    ------
+    InputError
+        If there is no such layer.
+    """
+    layers = model.layers()
+    chosen = _named(layers, layer) if layer else last_layer(layers)
+    if scenes is None:
+        return SaliencyModel(model.network, chosen, model.input_size)
+    return SceneModel(model.network, chosen, model.input_size, len(scenes))
+
+
+def load_trained(
+    folder: Path, weights: str = "default", input_size: tuple[int, int] | None = None
+) -> Model:
+    """Load what `probe train` made, as it was best in validation.
+
+    Parameters
+    ----------
+    weights : str
+        ``default`` for ``best.safetensors``, or a file.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no training or its weights are missing, damaged or of another network.
+    """
+    description = read_description(folder)
+    backbone = description["parameters"]["backbone"]
+    if weights == "random":
+        raise InputError(f"{folder}: is trained; leave --weights random out")
+    path = folder / "best.safetensors" if weights == "default" else Path(weights)
+    if weights == "default" and not path.exists():
+        raise InputError(f"{folder}: this training is unfinished; its command resumes it")
+    own = "default" if ":" in backbone["model"] else "random"
+    model = load_model(backbone["model"], own, input_size=tuple(backbone["input_size"]))
+    network = add_head(model, backbone["layer"], description["scenes"])
+    fill(network, read_state(path), f"{path}: weights do not fit {backbone['model']}")
+    source = {"source": "trained", "file": path.name, "sha256": sha256(path)}
+    size = input_size or model.input_size
+    name = str(folder)
+    return replace(model, name=name, network=network.eval(), weights=source, input_size=size)
+
+
+def _named(layers: list[Layer], name: str) -> Layer:
+    for layer in layers:
+        if layer.name == name:
+            return layer
+    known = ", ".join(layer.name for layer in layers if layer.default)
+    raise InputError(f"no layer {name!r}; there are {known} … (`probe layers`)")

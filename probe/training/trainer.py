@@ -1,0 +1,266 @@
+"""The loop: one process's part of a training."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch.nn.parallel import DistributedDataParallel
+
+from ...datasets.errors import InputError
+from ...datasets.stimuli import Dataset
+from ...datasets.terminal import notes
+from ...datasets.terminal import progress as progress_bar
+from ..loading import load_batches
+from ..models import Model
+from .examples import Example, lesson
+from .losses import Loss, nss, resized
+from .networks import Headed
+from .recipe import Recipe
+from .split import Split
+from .store import Progress, read_checkpoint, write_checkpoint, write_table, write_weights
+
+CHECKPOINT_S = 60
+"""Seconds between checkpoints within an epoch."""
+
+
+class Trainer:
+    """Trains a network, and judges it.
+
+    Parameters
+    ----------
+    model : Model
+        How pictures are made into the network's input.
+    network : Headed
+        With what is to be trained requiring gradients.
+    scenes : mapping, optional
+        From a stimulus's id to the index of its scene; without, it is saliency that is learnt.
+    out : Path
+        Where checkpoints lie; an unfinished training there is gone on with.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        split: Split,
+        recipe: Recipe,
+        model: Model,
+        network: Headed,
+        scenes: Mapping[int, int] | None,
+        out: Path,
+        device: torch.device,
+        workers: int | None = None,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        self.dataset, self.split, self.recipe, self.out = dataset, split, recipe, out
+        self.model, self.scenes, self.device, self.workers = model, scenes, device, workers
+        self.rank, self.world = rank, world
+        self.network = network.to(device).to(memory_format=torch.channels_last)  # pyright: ignore
+        self.trainable = [one for one in network.parameters() if one.requires_grad]
+        backbone = {id(one) for one in network.backbone.parameters()}
+        parts: tuple[list, list] = ([], [])
+        for one in self.trainable:
+            parts[id(one) in backbone].append(one)
+        rates = (recipe.rate, recipe.backbone_rate)
+        self.optimizer = torch.optim.Adam(
+            [{"params": part, "lr": rate} for part, rate in zip(parts, rates, strict=True)]
+        )
+        self.steps = -(-len(split.train) // (recipe.batch_size * recipe.accumulate))
+        total = self.steps * recipe.epochs
+        factors = {
+            "constant": lambda step: 1.0,
+            "cosine": lambda step: 0.5 * (1 + float(np.cos(np.pi * step / total))),
+        }
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, factors[recipe.schedule])
+        self.progress = read_checkpoint(out, network, self.optimizer, self.schedule)
+        self.parallel: Any = self.network
+        if world > 1:
+            group = torch.distributed.new_group(backend="nccl") if device.type == "cuda" else None
+            self.parallel = DistributedDataParallel(self.network, process_group=group)
+        self._loss = Loss.parse(recipe.loss)
+        self._balance = None if scenes is None else _balance(scenes, split.train).to(device)
+
+    def run(self) -> Progress:
+        """Train until the last epoch, or until validation has not risen for long enough."""
+        state = self.progress
+        if state.epoch or state.step:
+            self._say(f"resuming at epoch {state.epoch + 1}, step {state.step + 1}")
+        while state.epoch < self.recipe.epochs and not self._stalled():
+            self._epoch()
+        return state
+
+    def evaluate(self, ids: Sequence[int]) -> pd.DataFrame:
+        """Judge the network on stimuli, in the order given.
+
+        Returns
+        -------
+        DataFrame
+            ``image_id, nss``, or ``image_id, scene, predicted`` with the scenes' indices.
+        """
+        mine = list(ids)[self.rank :: self.world]
+        size = self.recipe.batch_size
+        batches = [mine[k : k + size] for k in range(0, len(mine), size)]
+        rows: list[dict[str, Any]] = []
+        self.network.eval()
+        with torch.inference_mode():
+            for examples in self._load(batches):
+                found = self._forward(self.network, examples)
+                for example, one in zip(examples, found, strict=True):
+                    row: dict[str, Any] = {"image_id": example.stimulus.id}
+                    if self.scenes is None:
+                        looked = example.looked.to(self.device)
+                        row["nss"] = float(nss(resized(one[0], looked.size), looked))
+                    else:
+                        row |= {"scene": example.scene, "predicted": int(one.argmax())}
+                    rows.append(row)
+        if self.world > 1:
+            gathered: list = [None] * self.world
+            torch.distributed.all_gather_object(gathered, rows)
+            rows = [row for part in gathered for row in part]
+        place = {number: index for index, number in enumerate(ids)}
+        rows.sort(key=lambda row: place[row["image_id"]])
+        return pd.DataFrame(rows)
+
+    def _epoch(self) -> None:
+        state, recipe = self.progress, self.recipe
+        order = np.random.default_rng([recipe.seed, state.epoch]).permutation(self.split.train)
+        size = recipe.batch_size
+        batches = [order[k : k + size].tolist() for k in range(0, len(order), size)]
+        # A process whose share is empty passes a stimulus of weight 0: all must take part.
+        shares = [batch[self.rank :: self.world] or batch[:1] for batch in batches]
+        loaded = self._load(shares[state.step * recipe.accumulate :])
+        saved = time.monotonic()
+        text = f"epoch {state.epoch + 1} of {recipe.epochs}"
+        with progress_bar(text, self.steps, done=state.step, hidden=self.rank > 0) as advance:
+            self.network.train()
+            while state.step < self.steps:
+                first = state.step * recipe.accumulate
+                self._step(batches[first : first + recipe.accumulate], loaded)
+                advance(1)
+                if self.rank == 0 and time.monotonic() - saved > CHECKPOINT_S:
+                    self._save()
+                    saved = time.monotonic()
+        self._end_epoch()
+
+    def _step(self, batches: list[list[int]], loaded: Iterator[list[Example]]) -> None:
+        """Pass some batches forward and backward, and change the weights once."""
+        state = self.progress
+        torch.manual_seed(_mixed(self.recipe.seed, state.epoch, state.step, self.rank))
+        count = sum(len(batch) for batch in batches)
+        total = torch.zeros((), dtype=torch.float64)
+        self.optimizer.zero_grad()
+        for k, batch in enumerate(batches, start=1):
+            examples = next(loaded)
+            weight = 1.0 if self.rank < len(batch) else 0.0
+            last = k == len(batches)
+            with nullcontext() if last or self.world == 1 else self.parallel.no_sync():
+                loss = weight * self._losses(examples).sum()
+                # DDP averages over processes; the mean over stimuli is what is wanted.
+                (loss * self.world / count).backward()
+            total += loss.detach().cpu()
+        if self.world > 1:
+            torch.distributed.all_reduce(total)
+        mean = float(total) / count
+        norm = torch.nn.utils.clip_grad_norm_(self.trainable, float("inf"))
+        if not (np.isfinite(mean) and torch.isfinite(norm)):
+            what = "loss" if not np.isfinite(mean) else "gradient"
+            raise InputError(
+                f"{self.out}: the {what} is not finite at epoch {state.epoch + 1}, batch "
+                f"{state.step + 1}; the last good checkpoint is kept (a lower --rate may help)"
+            )
+        rate = self.schedule.get_last_lr()[0]
+        self.optimizer.step()
+        self.schedule.step()
+        row = {"epoch": state.epoch + 1, "step": state.step + 1, "loss": mean, "rate": rate}
+        state.steps.append(row)
+        state.step += 1
+
+    def _end_epoch(self) -> None:
+        state = self.progress
+        losses = [row["loss"] for row in state.steps if row["epoch"] == state.epoch + 1]
+        found = judged(self.evaluate(self.split.validation))
+        better = found > state.best
+        if better:
+            state.best, state.best_epoch = found, state.epoch
+        state.epochs.append(
+            {"epoch": state.epoch + 1, "loss": float(np.mean(losses)), "validation": found}
+        )
+        state.epoch, state.step = state.epoch + 1, 0
+        if self.rank == 0:
+            for name in ("best", "last") if better else ("last",):
+                write_weights(self.out / f"{name}.safetensors", self.network)
+            self._save()
+        measure = "NSS" if self.scenes is None else "balanced accuracy"
+        self._say(
+            f"epoch {state.epoch}: loss {np.mean(losses):.3f}, validation {measure} {found:.3f}"
+            + (" (best so far)" if better else "")
+        )
+
+    def _save(self) -> None:
+        state = self.progress
+        for name in ("steps", "epochs"):
+            write_table(self.out / f"{name}.csv", pd.DataFrame(getattr(state, name)))
+        write_checkpoint(self.out, state, self.network, self.optimizer, self.schedule)
+
+    def _losses(self, examples: list[Example]) -> torch.Tensor:
+        """Return each example's loss, float32 (n,)."""
+        found = self._forward(self.parallel, examples)
+        if self._balance is not None:
+            scenes = torch.tensor([one.scene for one in examples], device=self.device)
+            losses = F.cross_entropy(found.float(), scenes, reduction="none")
+            return losses * self._balance[scenes]
+        losses = []
+        for example, one in zip(examples, found, strict=True):
+            looked = example.looked.to(self.device)
+            losses.append(self._loss(resized(one[0], looked.size), looked))
+        return torch.stack(losses)
+
+    def _forward(self, network: Any, examples: list[Example]) -> torch.Tensor:
+        images = self.model.images(np.stack([one.rgb for one in examples]), self.device)
+        bf16 = self.recipe.precision == "bf16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
+            return network(images)
+
+    def _load(self, batches: list[list[int]]) -> Iterator[list[Example]]:
+        density = self.scenes is None and self._loss.needs_density
+        work = lesson(self.dataset, batches, density=density, scenes=self.scenes)
+        size = self.model.input_size
+        if batches:
+            for _, examples, _ in load_batches(
+                work, list(range(len(batches))), size, self.workers, skip_bad=False
+            ):
+                yield examples
+
+    def _stalled(self) -> bool:
+        return self.progress.epoch - self.progress.best_epoch > self.recipe.patience
+
+    def _say(self, text: str) -> None:
+        if self.rank == 0:
+            notes.print(text, markup=False)
+
+
+def judged(table: pd.DataFrame) -> float:
+    """Return the mean NSS, or the balanced accuracy: the mean over scenes of those found."""
+    if "nss" in table:
+        return float(table["nss"].mean())
+    right = table["scene"] == table["predicted"]
+    return float(right.groupby(table["scene"]).mean().mean())
+
+
+def _balance(scenes: Mapping[int, int], train: Sequence[int]) -> torch.Tensor:
+    """Return a weight for each scene, such that each counts the same; 1 on average."""
+    counts = np.bincount([scenes[number] for number in train])
+    return torch.from_numpy((len(train) / (len(counts) * counts)).astype(np.float32))
+
+
+def _mixed(*numbers: int) -> int:
+    """Return one seed from several."""
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
