@@ -120,14 +120,14 @@ def fixations_of(masks: MaskSet, root: Path, table: Path | None = None) -> Fixat
     stimuli = Stimuli(root, tuple(masks.images))
     if table is not None:
         fixations = (
-            read_fixations_mat(table, stimuli)
+            read_fixations_mat(table, stimuli, partly=True)
             if table.suffix == ".mat"
             else read_fixations(table, stimuli, masks.info.salprobe.px_per_degree)[0]
         )
     elif masks.fixations is not None:
         fixations = masks.fixations
     elif masks.info.salprobe.dataset == OSIE.name:
-        fixations = read_fixations_mat(find_fixations_mat(root), stimuli)
+        fixations = read_fixations_mat(find_fixations_mat(root), stimuli, partly=True)
     else:
         raise InputError("the mask file holds no fixations; --fixations names a table of them")
     check_inside(fixations, masks.images)

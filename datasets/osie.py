@@ -63,8 +63,14 @@ def find_fixations_mat(root: Path) -> Path:
     raise InputError(f"{root}: neither eye/fixations.mat nor fixations.mat is there")
 
 
-def read_fixations_mat(path: Path, stimuli: Stimuli) -> Fixations:
-    """Read OSIE's ``fixations.mat``; subjects are numbered from 1 in the file's order."""
+def read_fixations_mat(path: Path, stimuli: Stimuli, *, partly: bool = False) -> Fixations:
+    """Read OSIE's ``fixations.mat``; subjects are numbered from 1 in the file's order.
+
+    Parameters
+    ----------
+    partly : bool
+        Leave out images that are not among the stimuli, instead of refusing them.
+    """
     import io
 
     from scipy.io import loadmat
@@ -77,6 +83,8 @@ def read_fixations_mat(path: Path, stimuli: Stimuli) -> Fixations:
         for image in content["fixations"]:
             number = ids.get(image["img"])
             if number is None:
+                if partly:
+                    continue
                 raise InputError(f"{path}: image {image['img']} is not among the stimuli")
             for subject, scanpath in enumerate(image["subjects"], start=1):
                 x = np.atleast_1d(scanpath["fix_x"]).astype(np.float64)
@@ -100,4 +108,6 @@ def read_fixations_mat(path: Path, stimuli: Stimuli) -> Fixations:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: not OSIE's fixations.mat ({error})") from error
+    if not columns[0]:
+        raise InputError(f"{path}: has none of the {len(stimuli)} images")
     return Fixations(*(np.concatenate(column) for column in columns))

@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from ..datasets.terminal import notes, print_data, run_app
-from . import cli_saliency, cli_training
-from .options import first_process, parse_size
+from . import cli_analysis, cli_saliency, cli_training
+from .options import FormatOption as Format
+from .options import RunFolder, first_process, parse_size
 
 app = typer.Typer(
     add_completion=False,
@@ -18,11 +19,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Score every unit of a network against every salient region.",
 )
-
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")]
-FormatOption = Annotated[
-    str, typer.Option("--format", "-f", help="table, md, csv, json, latex or html.")
-]
 
 
 @app.command(
@@ -113,7 +109,7 @@ def show(
         str | None, typer.Option(metavar="CATEGORY", help="List the best units for a category.")
     ] = None,
     most: Annotated[int, typer.Option("--most", "-n", help="How many units.")] = 20,
-    format: FormatOption = "table",
+    format: Format = "table",
 ) -> None:
     """Print a run's category table, or the best units for a category.
 
@@ -132,27 +128,6 @@ def show(
     else:
         paper_layout = kind in ("md", "latex")
         print_data(formatted(for_print(result) if paper_layout else result.summary, kind))
-
-
-@app.command(epilog="Example: [bold]probe compare runs/before runs/after --format csv[/bold]")
-def compare(
-    before: Annotated[Path, typer.Argument(metavar="BEFORE", help="Run folder.")],
-    after: Annotated[Path, typer.Argument(metavar="AFTER", help="Run folder.")],
-    format: FormatOption = "table",
-) -> None:
-    """Compare two runs: the change per layer and category, with paired intervals."""
-    from .compare import compare as compare_runs
-    from .run import Run
-    from .tables import as_html, check_format, formatted, render_differences
-
-    kind = check_format(format)
-    runs = Run.open(before), Run.open(after)
-    differences = compare_runs(*runs)
-    if kind in ("table", "html"):
-        view = render_differences(*runs, differences)
-        print_data(view if kind == "table" else as_html(view, "salprobe: comparison"))
-    else:
-        print_data(formatted(differences, kind))
 
 
 @app.command(epilog="Example: [bold]probe layers resnet50 --json[/bold]")
@@ -252,6 +227,7 @@ def suggest(
     )
 
 
+app.add_typer(cli_analysis.app)
 app.add_typer(cli_saliency.app)
 app.add_typer(cli_training.app)
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ..datasets.errors import InputError
-from ..datasets.terminal import notes, print_data
+from ..datasets.terminal import notes, print_data, progress
 from .options import first_process, parse_size, words
 
 app = typer.Typer()
@@ -216,3 +216,87 @@ def sweep(
         file.write(as_html(view, f"salprobe: sweep of {model}").encode())
     draw_gains(found, out / "gains.png")
     notes.print(f"sweep: {out}\nreport: {out / 'report.html'}", markup=False)
+
+
+@app.command(
+    epilog="Example: [bold]probe tasks osie --scenes scenes.csv --masks osie-sr --tune 1[/bold]"
+)
+def tasks(
+    source: Source,
+    scenes: Annotated[
+        Path,
+        typer.Option("--scenes", help="CSV image,scene, or a folder with a folder per scene."),
+    ],
+    masks: Masks,
+    tune: Annotated[
+        str, typer.Option(help="The last N convolution layers, or all; the paper's is 1.")
+    ] = "1",
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the results.")] = Path(
+        "runs/tasks"
+    ),
+    min_images: MinImages = 50,
+    model: Model = "vgg16",
+    weights: Weights = "default",
+    layer: LayerName = None,
+    input_size: InputSize = None,
+    root: Root = None,
+    fixations: FixationTable = None,
+    px_per_degree: PxPerDegree = None,
+    masks_root: Annotated[
+        Path | None, typer.Option(help="Folder of the masks' images, if another.")
+    ] = None,
+    loss: LossText = "nss",
+    epochs: Epochs = 20,
+    patience: Patience = 5,
+    rate: Rate = None,
+    backbone_rate: BackboneRate = 1e-4,
+    schedule: ScheduleName = "cosine",
+    batch_size: BatchSize = 16,
+    accumulate: Accumulate = 1,
+    precision: Precision = "fp32",
+    device: Device = "auto",
+    workers: Workers = None,
+    seed: Seed = 0,
+) -> None:
+    """Train a network for saliency and for scenes on the same stimuli, and compare its units.
+
+    pt is the network as it was, sp after saliency prediction, sr after scene recognition.
+    Interrupted, the same command goes on where it stopped.
+    """
+    from contextlib import ExitStack
+
+    from ..datasets.files import atomic_write
+    from ..datasets.load import load_dataset
+    from .tables import as_html
+    from .training.recipe import Recipe, parse_tune
+    from .training.scenes import read_scenes
+    from .training.tables import draw_tasks, render_tasks
+    from .training.tasks import compare_tasks
+
+    recipe = Recipe(
+        *("saliency", parse_tune(tune), loss, epochs, patience, rate, backbone_rate, schedule),  # type: ignore[arg-type]
+        *(batch_size, accumulate, precision, seed),  # type: ignore[arg-type]
+    )
+    dataset, _ = load_dataset(source, root, fixations, px_per_degree)
+    with ExitStack() as stack:
+        found = compare_tasks(
+            dataset,
+            read_scenes(scenes, dataset.stimuli, min_images),
+            recipe,
+            out,
+            masks,
+            root=masks_root or root,
+            model=model,
+            weights=weights,
+            layer=layer,
+            input_size=parse_size(input_size),
+            device=device,
+            workers=workers,
+            start=lambda text, steps: stack.enter_context(progress(text, steps)),
+        )
+    view = render_tasks(found)
+    print_data(view)
+    with atomic_write(out / "report.html") as file:
+        file.write(as_html(view, f"salprobe: tasks of {model}").encode())
+    draw_tasks(found, dataset, out / "tasks.png")
+    notes.print(f"tasks: {out}\nreport: {out / 'report.html'}", markup=False)

@@ -38,7 +38,7 @@ def compare(before: Run, after: Run, seed: int = 0) -> pd.DataFrame:
             f"{', '.join(layer.name for layer in before.layers[:4])} … against "
             f"{', '.join(list(layers)[:4])} …"
         )
-    regions, rows = _shared_regions(before, after)
+    regions, rows = shared_regions(before, after)
     categories = [name for name in before.categories if name in after.categories]
     by_category = groups(regions, categories, seed)
     weights = draws(len(regions["image_id"].unique()), seed)
@@ -71,7 +71,7 @@ def compare(before: Run, after: Run, seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame(records)
 
 
-def _shared_regions(before: Run, after: Run) -> tuple[pd.DataFrame, tuple[np.ndarray, np.ndarray]]:
+def shared_regions(before: Run, after: Run) -> tuple[pd.DataFrame, tuple[np.ndarray, np.ndarray]]:
     """Return the regions of both runs and their rows in each."""
     key = ["annotation_id", "image_id"]
     both = before.regions.reset_index(names="before_row").merge(

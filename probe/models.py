@@ -53,19 +53,27 @@ class Model:
     unit_names: dict[str, list[str]] = field(default_factory=dict)
 
     def layers(self, *, pre_relu: bool = False) -> list[Layer]:
-        """List the network's layers; see `trace` and, for VGG, `paper_names`."""
+        """List the network's layers; see `trace` and, for VGG, `paper_names`.
+
+        A trained saliency model's map is its layer ``readout``, of one unit.
+        """
         layers = trace(self.network, self.input_size)
-        backbone, prefix = self.network, ""
+        backbone, prefix, readout = self.network, "", []
         if isinstance(self.network, Headed):
             backbone, prefix = self.network.backbone, "backbone."
+            readout = [replace(one, default=True) for one in layers if one.name == "readout"]
+            layers = [
+                replace(one, name=one.name.removeprefix(prefix))
+                for one in layers
+                if one.name.startswith(prefix)
+            ]
         if isinstance(backbone, torchvision.models.VGG):
-            named = paper_names(backbone, layers, pre_relu=pre_relu, prefix=prefix)
-            return named + [layer for layer in layers if layer.module == "readout"]
+            return paper_names(backbone, layers, pre_relu=pre_relu, prefix=prefix) + readout
         if pre_relu:
             raise InputError(
                 "--pre-relu is for VGG's names; for other models name the module itself in --layers"
             )
-        return [replace(layer, name=layer.name.removeprefix(prefix)) for layer in layers]
+        return layers + readout
 
     def images(self, rgb: np.ndarray, device: torch.device | str = "cpu") -> torch.Tensor:
         """Return pictures as the network takes them.

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from ..datasets.errors import InputError
+
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")]
+FormatOption = Annotated[
+    str, typer.Option("--format", "-f", help="table, md, csv, json, latex or html.")
+]
 
 
 def parse_size(text: str | None) -> tuple[int, int] | None:
@@ -31,6 +39,20 @@ def parse_maps(texts: list[str] | None) -> dict[str, Path]:
             raise InputError(f"--maps: {name.strip()} is named twice")
         found[name.strip()] = Path(folder.strip())
     return found
+
+
+def parse_unit(text: str) -> tuple[str, int]:
+    """Read ``LAYER:UNIT``, as in ``conv5_3:288``.
+
+    Raises
+    ------
+    InputError
+        If it is not written so.
+    """
+    layer, _, unit = text.rpartition(":")
+    if not layer or not (unit.isascii() and unit.isdecimal()):
+        raise InputError(f"--unit {text!r}: expected LAYER:UNIT, as in conv5_3:288")
+    return layer, int(unit)
 
 
 def words(text: str) -> list[str]:

@@ -14,14 +14,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
-import torch
-from PIL import Image
 
 from ..datasets.masks import MaskSet
 from ..datasets.stimuli import Stimuli, Stimulus
+from .activation import activation
 from .device import resolve_device
 from .forward import Scorer
-from .layers import Layer, reading, select
+from .layers import Layer, select
 from .loading import load_batches
 from .models import Model
 from .plan import MaskPlan
@@ -106,16 +105,8 @@ def unit_maps(model: Model, scores: UnitScores, stimuli: Stimuli) -> MapOf:
     """Return, as maps, the activation of the unit that scores highest on each array (Figure 9)."""
 
     def map_of(stimulus: Stimulus) -> np.ndarray:
-        height, width = model.input_size
-        picture = stimuli.read(stimulus).resize((width, height), Image.Resampling.BILINEAR)
-        seen: list[np.ndarray] = []
-
-        def consume(layer: Layer, maps: torch.Tensor) -> None:
-            del layer
-            seen.append(maps[0, scores.best[stimulus.id]].float().numpy())
-
-        with torch.inference_mode(), reading(model.network.cpu(), [scores.layer]) as forward:
-            forward(model.images(np.array(picture)[None]), consume)
-        return cv2.resize(seen[0], (stimulus.width, stimulus.height))
+        maps = activation(model, scores.layer, stimuli.read(stimulus))
+        best = maps[scores.best[stimulus.id]]
+        return cv2.resize(best, (stimulus.width, stimulus.height))
 
     return map_of

@@ -234,7 +234,7 @@ def _features(
 
 def _last(layers: list[Layer]) -> Layer:
     defaults = [layer for layer in layers if layer.default] or layers
-    maps = [layer for layer in defaults if layer.height * layer.width > 1]
+    maps = [one for one in defaults if one.height * one.width > 1 and one.units > 1]
     if not maps:
         raise InputError("the model has no layer that is a stack of maps; --layer names another")
     return maps[-1]

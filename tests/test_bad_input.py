@@ -190,6 +190,10 @@ def test_runs(tmp_path: Path, refused) -> None:
     refused("probe", "layers", "gabor", "--input-size", "0x4", says="expected HEIGHTxWIDTH")
 
 
+PROBE_COMMANDS = (
+    *("run", "show", "compare", "layers", "suggest", "popout", "score", "output"),
+    *("train", "sweep", "tasks"),
+)
 ANNOTATE_COMMANDS = (
     *("fetch", "cluster", "check", "stats", "agree", "merge", "split"),
     *("import", "export", "serve", "push", "pull", "popout"),

@@ -13,6 +13,8 @@ from .networks import Tune
 Task = Literal["saliency", "scenes"]
 Schedule = Literal["constant", "cosine"]
 
+_RATES = {"saliency": 1e-2, "scenes": 1e-3}
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -72,15 +74,18 @@ class Recipe:
         for name in ("epochs", "patience", "batch_size", "accumulate"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} {getattr(self, name)}: expected 1 or more")
-        if self.rate is None:
-            object.__setattr__(self, "rate", 1e-2 if self.task == "saliency" else 1e-3)
-        for name in ("rate", "backbone_rate"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise InputError(f"{name} {getattr(self, name)}: expected more than 0")
+        for value in (self.added_rate, self.backbone_rate):
+            if not 0 < value < float("inf"):
+                raise InputError(f"learning rate {value}: expected more than 0")
+
+    @property
+    def added_rate(self) -> float:
+        """The learning rate of what is added: ``rate``, or the task's usual one."""
+        return self.rate if self.rate is not None else _RATES[self.task]
 
     def to_dict(self) -> dict:
         """Return the values, ready for JSON."""
-        return asdict(self)
+        return {**asdict(self), "rate": self.added_rate}
 
 
 def parse_tune(text: str) -> Tune:

@@ -149,12 +149,13 @@ def sweep(
                 found = unit_nmm(arrays, below, load_trained(step), [cut, "readout"], device)
                 write_table(path, found.summary)
             scores.append(pd.read_csv(path).set_index("layer"))
+    rows = {name: changes(runs[names[0]], run, cut, recipe.seed) for name, run in runs.items()}
     result = Sweep(
         out,
         runs,
         model,
         cut,
-        _categories(runs, cut, recipe.seed),
+        pd.concat([one.assign(tune=name) for name, one in rows.items()], ignore_index=True),
         _prediction(names, predictions, recipe.seed),
         _popout(names, scores, cut),
     )
@@ -196,6 +197,20 @@ def enter(out: Path, kind: str, parameters: dict, masks: MaskSet) -> None:
         file.write(json.dumps(description, indent=1).encode())
 
 
+def changes(before: Run, after: Run, layer: str, seed: int) -> pd.DataFrame:
+    """Return a run's summary of one layer, with ``change, change_low, change_high``; `compare`."""
+    table = after.summary[after.summary["layer"] == layer].drop(columns="layer")
+    found = compare(before, after, seed)
+    found = found[found["layer"] == layer].set_index("category").loc[table["category"]]
+    for column, source in (
+        ("change", "difference"),
+        ("change_low", "low"),
+        ("change_high", "high"),
+    ):
+        table[column] = found[source].to_numpy()
+    return table
+
+
 def mean_interval(values: np.ndarray, seed: int) -> tuple[float, float, float]:
     """Return a mean over stimuli and its 95 % interval, from a bootstrap over them."""
     if len(values) < 2:
@@ -203,22 +218,6 @@ def mean_interval(values: np.ndarray, seed: int) -> tuple[float, float, float]:
     draws = np.random.default_rng(seed).integers(0, len(values), (RESAMPLES, len(values)))
     low, high = np.percentile(values[draws].mean(axis=1), [2.5, 97.5])
     return float(values.mean()), float(low), float(high)
-
-
-def _categories(runs: dict[str, Run], layer: str, seed: int) -> pd.DataFrame:
-    first = next(iter(runs.values()))
-    parts = []
-    for name, run in runs.items():
-        table = run.summary[run.summary["layer"] == layer].drop(columns="layer")
-        table.insert(0, "tune", name)
-        changes = compare(first, run, seed)
-        changes = changes[changes["layer"] == layer].set_index("category")
-        for column, source in zip(
-            ("change", "change_low", "change_high"), ("difference", "low", "high"), strict=True
-        ):
-            table[column] = changes.loc[table["category"], source].to_numpy()
-        parts.append(table)
-    return pd.concat(parts, ignore_index=True)
 
 
 def _prediction(names: list[str], predictions: list[np.ndarray], seed: int) -> pd.DataFrame:

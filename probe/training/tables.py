@@ -12,6 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ...datasets.stimuli import Dataset
 from ...datasets.terminal import plain_table
 from ..cells import (
     change,
@@ -24,10 +25,14 @@ from ..cells import (
     wide,
     with_interval,
 )
-from ..overlays import save_figure
+from ..fixation_metrics import empirical
+from ..overlays import panel, save_figure
+from ..sources import model_of
 from ..statistics import THRESHOLD, TOP
 from ..tables import describe
 from .sweep import Sweep
+from .tasks import TASKS, Tasks, layer_named, mean_map
+from .trained import load_trained
 
 
 def render_training(description: dict) -> Group:
@@ -81,7 +86,7 @@ def render_sweep(found: Sweep) -> Group:
     return Group(*parts)
 
 
-def as_in_paper(found: Sweep) -> bool:
+def as_in_paper(found: Sweep | Tasks) -> bool:
     """Tell whether the paper has tables of the same network and layer."""
     return (found.model, found.layer) == ("vgg16", "conv5_3")
 
@@ -184,3 +189,67 @@ def _popout(found: Sweep, paper: dict[str, float]) -> Table:
         cells += [number(paper.get(str(row["tune"]), np.nan))] if known else []
         table.add_row(str(row["tune"]), *cells)
     return table
+
+
+def render_tasks(found: Tasks) -> Group:
+    """Return the terminal view of two tasks compared: Tables 7 and 8."""
+    trained = found.categories[found.categories["task"] != "pt"]
+    parts: list[RenderableType] = [
+        Text(describe(found.runs["pt"]), style="bold"),
+        Text("; ".join(f"{name}: {meaning}" for name, meaning in TASKS.items())),
+        *selectivity(found.categories, "task", f"{found.layer}, "),
+        gains(trained, "task", "pt"),
+        gains(found.between, "task", "sr"),
+    ]
+    paper = paper_tables() if as_in_paper(found) else None
+    if paper:
+        values = pd.DataFrame(paper["table7"]["mean_nss_top10"], index=paper["categories"]).T
+        title = "He et al. 2019, Table 7 (VGG-16, SALICON-SAL-SCE), for comparison"
+        parts.append(grid(title, [values], shaded, "task"))
+    columns = ("stimuli", *TASKS, *(["paper, sr"] if paper else []))
+    table = plain_table(
+        f"NSS of the mean activation map of {found.layer} on test stimuli whose scene sr "
+        "recognised, or not (Table 8)",
+        "prediction",
+        columns,
+    )
+    for prediction, rows in found.attention.groupby("prediction", sort=False):
+        by_task = rows.set_index("task")[["nss", "low", "high"]].astype(float)
+        cells = [with_interval(*by_task.loc[task].to_numpy()) for task in TASKS]
+        cells += [Text(number(paper["table8"]["nss"][prediction]))] if paper else []
+        table.add_row(str(prediction), str(rows["n"].iloc[0]), *cells)
+    accuracy = (
+        f"balanced accuracy of sr on test stimuli: {found.accuracy['test']:.1%} "
+        f"(chance {found.accuracy['chance']:.1%})"
+    )
+    return Group(*parts, table, Text(accuracy))
+
+
+def draw_tasks(found: Tasks, dataset: Dataset, path: Path, most: int = 6) -> None:
+    """Draw fixations and the three networks' mean maps on test stimuli (Figure 11).
+
+    The stimuli are taken at equal distances among those tested.
+    """
+    models = {"pt": model_of(found.runs["pt"])}
+    models |= {name: load_trained(found.folder / name) for name in ("sr", "sp")}
+    layers = {name: layer_named(model, found.layer) for name, model in models.items()}
+    stimuli = {one.id: one for one in dataset.stimuli}
+    places = np.linspace(0, len(found.images) - 1, min(most, len(found.images))).round().astype(int)
+    rows = found.images.iloc[np.unique(places)].to_dict("records")
+    figure = Figure(figsize=(11, 1.75 * len(rows)), layout="constrained")
+    axes: Any = figure.subplots(len(rows), 5, squeeze=False)
+    for axis, row in zip(axes, rows, strict=True):
+        stimulus = stimuli[row["image_id"]]
+        picture = np.asarray(dataset.stimuli.read(stimulus))
+        looked = dataset.fixations.of(stimulus.id)
+        size = (stimulus.height, stimulus.width)
+        panel(axis[0], picture)
+        panel(axis[1], picture, empirical(looked.x, looked.y, size, dataset.px_per_degree))
+        said = "right" if row["correct"] else f"took for {row['predicted']}"
+        axis[0].set_title(f"{row['scene']} ({said})", fontsize=6)
+        for place, (name, model) in zip(axis[2:], models.items(), strict=True):
+            panel(place, picture, mean_map(model, layers[name], dataset, stimulus))
+            place.set_title(f"NSS {row[name]:.2f}", fontsize=7)
+    for place, title in zip(axes[0][1:], ("fixations", *models), strict=True):
+        place.set_title(f"{title}\n{place.get_title()}".strip(), fontsize=8)
+    save_figure(figure, path)

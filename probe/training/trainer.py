@@ -69,7 +69,7 @@ class Trainer:
         parts: tuple[list, list] = ([], [])
         for one in self.trainable:
             parts[id(one) in backbone].append(one)
-        rates = (recipe.rate, recipe.backbone_rate)
+        rates = (recipe.added_rate, recipe.backbone_rate)
         self.optimizer = torch.optim.Adam(
             [{"params": part, "lr": rate} for part, rate in zip(parts, rates, strict=True)]
         )
