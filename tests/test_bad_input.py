@@ -203,10 +203,7 @@ ANNOTATE_COMMANDS = (
 def test_every_command_has_an_example(command) -> None:
     for program, names in (
         ("annotate", ANNOTATE_COMMANDS),
-        (
-            "probe",
-            ("run", "show", "compare", "layers", "suggest", "popout", "score", "train", "sweep"),
-        ),
+        ("probe", PROBE_COMMANDS),
     ):
         for name in names:
             assert f"Example: {program} {name}" in command(program, name, "--help").stdout

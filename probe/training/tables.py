@@ -214,8 +214,11 @@ def render_tasks(found: Tasks) -> Group:
         columns,
     )
     for prediction, rows in found.attention.groupby("prediction", sort=False):
-        by_task = rows.set_index("task")[["nss", "low", "high"]].astype(float)
-        cells = [with_interval(*by_task.loc[task].to_numpy()) for task in TASKS]
+        by_task = {row["task"]: row for row in rows.to_dict("records")}
+        cells = [
+            with_interval(by_task[task]["nss"], by_task[task]["low"], by_task[task]["high"])
+            for task in TASKS
+        ]
         cells += [Text(number(paper["table8"]["nss"][prediction]))] if paper else []
         table.add_row(str(prediction), str(rows["n"].iloc[0]), *cells)
     accuracy = (
