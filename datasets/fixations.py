@@ -113,7 +113,7 @@ class Fixations:
     def _rows(self) -> dict[int, np.ndarray]:
         order = np.argsort(self.image_id, kind="stable")
         ids, starts = np.unique(self.image_id[order], return_index=True)
-        return dict(zip(ids.tolist(), np.split(order, starts[1:]), strict=True))
+        return dict(zip(ids.tolist(), np.split(order, starts)[1:], strict=True))
 
 
 def pixel(position: np.ndarray) -> np.ndarray:

@@ -14,6 +14,8 @@ from .fixations import Fixations
 from .folder import PLAIN, TABLE_SUFFIXES, TableFormat, load_folder, read_fixations
 from .masks import MaskSet
 from .osie import OSIE, find_fixations_mat, load_osie, read_fixations_mat
+from .salicon import NAME as SALICON
+from .salicon import load_salicon
 from .stimuli import Dataset, Stimuli
 
 PUBLISHED = {OSIE.name: OSIE}
@@ -62,7 +64,7 @@ def load_dataset(
     Parameters
     ----------
     source : str
-        ``osie``, a folder of images, or a table of fixations beside its images.
+        ``osie``, ``salicon``, a folder of images, or a table of fixations beside its images.
     root : Path, optional
         Where the images lie, if not at the default place.
     table, px_per_degree, table_format
@@ -85,13 +87,18 @@ def load_dataset(
                 f"{source} has its own fixations; --fixations is for a folder of images"
             )
         return load_osie(root), 0
+    if source == SALICON:
+        root = root or default_root(source)
+        if not root.is_dir():
+            raise InputError(f"{root}: no such folder; --root names where SALICON lies")
+        return load_salicon(root)
     path = Path(source)
     if path.is_file() and path.suffix.lower() in TABLE_SUFFIXES:
         return load_folder(root or path.parent, path, px_per_degree, table_format)
     if not path.is_dir():
         raise InputError(
-            f"{source}: expected {', '.join(PUBLISHED)}, a folder, or a table of fixations "
-            f"({', '.join(TABLE_SUFFIXES)})"
+            f"{source}: expected {', '.join((*PUBLISHED, SALICON))}, a folder, or a table of "
+            f"fixations ({', '.join(TABLE_SUFFIXES)})"
         )
     return load_folder(path, table, px_per_degree, table_format)
 
@@ -99,7 +106,7 @@ def load_dataset(
 def root_of(masks: MaskSet, root: Path | None, beside: Path) -> Path:
     """Return the folder of a mask set's images: ``root``, else its dataset's, else ``beside``."""
     name = masks.info.salprobe.dataset
-    root = root or (default_root(name) if name in PUBLISHED else beside)
+    root = root or (default_root(name) if name in (*PUBLISHED, SALICON) else beside)
     if not root.is_dir():
         hint = f"; `annotate fetch {name}` or --root" if name in PUBLISHED else ""
         raise InputError(f"{root}: no such folder of images{hint}")

@@ -16,7 +16,9 @@ app = typer.Typer()
 
 ModelsOption = Annotated[
     str,
-    typer.Option(help="Comma-separated: gbvs, itti, bms, spectral, package.module:factory …"),
+    typer.Option(
+        help="Comma-separated: gbvs, itti, bms, spectral, a training folder, module:factory …"
+    ),
 ]
 MapsOption = Annotated[
     list[str] | None,

@@ -107,7 +107,9 @@ def _checked(place: str, found: np.ndarray, stimulus: Stimulus) -> tuple[np.ndar
 
 
 def function_named(name: str) -> Callable[[np.ndarray], Any] | None:
-    """Return a classical model, or the function that ``module:factory`` makes; None for others.
+    """Return a model that makes maps of pictures; None where there is none of the name.
+
+    A classical model, what ``module:factory`` makes, or what a training folder holds.
 
     A torch Module is none: its units are what is looked at.
     """
@@ -115,6 +117,10 @@ def function_named(name: str) -> Callable[[np.ndarray], Any] | None:
 
     if name in MODELS:
         return MODELS[name]
+    if (Path(name) / "train.json").is_file():
+        from .training.trained import predictor
+
+        return predictor(Path(name))
     if ":" not in name:
         return None
     made = from_factory(name)

@@ -49,6 +49,25 @@ def small_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def gaze_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """21 images of 96×72 with a red square that everyone looks at, as a folder and a table."""
+    folder = tmp_path_factory.mktemp("gaze")
+    rng = np.random.default_rng(11)
+    rows = ["image,subject,x,y"]
+    for number in range(1, 22):
+        picture = rng.integers(60, 120, (72, 96, 3), dtype=np.uint8)
+        left, top = rng.integers(4, 70), rng.integers(4, 50)
+        picture[top : top + 16, left : left + 18] = (230, 30, 30)
+        Image.fromarray(picture).save(folder / f"{number}.png")
+        for subject in range(4):
+            x, y = left + rng.integers(2, 16), top + rng.integers(2, 14)
+            rows.append(f"{number}.png,{subject},{x},{y}")
+    (folder / "fixations.csv").write_text("\n".join(rows))
+    (folder / "dataset.json").write_text('{"name": "gaze", "px_per_degree": 8.0}')
+    return folder
+
+
 def world(folder: Path, rng: np.random.Generator, n_images: int = 6) -> dict:
     images, annotations = [], []
     fixations: dict[str, list] = {k: [] for k in ("image_id", "subject", "x", "y", "duration_ms")}

@@ -29,3 +29,28 @@ def infinite() -> nn.Module:
     network = Colours()
     network.units.bias.data[2] = torch.inf
     return network
+
+
+class Small(nn.Module):
+    """Three convolutions, one of them normalised, and a classifier that no map depends on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one = nn.Sequential(nn.Conv2d(3, 6, 3, stride=2), nn.ReLU())
+        self.two = nn.Sequential(nn.Conv2d(6, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU())
+        self.three = nn.Sequential(nn.Conv2d(6, 8, 3, padding=1), nn.ReLU())
+        self.classifier = nn.Linear(8, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.classifier(self.three(self.two(self.one(x))).mean((2, 3)))
+
+
+def small() -> nn.Module:
+    torch.manual_seed(5)
+    return Small()
+
+
+def other_colours() -> nn.Module:
+    network = Colours()
+    network.units.weight.data[[0, 1]] = network.units.weight.data[[1, 0]]
+    return network

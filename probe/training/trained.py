@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
 
 from ...datasets.errors import InputError
 from ...datasets.files import sha256
 from ..layers import Layer
 from ..models import Model, fill, load_model, read_state
+from .losses import resized
 from .networks import Headed, SaliencyModel, SceneModel, last_layer
 from .store import read_description
 
@@ -67,6 +73,31 @@ def load_trained(
     size = input_size or model.input_size
     name = str(folder)
     return replace(model, name=name, network=network.eval(), weights=source, input_size=size)
+
+
+def predictor(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what a training for saliency learnt: from a picture to its saliency map.
+
+    Pictures are uint8 (height, width, 3), maps float32 (height, width).
+
+    Raises
+    ------
+    InputError
+        As `load_trained`; if it was trained for something else.
+    """
+    model = load_trained(folder)
+    if not isinstance(model.network, SaliencyModel):
+        raise InputError(f"{folder}: was not trained for saliency")
+    network = model.network
+    height, width = model.input_size
+
+    def predict(picture: np.ndarray) -> np.ndarray:
+        small = Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR)
+        with torch.inference_mode():
+            found = network(model.images(np.array(small)[None]))[0, 0]
+            return resized(found, (picture.shape[0], picture.shape[1])).numpy()
+
+    return predict
 
 
 def _named(layers: list[Layer], name: str) -> Layer:

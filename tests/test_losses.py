@@ -1,0 +1,74 @@
+"""Losses against float64 references in NumPy and SciPy."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.special import expit
+from scipy.stats import entropy
+
+from salprobe.datasets.errors import InputError
+from salprobe.probe.fixation_metrics import cc as reference_cc
+from salprobe.probe.fixation_metrics import empirical
+from salprobe.probe.fixation_metrics import nss as reference_nss
+from salprobe.probe.training.losses import Looked, Loss, bce, cc, kl, nss, resized
+
+SIZE = (30, 40)
+X, Y = np.array([3, 20, 33, 8]), np.array([4, 25, 10, 17])
+DENSITY = empirical(X, Y, SIZE, 3.0) / empirical(X, Y, SIZE, 3.0).sum()
+LOOKED = Looked(SIZE, torch.from_numpy(X), torch.from_numpy(Y), torch.from_numpy(DENSITY).float())
+
+
+@pytest.fixture
+def saliency() -> np.ndarray:
+    return np.random.default_rng(0).normal(1.0, 2.0, SIZE)
+
+
+def test_every_term_is_what_numpy_says(saliency: np.ndarray) -> None:
+    found = torch.from_numpy(saliency)
+    p = np.exp(saliency) / np.exp(saliency).sum()
+    target = DENSITY / DENSITY.max()
+    crossed = -(target * np.log(expit(saliency)) + (1 - target) * np.log(expit(-saliency))).mean()
+    assert float(nss(found, LOOKED)) == pytest.approx(reference_nss(saliency, X, Y), abs=1e-6)
+    assert float(kl(found, LOOKED)) == pytest.approx(entropy(DENSITY.ravel(), p.ravel()), abs=1e-5)
+    assert float(cc(found, LOOKED)) == pytest.approx(reference_cc(saliency, DENSITY), abs=1e-5)
+    assert float(bce(found, LOOKED)) == pytest.approx(crossed, abs=1e-5)
+
+
+@given(st.floats(0.01, 100), st.floats(-100, 100))
+def test_nss_is_affine_invariant(scale: float, shift: float) -> None:
+    saliency = torch.from_numpy(np.random.default_rng(1).normal(size=SIZE))
+    assert float(nss(scale * saliency + shift, LOOKED)) == pytest.approx(
+        float(nss(saliency, LOOKED)), abs=1e-6
+    )
+
+
+def test_a_sum_of_terms_has_the_sign_of_each(saliency: np.ndarray) -> None:
+    found = torch.from_numpy(saliency)
+    expected = 10 * kl(found, LOOKED) - 2 * cc(found, LOOKED) - nss(found, LOOKED)
+    assert torch.allclose(Loss.parse("10*kl+2*cc + nss")(found, LOOKED), expected)
+    assert Loss.parse("nss").needs_density is False
+    assert Loss.parse("nss+kl").needs_density is True
+
+
+@pytest.mark.parametrize("text", ["", "ns", "0*nss", "-1*nss", "x*nss", "nss+", "inf*kl", "nan*kl"])
+def test_other_losses_are_refused(text: str) -> None:
+    with pytest.raises(InputError, match="--loss"):
+        Loss.parse(text)
+
+
+def test_a_constant_map_scores_0_and_its_gradient_is_finite() -> None:
+    saliency = torch.full(SIZE, 3.0, requires_grad=True)
+    score = nss(saliency, LOOKED)
+    score.backward()
+    assert float(score.detach()) == 0
+    assert saliency.grad is not None and bool(torch.isfinite(saliency.grad).all())
+
+
+def test_maps_are_resized_as_in_scoring() -> None:
+    import cv2
+
+    small = np.random.default_rng(2).normal(size=(5, 7)).astype(np.float32)
+    found = resized(torch.from_numpy(small), SIZE).numpy()
+    assert np.allclose(found, cv2.resize(small, SIZE[::-1]), atol=1e-5)

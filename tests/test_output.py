@@ -1,0 +1,145 @@
+"""OS, OD and tests of categories, against hand computation and SciPy and statsmodels directly."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
+from PIL import Image
+
+from salprobe.datasets.errors import InputError
+from salprobe.datasets.masks import MaskSet
+from salprobe.probe.category_tests import category_tests
+from salprobe.probe.cli import app
+from salprobe.probe.fixation_metrics import empirical
+from salprobe.probe.job import probe
+from salprobe.probe.output import output
+from salprobe.probe.run import Run
+
+
+@pytest.fixture(scope="module")
+def run(small_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    out = tmp_path_factory.mktemp("runs") / "colours"
+    return probe(small_world / "masks.json", root=small_world, model="nets:colours", out=out)
+
+
+@pytest.fixture(scope="module")
+def maps(small_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Saliency maps that are the pictures' red."""
+    folder = tmp_path_factory.mktemp("maps")
+    for path in small_world.glob("*.png"):
+        np.save(folder / f"{path.stem}.npy", np.asarray(Image.open(path))[..., 0].astype(float))
+    return folder
+
+
+def by_hand(saliency: np.ndarray, masks: MaskSet, number: int, left: int) -> float:
+    """Return the NSS of distinct fixated pixels in a box 40 wide and 50 high, in plain loops."""
+    assert masks.fixations is not None
+    looked = masks.fixations.of(number)
+    pixels = {
+        (x, y)
+        for x, y in zip(looked.x.tolist(), looked.y.tolist(), strict=True)
+        if left <= x < left + 40 and 10 <= y < 60
+    }
+    values = [(saliency[y, x] - saliency.mean()) / saliency.std() for x, y in pixels]
+    return sum(values) / len(values) if values else float("nan")
+
+
+def test_os_and_od_are_as_by_hand(run: Run, maps: Path, small_world: Path) -> None:
+    masks = MaskSet.read(small_world / "masks.json")
+    assert masks.fixations is not None
+    wanted: dict[str, list[tuple[float, float]]] = {}
+    names = masks.category_of()
+    for one in masks.annotations:
+        looked = masks.fixations.of(one.image_id)
+        truth = empirical(looked.x, looked.y, (72, 96), 20.0)
+        predicted = np.load(maps / f"{one.image_id}.npy")
+        left = int(one.bbox[0])
+        pair = [by_hand(each, masks, one.image_id, left) for each in (predicted, truth)]
+        wanted.setdefault(names[one.category_id], []).append((pair[0], pair[1]))
+    found = output(run, maps=maps).categories.set_index("category")
+    assert len(found) == len(wanted) == 3
+    for category, pairs in wanted.items():
+        known = np.array([pair for pair in pairs if not np.isnan(pair[0])])
+        assert found.loc[category, "n"] == len(known)
+        assert found.loc[category, "output"] == pytest.approx(known[:, 0].mean(), abs=1e-9)
+        gap = np.abs(known[:, 0] - known[:, 1]).mean()
+        assert found.loc[category, "difference"] == pytest.approx(gap, abs=1e-9)
+
+
+def test_correlations_are_scipys(run: Run, maps: Path) -> None:
+    found = output(run, maps=maps)
+    for row in found.correlations.to_dict("records"):
+        expected = scipy.stats.spearmanr(
+            found.categories["inner"], found.categories[row["measure"]]
+        ).statistic
+        assert row["spearman"] == pytest.approx(expected)
+        assert row["low"] <= row["high"]
+    inner = run.table("top10_mean").iloc[0]
+    for row in found.categories.to_dict("records"):
+        assert row["inner"] == pytest.approx(inner[row["category"]], abs=1e-6)
+
+
+def test_tests_are_those_of_scipy_statsmodels_and_scikit_posthocs() -> None:
+    import statsmodels.api as sm
+    from scikit_posthocs import posthoc_dunn
+    from statsmodels.stats.multicomp import pairwise_tukeyhsd
+
+    rng = np.random.default_rng(0)
+    category = np.repeat(["a", "b", "c"], 30)
+    stimulus = np.tile(np.arange(30), 3)
+    values = rng.normal(size=90) + (category == "b") * 0.9 + rng.normal(size=30)[stimulus]
+    lonely = np.append(values, 99.0), np.append(category, "alone"), np.append(stimulus, 0)
+    found = category_tests(*lonely)
+    samples = [values[category == name] for name in "abc"]
+    overall = found.overall.set_index("test")
+    anova, ranks = scipy.stats.f_oneway(*samples), scipy.stats.kruskal(*samples)
+    assert overall.loc["ANOVA", "p"] == pytest.approx(anova.pvalue)
+    assert overall.loc["Kruskal–Wallis", "statistic"] == pytest.approx(ranks.statistic)
+    design = np.column_stack([np.ones(90), category == "b", category == "c"]).astype(float)
+    mixed = sm.MixedLM(values, design, groups=stimulus).fit(method="powell")
+    wald = mixed.wald_test(np.eye(3, 4)[1:], scalar=True)
+    assert overall.loc["mixed model", "statistic"] == pytest.approx(float(wald.statistic), rel=1e-3)
+    assert overall.loc["mixed model", "p"] < anova.pvalue  # stimuli differ, and it knows
+    tukey = pairwise_tukeyhsd(values, category)
+    assert np.allclose(found.pairs["p_tukey"], tukey.pvalues)
+    assert np.allclose(found.pairs["difference"], tukey.meandiffs)
+    assert found.pairs["difference"][0] == pytest.approx(samples[1].mean() - samples[0].mean())
+    dunn = posthoc_dunn(samples, p_adjust="holm").to_numpy()
+    assert np.allclose(found.pairs["p_dunn"], dunn[np.triu_indices(3, 1)])
+    with pytest.raises(InputError, match="two categories with two regions"):
+        category_tests(values[:30], category[:30], stimulus[:30])
+
+
+def test_the_command_writes_what_it_shows(
+    run: Run, maps: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    options = ["--maps", str(maps), "-o", str(tmp_path / "out"), "-f", "json"]
+    app(["output", str(run.folder), *options], standalone_mode=False)
+    rows = json.loads(capsys.readouterr().out)
+    assert {row["category"] for row in rows} == {"person head", "person part", "text"}
+    written = pd.read_csv(tmp_path / "out" / "regions.csv")
+    assert len(written) == len(run.regions)
+    with Image.open(tmp_path / "out" / "output.png") as figure:
+        assert figure.width > 1000
+
+
+def test_what_output_cannot_do_it_says(
+    run: Run, maps: Path, small_world: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="has no readout, so no output"):
+        output(run)
+    with pytest.raises(InputError, match="no layer 'nine'; there are"):
+        output(run, maps=maps, layer="nine")
+    other = tmp_path / "masks.json"
+    other.write_bytes((small_world / "masks.json").read_bytes() + b" ")
+    with pytest.raises(InputError, match="is not the mask file that colours was made of"):
+        output(run, maps=maps, masks=other)
+    info = json.loads((run.folder / "run.json").read_text())
+    info["paths"]["root"] = "/nowhere"
+    gone = Run(run.folder, info)
+    with pytest.raises(InputError, match="/nowhere: no such folder of images any more; --root"):
+        output(gone, maps=maps)
+    assert len(output(gone, maps=maps, root=small_world).categories) == 3
