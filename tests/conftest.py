@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from salprobe.datasets.masks import MaskSet
+from salprobe.datasets.load import load_dataset
+from salprobe.datasets.masks import MaskSet, new_mask_set
+from salprobe.datasets.stimuli import Stimulus
 
 # The machines that tests run on are noisy.
 hypothesis.settings.register_profile("salprobe", deadline=None)
@@ -51,10 +53,13 @@ def small_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def gaze_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """21 images of 96×72 with a red square that everyone looks at, as a folder and a table."""
+    """21 images of 96×72 with a red square that everyone looks at: a folder and a table.
+
+    Its masks.json holds two regions an image: the square, and a box that few look at.
+    """
     folder = tmp_path_factory.mktemp("gaze")
     rng = np.random.default_rng(11)
-    rows = ["image,subject,x,y"]
+    rows, images, annotations = ["image,subject,x,y"], [], []
     for number in range(1, 22):
         picture = rng.integers(60, 120, (72, 96, 3), dtype=np.uint8)
         left, top = rng.integers(4, 70), rng.integers(4, 50)
@@ -63,8 +68,30 @@ def gaze_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for subject in range(4):
             x, y = left + rng.integers(2, 16), top + rng.integers(2, 14)
             rows.append(f"{number}.png,{subject},{x},{y}")
+        rows.append(f"{number}.png,9,{1 + number % 90},{number % 70}")
+        images.append({"id": number, "file_name": f"{number}.png", "width": 96, "height": 72})
+        boxes = ((left, top, 18, 16, 1 + number % 2), (0, 0, 95, 71, 6))
+        for x, y, width, height, category in boxes:
+            corners = [x, y, x + width, y, x + width, y + height, x, y + height]
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": number,
+                    "category_id": category,
+                    "segmentation": [[float(one) for one in corners]],
+                    "bbox": [float(x), float(y), float(width), float(height)],
+                    "area": float(width * height),
+                    "iscrowd": 0,
+                }
+            )
     (folder / "fixations.csv").write_text("\n".join(rows))
     (folder / "dataset.json").write_text('{"name": "gaze", "px_per_degree": 8.0}')
+    dataset, _ = load_dataset(str(folder))
+    stimuli = [Stimulus(**one) for one in images]
+    masks = new_mask_set(
+        *(stimuli, annotations, dataset.fixations, "squares"), dataset="gaze", px_per_degree=8.0
+    )
+    masks.write(folder / "masks.json")
     return folder
 
 

@@ -155,7 +155,9 @@ def draw_gains(found: Sweep, path: Path) -> None:
     axis.set_title(
         f"{found.layer}: gain over tune {next(iter(found.runs))}, 95 % intervals", fontsize=10
     )
-    axis.legend(frameon=False, ncols=len(others))
+    # A category of few regions has an interval that would leave the others no room.
+    axis.set_ylim(gain.min(axis=None) - 0.5, gain.max(axis=None) + 0.5)
+    figure.legend(loc="outside upper right", frameon=False, ncols=len(others), fontsize=9)
     axis.spines[["top", "right"]].set_visible(False)
     save_figure(figure, path)
 
@@ -169,7 +171,7 @@ def _shades(count: int) -> list:
 def _prediction(found: Sweep) -> Table:
     first = found.prediction["tune"].iloc[0]
     columns = ("NSS", f"over tune {first}")
-    table = plain_table("Saliency maps predicted for the test stimuli", "tune", columns)
+    table = plain_table("Predicted maps, test stimuli", "tune", columns)
     for row in found.prediction.to_dict("records"):
         gain = with_interval(row["change"], row["change_low"], row["change_high"])
         nss = with_interval(row["nss"], row["nss_low"], row["nss_high"])
