@@ -24,6 +24,9 @@ PUBLISHED = {OSIE.name: OSIE}
 SHIPPED = {"osie-sr": "osie_sr.json", "osie-sr-second": "osie_sr.second.json"}
 """Mask sets that come with the package, without the fixations: docs/osie-sr.md."""
 
+SHIPPED_SCENES = {"osie-scenes": "osie_scenes.csv"}
+"""Tables of scenes that come with the package: docs/osie-scenes.md."""
+
 IMPORTED = "osie-sr"
 """What the authors' own labelling is called once it is imported, instead of the one shipped."""
 
@@ -43,6 +46,13 @@ def mask_path(source: str | Path) -> Path:
         return imported_path(source)
     if str(source) in SHIPPED:
         return Path(str(resources.files(str(__package__)) / SHIPPED[str(source)]))
+    return Path(source)
+
+
+def scenes_path(source: str | Path) -> Path:
+    """Return the path of a table or folder of scenes, or of one that is shipped, by its name."""
+    if str(source) in SHIPPED_SCENES and not Path(source).exists():
+        return Path(str(resources.files(str(__package__)) / SHIPPED_SCENES[str(source)]))
     return Path(source)
 
 

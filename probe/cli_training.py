@@ -44,7 +44,7 @@ Epochs = Annotated[int, typer.Option(help="At most.")]
 Patience = Annotated[int, typer.Option(help="Epochs without a better validation, then stop.")]
 Rate = Annotated[
     float | None,
-    typer.Option(help="Adam's learning rate, of what is added (default: 0.01; for scenes 0.001)."),
+    typer.Option(help="Adam's learning rate, of what is added (default: 0.01; for scenes 0.0001)."),
 ]
 BackboneRate = Annotated[float, typer.Option(help="Adam's learning rate, of the backbone.")]
 ScheduleName = Annotated[str, typer.Option(help="Of the rates: cosine or constant.")]
@@ -57,7 +57,7 @@ Seed = Annotated[int, typer.Option(help="Of new weights, the order of stimuli, a
 SceneTable = Annotated[
     Path | None,
     typer.Option(
-        "--scenes", help="CSV image,scene, or a folder with one folder of images per scene."
+        "--scenes", help="CSV image,scene, a folder with one folder per scene, or osie-scenes."
     ),
 ]
 MinImages = Annotated[
@@ -104,7 +104,7 @@ def train(
     Interrupted, the same command goes on where it stopped. Under torchrun, each process takes
     its share of every batch. The folder it makes is a --model for all other commands.
     """
-    from ..datasets.load import load_dataset
+    from ..datasets.load import load_dataset, scenes_path
     from .training.recipe import Recipe, parse_tune
     from .training.scenes import read_scenes
     from .training.split import read_split
@@ -128,7 +128,7 @@ def train(
         layer=layer,
         input_size=parse_size(input_size),
         split=read_split(split, dataset.stimuli) if split else None,
-        scenes=read_scenes(scenes, dataset.stimuli, min_images) if scenes else None,
+        scenes=read_scenes(scenes_path(scenes), dataset.stimuli, min_images) if scenes else None,
         device=device,
         workers=workers,
     )
@@ -218,14 +218,14 @@ def sweep(
     notes.print(f"sweep: {out}\nreport: {out / 'report.html'}", markup=False)
 
 
-@app.command(
-    epilog="Example: [bold]probe tasks osie --scenes scenes.csv --masks osie-sr --tune 1[/bold]"
-)
+@app.command(epilog="Example: [bold]probe tasks osie --scenes osie-scenes --masks osie-sr[/bold]")
 def tasks(
     source: Source,
     scenes: Annotated[
         Path,
-        typer.Option("--scenes", help="CSV image,scene, or a folder with a folder per scene."),
+        typer.Option(
+            "--scenes", help="CSV image,scene, a folder with one folder per scene, or osie-scenes."
+        ),
     ],
     masks: Masks,
     tune: Annotated[
@@ -266,7 +266,7 @@ def tasks(
     from contextlib import ExitStack
 
     from ..datasets.files import atomic_write
-    from ..datasets.load import load_dataset
+    from ..datasets.load import load_dataset, scenes_path
     from .tables import as_html
     from .training.recipe import Recipe, parse_tune
     from .training.scenes import read_scenes
@@ -281,7 +281,7 @@ def tasks(
     with ExitStack() as stack:
         found = compare_tasks(
             dataset,
-            read_scenes(scenes, dataset.stimuli, min_images),
+            read_scenes(scenes_path(scenes), dataset.stimuli, min_images),
             recipe,
             out,
             masks,

@@ -13,7 +13,7 @@ from .networks import Tune
 Task = Literal["saliency", "scenes"]
 Schedule = Literal["constant", "cosine"]
 
-_RATES = {"saliency": 1e-2, "scenes": 1e-3}
+_RATES = {"saliency": 1e-2, "scenes": 1e-4}
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Recipe:
     patience : int
         Epochs without a better validation after which training stops.
     rate, backbone_rate : float
-        Adam's learning rate for what is added (by default 0.01 for the 1×1 convolution, 0.001
+        Adam's learning rate for what is added (by default 0.01 for the 1×1 convolution, 0.0001
         for the scene classifier), and for the backbone.
     schedule : "constant" or "cosine"
         Of both rates; cosine goes to 0 over all epochs.

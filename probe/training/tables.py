@@ -156,7 +156,8 @@ def draw_gains(found: Sweep, path: Path) -> None:
         f"{found.layer}: gain over tune {next(iter(found.runs))}, 95 % intervals", fontsize=10
     )
     # A category of few regions has an interval that would leave the others no room.
-    axis.set_ylim(gain.min(axis=None) - 0.5, gain.max(axis=None) + 0.5)
+    values = gain.to_numpy(np.float64)
+    axis.set_ylim(np.nanmin(values) - 0.5, np.nanmax(values) + 0.5)
     figure.legend(loc="outside upper right", frameon=False, ncols=len(others), fontsize=9)
     axis.spines[["top", "right"]].set_visible(False)
     save_figure(figure, path)
