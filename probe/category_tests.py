@@ -25,7 +25,7 @@ class CategoryTests:
     ----------
     overall : DataFrame
         ``test, statistic, p``: ANOVA (F), Kruskal–Wallis (H), and a mixed model with a random
-        intercept for each stimulus (Wald χ² of all categories), as regions on one stimulus are
+        intercept for each stimulus (χ² of the likelihood ratio), as regions on one stimulus are
         not independent. NaN where a test has no answer.
     pairs : DataFrame
         ``first, second, difference, low, high, p_tukey, p_dunn``: difference of the means
@@ -92,19 +92,26 @@ def category_tests(values: np.ndarray, category: np.ndarray, stimulus: np.ndarra
 
 
 def _mixed_model(frame: pd.DataFrame) -> tuple[float, float]:
-    """Return χ² and p of all categories; NaN where the model does not converge."""
-    import statsmodels.formula.api as smf
+    """Return χ² and p of the likelihood ratio with and without categories; NaN if a fit fails.
 
-    model = smf.mixedlm("value ~ C(category)", frame, groups="stimulus")
-    with warnings.catch_warnings():
-        # Stimuli that do not differ put the estimate on the boundary, and that is an answer.
-        warnings.simplefilter("ignore")
-        try:
-            fitted = model.fit(method="powell")  # the others stumble over that boundary
-            table = fitted.wald_test_terms(scalar=True).table
-        except (np.linalg.LinAlgError, ValueError):
+    Wald's test is no way: where stimuli do not differ, their variance is at its boundary, 0, and
+    the covariance of the estimates is wrong there.
+    """
+    import statsmodels.formula.api as smf
+    from scipy.stats import chi2
+
+    likelihoods = []
+    for formula in ("value ~ C(category)", "value ~ 1"):
+        model = smf.mixedlm(formula, frame, groups="stimulus")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of that boundary
+            try:
+                # Methods that follow the gradient stumble over that boundary.
+                fitted = model.fit(reml=False, method="powell")
+            except (np.linalg.LinAlgError, ValueError):
+                return np.nan, np.nan
+        if not fitted.converged:
             return np.nan, np.nan
-    if not fitted.converged:
-        return np.nan, np.nan
-    row = table.loc["C(category)"]
-    return float(row["statistic"]), float(row["pvalue"])
+        likelihoods.append(fitted.llf)
+    ratio = 2 * (likelihoods[0] - likelihoods[1])
+    return float(ratio), float(chi2.sf(ratio, frame["category"].nunique() - 1))

@@ -389,7 +389,7 @@ def test_eight_images_are_learnt_by_heart(
     osie: Dataset, squeezenet_weights: Path, tmp_path: Path
 ) -> None:
     ids = tuple(one.id for one in osie.stimuli)[:8]
-    recipe = Recipe(tune="all", epochs=60, patience=60, batch_size=8, schedule="constant")
+    recipe = Recipe(tune="all", epochs=20, batch_size=8, schedule="constant")
     options = {"weights": str(squeezenet_weights), "split": Split(ids, ids, ())}
     found = train(osie, recipe, tmp_path / "run", model="squeezenet1_0", **options)
     assert found["result"]["validation"] > 3
