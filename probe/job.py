@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
-import shlex
-import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +16,14 @@ from ..datasets.files import sha256
 from ..datasets.load import fixations_of, mask_path, root_of
 from ..datasets.masks import MaskSet
 from ..datasets.terminal import notes, progress
-from .device import device_name, processes, resolve_device, wait
+from .device import processes, resolve_device, wait
 from .forward import Precision, Scorer
 from .layers import Layer, select
 from .loading import load_batches
 from .models import Model, load_model
 from .partial import Partial, check_space
 from .plan import Plan, make_plan
+from .provenance import provenance
 from .resuming import check_same, make_folder
 from .run import FORMAT, Run, layer_units, read_info, write_info, write_table
 from .statistics import THRESHOLD, summarise
@@ -114,9 +111,7 @@ def probe(
         info = {
             "format": FORMAT,
             "status": "running",
-            "salprobe": version("salprobe"),
-            "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            **provenance(where),
             "parameters": {
                 "model": model,
                 "weights": network.weights,
@@ -143,11 +138,6 @@ def probe(
             "simulated": mask_set.info.salprobe.simulated,
             "layers": [_layer_info(layer, network) for layer in chosen],
             "categories": mask_set.category_names(),
-            "device": device_name(where),
-            "versions": {
-                "python": platform.python_version(),
-                **{name: version(name) for name in ("torch", "torchvision", "numpy", "pillow")},
-            },
         }
         units = sum(layer.units for layer in chosen)
         partial = Partial(target, (plan.n_regions, units), rank)

@@ -136,7 +136,12 @@ def test_models_and_weights(small_world: Path, tmp_path: Path, refused) -> None:
 
 def test_clustering(tmp_path: Path, small_world: Path, refused) -> None:
     refused(
-        "annotate", "cluster", "nowhere", "-o", "x.json", says="nowhere: expected osie, a folder"
+        "annotate",
+        "cluster",
+        "nowhere",
+        "-o",
+        "x.json",
+        says="nowhere: expected osie, salicon, a folder",
     )
     refused("annotate", "cluster", small_world, "-o", "x.json", says="pixels per degree")
     with_scale = ("annotate", "cluster", small_world, "-o", "x.json", "--px-per-degree", 20)

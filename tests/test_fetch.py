@@ -1,5 +1,6 @@
 """Downloads: checked, resumed, atomic; from a real server on loopback."""
 
+import gc
 import hashlib
 from dataclasses import replace
 from pathlib import Path
@@ -63,10 +64,12 @@ def test_a_download_goes_on_where_it_stopped(published: Path, tmp_path: Path) ->
     assert_complete(root)
 
 
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 def test_an_answer_cut_short_is_asked_for_again(published: Path, tmp_path: Path) -> None:
     with serving(published, cut={"/stimuli/3.jpg"}) as (url, requests):
         download(TOY, tmp_path / "root", lambda n: None, url)
         assert requests["/stimuli/3.jpg"] == 2
+    gc.collect()  # pooch leaves the cut answer's socket to the collector: here, not in another test
     assert_complete(tmp_path / "root")
 
 

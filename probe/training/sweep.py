@@ -11,6 +11,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 import pandas as pd
@@ -31,7 +32,7 @@ from .networks import Tune
 from .recipe import Recipe
 from .split import Split, usual_split
 from .store import write_table
-from .train import train
+from .train import Setting, train
 from .trained import load_trained
 
 
@@ -76,13 +77,8 @@ def sweep(
     *,
     root: Path | None = None,
     popout: Path | None = None,
-    model: str = "vgg16",
-    weights: str = "default",
-    layer: str | None = None,
-    input_size: tuple[int, int] | None = None,
     split: Split | None = None,
-    device: str = "auto",
-    workers: int | None = None,
+    **setting: Unpack[Setting],
 ) -> Sweep:
     """Train each step from scratch, probe its last layer, and compare it with the first step.
 
@@ -100,7 +96,7 @@ def sweep(
         Folder of the masks' images.
     popout : Path, optional
         ``popout.json``: search arrays to score the units on.
-    model, weights, layer, input_size, split, device, workers
+    split, **setting
         See `train`.
 
     Raises
@@ -119,6 +115,7 @@ def sweep(
     arrays = MaskSet.read(popout) if popout else None
     parameters = {"masks": sha256(source), "popout": sha256(popout) if popout else None}
     enter(out, "sweep", parameters, unseen)
+    device, workers = setting.get("device", "auto"), setting.get("workers")
     runs, predictions, scores, cut = {}, [], [], ""
     for tune, name in zip(tunes, names, strict=True):
         notes.print(f"[bold]tune {name}[/bold]")
@@ -127,8 +124,8 @@ def sweep(
             dataset,
             replace(recipe, tune=tune),
             step,
-            **{"model": model, "weights": weights, "layer": layer, "input_size": input_size},
-            **{"split": split, "device": device, "workers": workers},
+            split=split,
+            **setting,
         )
         cut = str(description["parameters"]["backbone"]["layer"])
         runs[name] = probe(
@@ -153,7 +150,7 @@ def sweep(
     result = Sweep(
         out,
         runs,
-        model,
+        setting.get("model", "vgg16"),
         cut,
         pd.concat([one.assign(tune=name) for name, one in rows.items()], ignore_index=True),
         _prediction(names, predictions, recipe.seed),

@@ -47,7 +47,7 @@ def render_training(description: dict) -> Group:
         + (", SIMULATED fixations" if description["simulated"] else ""),
         "backbone": f"{backbone['model']} up to {backbone['layer']}, "
         f"{backbone['input_size'][0]}×{backbone['input_size'][1]} px",
-        "weights": f"{weights['file'] or weights['source']} (sha256 {weights['sha256'][:12]}…)",
+        "weights": f"{weights['file'] or weights['source']} (sha256 {weights['sha256']})",
         "recipe": ", ".join(
             f"{name} {value}"
             for name, value in parameters.items()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Unpack
 
 import cv2
 import numpy as np
@@ -31,7 +32,7 @@ from .recipe import Recipe
 from .split import stratified_split
 from .store import write_table
 from .sweep import changes, enter, mean_interval, unseen_regions
-from .train import train
+from .train import Setting, train
 from .trained import load_trained
 
 TASKS = {
@@ -87,13 +88,8 @@ def compare_tasks(
     masks: str | Path,
     *,
     root: Path | None = None,
-    model: str = "vgg16",
-    weights: str = "default",
-    layer: str | None = None,
-    input_size: tuple[int, int] | None = None,
-    device: str = "auto",
-    workers: int | None = None,
     start: Callable[[str, int], Callable[[int], None]] = lambda text, n: lambda k: None,
+    **setting: Unpack[Setting],
 ) -> Tasks:
     """Train a network for saliency and for scenes on the same stimuli, and compare its units.
 
@@ -110,10 +106,10 @@ def compare_tasks(
         Regions to probe on; those on stimuli that were trained on or validated with are left out.
     root : Path, optional
         Folder of the masks' images.
-    model, weights, layer, input_size, device, workers
-        See `train`.
     start : callable
         Called with a description and a number of steps; returns what counts them.
+    **setting
+        See `train`.
 
     Raises
     ------
@@ -136,9 +132,10 @@ def compare_tasks(
             replace(recipe, task=task),  # type: ignore[arg-type]
             out / name,
             scenes=scenes,
-            **{"model": model, "weights": weights, "layer": layer, "input_size": input_size},
-            **{"split": split, "device": device, "workers": workers},
+            split=split,
+            **setting,
         )
+    model, weights = setting.get("model", "vgg16"), setting.get("weights", "default")
     cut = str(described["sp"]["parameters"]["backbone"]["layer"])
     size = described["sp"]["parameters"]["backbone"]["input_size"]
     runs = {}
@@ -152,8 +149,8 @@ def compare_tasks(
             layers=[cut],
             input_size=(size[0], size[1]),
             out=out / f"run-{name}",
-            device=device,
-            workers=workers,
+            device=setting.get("device", "auto"),
+            workers=setting.get("workers"),
             seed=recipe.seed,
         )
     networks = {

@@ -8,13 +8,10 @@ He et al., CVPR 2019, section 4.2 (setups I and II) and section 8 (scene recogni
 from __future__ import annotations
 
 import json
-import platform
-import shlex
-import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
+from typing import TypedDict
 
 import pandas as pd
 import torch
@@ -24,8 +21,9 @@ from ...datasets.errors import InputError
 from ...datasets.files import atomic_write, sha256
 from ...datasets.stimuli import Dataset
 from ...datasets.terminal import notes
-from ..device import device_name, exact, processes, resolve_device, wait
+from ..device import exact, processes, resolve_device, wait
 from ..models import Model, load_model, read_state
+from ..provenance import provenance
 from ..resuming import check_same, make_folder
 from .networks import Headed, SaliencyModel
 from .recipe import Recipe
@@ -33,6 +31,17 @@ from .split import Split, describe, stratified_split, usual_split
 from .store import FORMAT, Progress, read_description, write_description, write_table
 from .trained import add_head
 from .trainer import Trainer, judged
+
+
+class Setting(TypedDict, total=False):
+    """What is trained and where; the options of `train` that sweeps and tasks share."""
+
+    model: str
+    weights: str
+    layer: str | None
+    input_size: tuple[int, int] | None
+    device: str
+    workers: int | None
 
 
 def train(
@@ -159,9 +168,7 @@ def _description(
     return {
         "format": FORMAT,
         "status": "running",
-        "salprobe": version("salprobe"),
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        **provenance(device),
         "parameters": {
             **recipe.to_dict(),
             "backbone": backbone,
@@ -174,11 +181,6 @@ def _description(
         "dataset": dataset.name,
         "simulated": dataset.simulated,
         "px_per_degree": dataset.px_per_degree,
-        "device": device_name(device),
-        "versions": {
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("torch", "torchvision", "numpy", "pillow")},
-        },
     }
 
 
