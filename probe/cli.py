@@ -143,9 +143,10 @@ def layers(
     as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
 ) -> None:
     """List a model's layers and the shapes of their activation maps; * is probed by default."""
-    from .models import load_model
+    from .models import is_training, load_model
 
-    weights = "default" if model == "gabor" or ":" in model else "random"
+    given = model == "gabor" or ":" in model or is_training(model)
+    weights = "default" if given else "random"
     found = load_model(model, weights, input_size=parse_size(input_size)).layers(pre_relu=pre_relu)
     if as_json:
         keys = ("name", "units", "height", "width", "default")

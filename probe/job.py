@@ -20,13 +20,14 @@ from .device import processes, resolve_device, wait
 from .forward import Precision, Scorer
 from .layers import Layer, select
 from .loading import load_batches
-from .models import Model, load_model
+from .models import Model, is_training, load_model
 from .partial import Partial, check_space
 from .plan import Plan, make_plan
 from .provenance import provenance
 from .resuming import check_same, make_folder
 from .run import FORMAT, Run, layer_units, read_info, write_info, write_table
 from .statistics import THRESHOLD, summarise
+from .training.trained import trained_on
 
 
 def probe(
@@ -106,7 +107,8 @@ def probe(
         network = load_model(model, weights, seed=seed, input_size=input_size)
         chosen = select(network.layers(pre_relu=pre_relu), layers)
         stem = masks_path.stem if masks_path else mask_set.info.salprobe.dataset or "masks"
-        called = Path(model).resolve().name if Path(model).is_dir() else model.replace(":", ".")
+        trained = Path(model).resolve() if is_training(model) else None
+        called = trained.name if trained else model.replace(":", ".")
         target = Path(out) if out else Path("runs") / f"{stem}-{called}"
         info = {
             "format": FORMAT,
@@ -130,10 +132,11 @@ def probe(
                 "masks": _absolute(masks_path),
                 "root": _absolute(folder),
                 "fixations": _absolute(fixations),
-                "model": _absolute(model if Path(model).is_dir() else None),
+                "model": _absolute(trained),
                 "weights": _absolute(weights if network.weights["source"] == "file" else None),
             },
             "dataset": mask_set.info.salprobe.dataset,
+            "trained_on": trained_on(trained, mask_set) if trained else 0,
             "annotator": mask_set.info.annotator,
             "simulated": mask_set.info.salprobe.simulated,
             "layers": [_layer_info(layer, network) for layer in chosen],

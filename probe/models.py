@@ -120,7 +120,7 @@ def load_model(
         If there is no such model or file, the weights do not fit, or cannot be downloaded.
     """
     torch.manual_seed(seed)
-    if Path(name).is_dir():
+    if is_training(name):
         from .training.trained import load_trained
 
         return load_trained(Path(name), weights, input_size)
@@ -146,6 +146,11 @@ def load_model(
     if source["sha256"] is None:
         source["sha256"] = _state_sha256(network)
     return Model(name, network.float().eval(), source, input_size or trained_size)
+
+
+def is_training(name: str) -> bool:
+    """Tell whether a model's name is that of a folder, which then has to be `probe train`'s."""
+    return Path(name).is_dir() and name not in model_names()
 
 
 def model_names() -> list[str]:

@@ -58,6 +58,8 @@ def describe(run: Run) -> str:
         f"{network} on {run.info['masks'] or run.info['dataset'] or 'masks'}: "
         f"{gaze}{run.info['images']} images, {run.info['regions']} regions"
     )
+    if run.info.get("trained_on"):
+        line += f"\nBEWARE: the network was trained on {run.info['trained_on']} of the images"
     return f"{line}\nlabelled by: {run.info['annotator']}" if run.info["annotator"] else line
 
 

@@ -57,12 +57,19 @@ def same(one: Path, other: Path) -> bool:
     )
 
 
-def test_training_finds_what_people_look_at(dataset: Dataset, tmp_path: Path) -> None:
-    found = trained(dataset, tmp_path / "run", replace(QUICK, epochs=12, patience=12))
+@pytest.mark.parametrize(
+    ("loss", "precision"),
+    [("nss", "fp32"), ("nss", "bf16"), ("10*kl+2*cc", "fp32"), ("bce", "fp32")],
+)
+def test_training_finds_what_people_look_at(
+    dataset: Dataset, tmp_path: Path, loss: str, precision
+) -> None:
+    recipe = replace(QUICK, epochs=12, patience=12, loss=loss, precision=precision)
+    found = trained(dataset, tmp_path / "run", recipe)
     assert found["status"] == "complete"
     assert found["result"]["test"] > 1.5
     epochs = pd.read_csv(tmp_path / "run" / "epochs.csv")
-    assert epochs["loss"].iloc[-1] < epochs["loss"].iloc[0] - 0.5
+    assert epochs["loss"].iloc[-1] < epochs["loss"].iloc[0]
     assert found["result"]["validation"] == epochs["validation"].max()
     test = pd.read_csv(tmp_path / "run" / "test.csv")
     assert list(test.columns) == ["image_id", "image", "nss"]
@@ -180,7 +187,12 @@ def test_a_trained_network_is_probed_and_scored_by_its_folder(
     assert [one.name for one in run.layers][-1] == "readout"
     assert run.info["parameters"]["weights"]["source"] == "trained"
     assert run.info["paths"]["model"] == str(folder.resolve())
-    capsys.readouterr()
+    assert "trained on" not in capsys.readouterr().out
+    own = ["run", "-m", str(gaze_world / "masks.json"), "--root", str(gaze_world)]
+    app([*own, "--model", str(folder), "-o", str(tmp_path / "own")], standalone_mode=False)
+    assert "BEWARE: the network was trained on 15 of the images" in capsys.readouterr().out
+    app(["layers", str(folder)], standalone_mode=False)
+    assert "* readout" in capsys.readouterr().out
     app(["score", str(gaze_world), "--models", str(folder), "--json"], standalone_mode=False)
     rows = json.loads(capsys.readouterr().out)
     nss = next(row["mean"] for row in rows if row["measure"] == "NSS")

@@ -7,11 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from PIL import Image
 
 from ...datasets.errors import InputError
 from ...datasets.files import sha256
+from ...datasets.masks import MaskSet
 from ..layers import Layer
 from ..models import Model, fill, load_model, read_state
 from .losses import resized
@@ -73,6 +75,18 @@ def load_trained(
     size = input_size or model.input_size
     name = str(folder)
     return replace(model, name=name, network=network.eval(), weights=source, input_size=size)
+
+
+def trained_on(folder: Path, masks: MaskSet) -> int:
+    """Count the images of a mask set that a training had seen: to train on, or to validate."""
+    if read_description(folder)["dataset"] != masks.info.salprobe.dataset:
+        return 0
+    try:
+        split = pd.read_csv(folder / "split.csv")
+        seen = set(split["image"][split["split"] != "test"])
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{folder / 'split.csv'}: cannot be read ({error})") from error
+    return sum(image.file_name in seen for image in masks.images)
 
 
 def predictor(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
