@@ -238,7 +238,7 @@ def revise(
                 entry["label_source"] = draft.source
                 entry.pop("suggestion", None)
         if looked_anew and "n_fixations" not in entry and fixations is not None:
-            entry |= _gaze(Annotation.model_validate(entry), image, fixations)
+            entry |= gaze(Annotation.model_validate(entry), image, fixations)
         entries[image.id].append(entry)
     names = {image.id: image.file_name for image in base.images}
     for before, _ in known.values():
@@ -308,7 +308,8 @@ def united(parts: list[list[float] | np.ndarray], height: int, width: int) -> di
     return outline_of_mask(whole)
 
 
-def _gaze(region: Annotation, image: Stimulus, fixations: Fixations) -> dict:
+def gaze(region: Annotation, image: Stimulus, fixations: Fixations) -> dict:
+    """Count the fixations inside a region's mask: ``n_fixations, n_subjects``."""
     looked = fixations.of(image.id)
     looked = looked.where(inside(region, image, looked))
     return {"n_fixations": len(looked), "n_subjects": len(np.unique(looked.subject))}

@@ -1,0 +1,220 @@
+"""A mask file under review: saved as one goes, and nothing lost in a crash.
+
+Each edit is a line in a journal beside the file (``.osie_sr.json.review``) and on the disk before
+the next key; the file itself follows, atomically. Where a crash left the file behind, the journal
+brings it up; undoing goes on across both.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Literal
+
+from ..datasets.errors import InputError
+from ..datasets.files import atomic_write, read_bytes
+from ..datasets.fixations import Fixations
+from ..datasets.masks import MaskSet
+from .editing import Edit, Editor, reapply
+
+Prefer = Literal["mine", "theirs"]
+
+
+class Conflict(InputError):
+    """The mask file was changed by another program while it was, or had been, under review."""
+
+
+class Review:
+    """A mask file, its editor and its journal.
+
+    Parameters
+    ----------
+    path : Path
+    fixations : Fixations, optional
+        If the file has none.
+    prefer : "mine" or "theirs", optional
+        What to do with edits that were never saved, if another program has changed the file:
+        make those that still fit, or give them up.
+
+    Attributes
+    ----------
+    editor : Editor
+    recovered : int
+        Edits that were in the journal, but not yet in the file.
+    refused : list of Edit
+        Edits that did not fit the file as it is now.
+
+    Raises
+    ------
+    InputError
+        If the file or the journal is malformed.
+    Conflict
+        If the journal has edits that belong to another state of the file, unless ``prefer``.
+    """
+
+    def __init__(
+        self, path: Path, fixations: Fixations | None = None, prefer: Prefer | None = None
+    ) -> None:
+        self.path, self.journal = path, path.with_name(f".{path.name}.review")
+        self.recovered, self.refused = 0, []
+        self._load(fixations)
+        if not self.journal.exists():
+            self._begin()
+            return
+        lines = _lines(self.journal)
+        try:
+            if not self._go_on(lines):
+                self._start_over(_unsaved(lines), prefer)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"{self.journal}: is damaged ({error!r:.80})") from error
+
+    @property
+    def saved(self) -> bool:
+        """Whether the file is as the editor has it."""
+        return self._saved == self.editor.done
+
+    def do(self, edit: Edit) -> None:
+        """Make an edit."""
+        self.editor.do(edit)
+        self._write({"what": edit.what, "before": edit.before, "after": edit.after})
+
+    def undo(self) -> Edit | None:
+        """Take the latest edit back."""
+        edit = self.editor.undo()
+        if edit:
+            self._write("undo")
+        return edit
+
+    def redo(self) -> Edit | None:
+        """Make the edit again that was undone last."""
+        edit = self.editor.redo()
+        if edit:
+            self._write("redo")
+        return edit
+
+    def save(self) -> None:
+        """Write the mask file, if there is something new.
+
+        Raises
+        ------
+        Conflict
+            If another program has changed it.
+        """
+        done = list(self.editor.done)
+        if self._saved == done:
+            return
+        if hashlib.sha256(read_bytes(self.path)).hexdigest() != self._on_disk:
+            raise Conflict(f"{self.path}: was changed by another program")
+        text = json.dumps(self.editor.to_dict(), ensure_ascii=False, separators=(",", ":"))
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        self._write({"file": digest})  # before the file is: a crash may come between
+        with atomic_write(self.path) as file:
+            file.write(text.encode())
+        self._on_disk, self._saved = digest, done
+        self._write({"saved": digest})
+
+    def resolve(self, prefer: Prefer) -> None:
+        """Go on with the file as another program left it; see ``prefer``."""
+        done = self.editor.done
+        common = 0
+        while common < min(len(done), len(self._saved)) and done[common] is self._saved[common]:
+            common += 1
+        edits = [edit.reverse() for edit in reversed(self._saved[common:])] + done[common:]
+        self._load(self.editor.fixations)
+        self._start_over(edits, prefer)
+
+    def _load(self, fixations: Fixations | None) -> None:
+        self._on_disk = hashlib.sha256(read_bytes(self.path)).hexdigest()
+        self.editor = Editor(MaskSet.read(self.path), fixations)
+        self._saved: list[Edit] = []
+
+    def _begin(self) -> None:
+        with atomic_write(self.journal) as file:
+            file.write(json.dumps({"file": self._on_disk}).encode() + b"\n")
+
+    def _start_over(self, edits: list[Edit], prefer: Prefer | None) -> None:
+        if edits and prefer is None:
+            raise Conflict(
+                f"{self.path}: was changed by another program, and {self.journal.name} has "
+                f"{len(edits)} edits that were not saved (--prefer mine makes those that still "
+                "fit, --prefer theirs gives them up)"
+            )
+        self._begin()
+        if prefer == "mine":
+            self.refused = reapply(self.editor, edits)
+            for edit in self.editor.done:
+                self._write({"what": edit.what, "before": edit.before, "after": edit.after})
+
+    def _write(self, line: object) -> None:
+        with self.journal.open("ab") as file:
+            file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _go_on(self, lines: list) -> bool:
+        """Make what is in the journal and not in the file; False if they do not belong together.
+
+        What the file has already can be undone.
+        """
+        places = [k for k, line in enumerate(lines) if _key(line, "file") == self._on_disk]
+        if not places:
+            return False
+        done, undone = self.editor.done, self.editor.undone
+        for line in lines[: places[-1]]:
+            if line == "undo":
+                undone.append(done.pop())
+            elif line == "redo":
+                done.append(undone.pop())
+            elif "what" in line:
+                done.append(_edit(line))
+                undone.clear()
+        self._saved = list(done)
+        for line in lines[places[-1] + 1 :]:
+            if line == "undo":
+                self.editor.undo()
+            elif line == "redo":
+                self.editor.redo()
+            elif "what" in line:
+                self.editor.do(_edit(line))
+            else:
+                continue
+            self.recovered += 1
+        return True
+
+
+def _unsaved(lines: list) -> list[Edit]:
+    """Return the edits since the journal's last known save, undone ones left out."""
+    saved = [k for k, line in enumerate(lines) if _key(line, "saved")]
+    done, undone = [], []
+    for line in lines[saved[-1] + 1 if saved else 0 :]:
+        if line == "undo" and done:
+            undone.append(done.pop())
+        elif line == "redo" and undone:
+            done.append(undone.pop())
+        elif isinstance(line, dict) and "what" in line:
+            done.append(_edit(line))
+    return done
+
+
+def _key(line: object, key: str) -> object:
+    return line.get(key) if isinstance(line, dict) else None
+
+
+def _edit(line: dict) -> Edit:
+    return Edit(str(line["what"]), tuple(line["before"]), tuple(line["after"]))
+
+
+def _lines(path: Path) -> list:
+    """Parse the journal; a last line that a crash cut short does not count."""
+    lines = []
+    content = path.read_bytes().split(b"\n")
+    for number, line in enumerate(content[:-1], start=1):
+        try:
+            lines.append(json.loads(line))
+        except ValueError as error:
+            raise InputError(f"{path}: line {number} is damaged") from error
+    return lines
