@@ -145,6 +145,49 @@ def cluster(
     notes.print(text, markup=False)
 
 
+@app.command(epilog="Example: [bold]annotate review osie_sr.json[/bold]")
+def review(
+    masks: Annotated[Path, typer.Argument(metavar="MASKS", help="Mask file to review.")],
+    root: Annotated[Path | None, typer.Option(help="Folder of the images.")] = None,
+    fixations: Annotated[
+        Path | None, typer.Option(help="Table of fixations, if the mask file has none.")
+    ] = None,
+    prefer: Annotated[
+        str | None,
+        typer.Option(
+            help="If the file has changed under edits that were not saved: mine or theirs."
+        ),
+    ] = None,
+) -> None:
+    """Review labels in the terminal: a key for each category, every change saved as it is made.
+
+    A crash loses nothing: edits are kept in a journal beside the file, which undoing goes
+    back through.
+    """
+    import sys
+
+    from ..datasets.load import fixations_of, root_of
+    from ..datasets.stimuli import Stimuli
+    from .journal import Review
+
+    if prefer not in (None, "mine", "theirs"):
+        raise InputError(f"--prefer {prefer!r}: expected mine or theirs")
+    opened = Review(masks, prefer)  # type: ignore[arg-type]
+    found = opened.editor.masks
+    folder = root_of(found, root, masks.parent)
+    try:
+        opened.editor.fixations = fixations_of(found, folder, fixations)
+    except InputError as error:
+        if fixations is not None:
+            raise
+        notes.print(f"{error}; they are not shown", markup=False)
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise InputError("review needs a terminal")
+    from ..tui.labels import LabelReview
+
+    LabelReview(opened, Stimuli(folder, tuple(found.images))).run()
+
+
 def _columns(text: str) -> dict[str, str]:
     from ..datasets.fixations import COLUMNS
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,11 +69,21 @@ class Editor:
         self.names = masks.category_of()
         self.done: list[Edit] = []
         self.undone: list[Edit] = []
+        content = masks.to_dict()
         self.regions = {region.id: region for region in masks.annotations}
+        self._entries = {entry["id"]: entry for entry in content.pop("annotations")}
+        self._rest = content
         self._place = {number: float(index) for index, number in enumerate(self.regions)}
         self._of: dict[int, list[int]] = {}
         for region in masks.annotations:
             self._of.setdefault(region.image_id, []).append(region.id)
+
+    def copy(self) -> Editor:
+        """Return an editor of the same regions, without the edits."""
+        other = copy(self)
+        other.regions, other._place = dict(self.regions), dict(self._place)
+        other._entries = dict(self._entries)
+        return other
 
     def of(self, image_id: int) -> list[Annotation]:
         """Return an image's regions, in the file's order."""
@@ -110,8 +121,7 @@ class Editor:
         """Tell whether the regions are still as an edit found them."""
         new = {one["id"] for one in edit.after} - {one["id"] for one in edit.before}
         return not new & self.regions.keys() and all(
-            one["id"] in self.regions and _entry(self.regions[one["id"]]) == one
-            for one in edit.before
+            self._entries.get(one["id"]) == one for one in edit.before
         )
 
     def label(self, number: int, category: str) -> Edit:
@@ -124,7 +134,7 @@ class Editor:
         """
         if category not in self.categories:
             raise InputError(f"no category {category!r}; there are {', '.join(self.categories)}")
-        entry = _entry(self.regions[number])
+        entry = self._entries[number]
         after = {**entry, "category_id": self.categories[category], "label_source": SOURCE}
         if category == UNLABELLED:
             del after["label_source"]
@@ -154,12 +164,12 @@ class Editor:
 
     def set(self, number: int, key: str, value: Any) -> Edit:
         """Return the edit that sets a further key of a region: ``unsure``, ``note``."""
-        entry = _entry(self.regions[number])
+        entry = self._entries[number]
         return Edit(key, (entry,), ({**entry, key: value},))
 
     def delete(self, number: int) -> Edit:
         """Return the edit that takes a region away."""
-        return Edit("delete", (_entry(self.regions[number]),), ())
+        return Edit("delete", (self._entries[number],), ())
 
     def merge(self, number: int, other: int) -> Edit:
         """Return the edit that makes two regions of an image one, with the first's category."""
@@ -170,7 +180,7 @@ class Editor:
             outline = outline_of_shape(shape, image.height, image.width)
         else:
             outline = outline_of_mask(mask_of(first, image) | mask_of(second, image))
-        entries = _entry(first), _entry(second)
+        entries = self._entries[number], self._entries[other]
         return Edit("merge", entries, (self._reshaped(entries[0], outline, image),))
 
     def split(self, number: int) -> Edit:
@@ -204,28 +214,27 @@ class Editor:
             if area < 1:
                 raise InputError("no cut leaves two parts of this region")
             outlines.append(outline())
-        entry = _entry(region)
+        entry = self._entries[number]
         second = {**entry, "id": max(self._place) + 1}
         parts = zip((entry, second), outlines, strict=True)
         return Edit("split", (entry,), tuple(self._reshaped(a, b, image) for a, b in parts))
 
     def to_dict(self) -> dict:
         """Return the mask file's content as it is now."""
-        content = self.masks.to_dict()
         order = sorted(self.regions, key=self._place.__getitem__)
-        content["annotations"] = [_entry(self.regions[number]) for number in order]
-        return content
+        return {**self._rest, "annotations": [self._entries[number] for number in order]}
 
     def _replace(self, edit: Edit) -> None:
         old = [one["id"] for one in edit.before]
         for number in old:
             region = self.regions.pop(number)
+            del self._entries[number]
             self._of[region.image_id].remove(number)
         anchor = self._place[old[0]] if old else float(len(self._place))
         for k, entry in enumerate(edit.after):
             region = Annotation.model_validate(entry)
             self._place.setdefault(region.id, anchor + k * 1e-6)
-            self.regions[region.id] = region
+            self.regions[region.id], self._entries[region.id] = region, entry
             siblings = self._of.setdefault(region.image_id, [])
             siblings.append(region.id)
             siblings.sort(key=self._place.__getitem__)
@@ -260,10 +269,6 @@ def reapply(editor: Editor, edits: Sequence[Edit]) -> list[Edit]:
         else:
             refused.append(edit)
     return refused
-
-
-def _entry(region: Annotation) -> dict:
-    return region.model_dump(exclude_unset=True)
 
 
 def _half(centres: np.ndarray, image: Stimulus) -> shapely.Polygon:

@@ -10,16 +10,26 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Literal
 
 from ..datasets.errors import InputError
 from ..datasets.files import atomic_write, read_bytes
-from ..datasets.fixations import Fixations
 from ..datasets.masks import MaskSet
 from .editing import Edit, Editor, reapply
 
 Prefer = Literal["mine", "theirs"]
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """A mask set at one moment: its regions, the edits that made it, the journal's length."""
+
+    editor: Editor
+    done: list[Edit]
+    lines: int
 
 
 class Conflict(InputError):
@@ -32,8 +42,6 @@ class Review:
     Parameters
     ----------
     path : Path
-    fixations : Fixations, optional
-        If the file has none.
     prefer : "mine" or "theirs", optional
         What to do with edits that were never saved, if another program has changed the file:
         make those that still fit, or give them up.
@@ -54,12 +62,11 @@ class Review:
         If the journal has edits that belong to another state of the file, unless ``prefer``.
     """
 
-    def __init__(
-        self, path: Path, fixations: Fixations | None = None, prefer: Prefer | None = None
-    ) -> None:
+    def __init__(self, path: Path, prefer: Prefer | None = None) -> None:
         self.path, self.journal = path, path.with_name(f".{path.name}.review")
         self.recovered, self.refused = 0, []
-        self._load(fixations)
+        self._lock, self._lines = Lock(), 0
+        self._load()
         if not self.journal.exists():
             self._begin()
             return
@@ -97,25 +104,35 @@ class Review:
         return edit
 
     def save(self) -> None:
-        """Write the mask file, if there is something new.
+        """Write the mask file, if there is something new; see `snapshot`."""
+        self.write(self.snapshot())
+
+    def snapshot(self) -> Snapshot:
+        """Take what there is to save, in no time; `write` may then run in another thread."""
+        with self._lock:
+            return Snapshot(self.editor.copy(), list(self.editor.done), self._lines)
+
+    def write(self, snapshot: Snapshot) -> None:
+        """Write the mask file as it was when the snapshot was taken.
 
         Raises
         ------
         Conflict
             If another program has changed it.
         """
-        done = list(self.editor.done)
-        if self._saved == done:
+        if self._saved == snapshot.done:
             return
         if hashlib.sha256(read_bytes(self.path)).hexdigest() != self._on_disk:
             raise Conflict(f"{self.path}: was changed by another program")
-        text = json.dumps(self.editor.to_dict(), ensure_ascii=False, separators=(",", ":"))
+        content = snapshot.editor.to_dict()
+        text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
         digest = hashlib.sha256(text.encode()).hexdigest()
-        self._write({"file": digest})  # before the file is: a crash may come between
+        line = {"file": digest, "upto": snapshot.lines}
+        self._write(line)  # before the file is: a crash may come between
         with atomic_write(self.path) as file:
             file.write(text.encode())
-        self._on_disk, self._saved = digest, done
-        self._write({"saved": digest})
+        self._on_disk, self._saved = digest, snapshot.done
+        self._write({**line, "saved": True})
 
     def resolve(self, prefer: Prefer) -> None:
         """Go on with the file as another program left it; see ``prefer``."""
@@ -124,17 +141,21 @@ class Review:
         while common < min(len(done), len(self._saved)) and done[common] is self._saved[common]:
             common += 1
         edits = [edit.reverse() for edit in reversed(self._saved[common:])] + done[common:]
-        self._load(self.editor.fixations)
+        fixations = self.editor.fixations
+        self._load()
+        self.editor.fixations = self.editor.fixations or fixations
         self._start_over(edits, prefer)
 
-    def _load(self, fixations: Fixations | None) -> None:
+    def _load(self) -> None:
         self._on_disk = hashlib.sha256(read_bytes(self.path)).hexdigest()
-        self.editor = Editor(MaskSet.read(self.path), fixations)
+        self.editor = Editor(MaskSet.read(self.path))
         self._saved: list[Edit] = []
 
     def _begin(self) -> None:
         with atomic_write(self.journal) as file:
-            file.write(json.dumps({"file": self._on_disk}).encode() + b"\n")
+            line = {"file": self._on_disk, "upto": 1, "saved": True}
+            file.write(json.dumps(line).encode() + b"\n")
+        self._lines = 1
 
     def _start_over(self, edits: list[Edit], prefer: Prefer | None) -> None:
         if edits and prefer is None:
@@ -150,21 +171,23 @@ class Review:
                 self._write({"what": edit.what, "before": edit.before, "after": edit.after})
 
     def _write(self, line: object) -> None:
-        with self.journal.open("ab") as file:
+        with self._lock, self.journal.open("ab") as file:
             file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
+            self._lines += 1
 
     def _go_on(self, lines: list) -> bool:
         """Make what is in the journal and not in the file; False if they do not belong together.
 
         What the file has already can be undone.
         """
-        places = [k for k, line in enumerate(lines) if _key(line, "file") == self._on_disk]
-        if not places:
+        known = [line["upto"] for line in lines if _key(line, "file") == self._on_disk]
+        if not known:
             return False
+        self._lines = len(lines)
         done, undone = self.editor.done, self.editor.undone
-        for line in lines[: places[-1]]:
+        for line in lines[: known[-1]]:
             if line == "undo":
                 undone.append(done.pop())
             elif line == "redo":
@@ -173,7 +196,7 @@ class Review:
                 done.append(_edit(line))
                 undone.clear()
         self._saved = list(done)
-        for line in lines[places[-1] + 1 :]:
+        for line in lines[known[-1] :]:
             if line == "undo":
                 self.editor.undo()
             elif line == "redo":
@@ -188,9 +211,9 @@ class Review:
 
 def _unsaved(lines: list) -> list[Edit]:
     """Return the edits since the journal's last known save, undone ones left out."""
-    saved = [k for k, line in enumerate(lines) if _key(line, "saved")]
+    saved = [line["upto"] for line in lines if _key(line, "saved")]
     done, undone = [], []
-    for line in lines[saved[-1] + 1 if saved else 0 :]:
+    for line in lines[saved[-1] if saved else 0 :]:
         if line == "undo" and done:
             undone.append(done.pop())
         elif line == "redo" and undone:

@@ -201,7 +201,7 @@ PROBE_COMMANDS = (
 )
 ANNOTATE_COMMANDS = (
     *("fetch", "cluster", "check", "stats", "agree", "merge", "split"),
-    *("import", "export", "serve", "push", "pull", "popout"),
+    *("import", "export", "serve", "push", "pull", "popout", "review"),
 )
 
 

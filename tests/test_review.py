@@ -59,7 +59,7 @@ def test_a_split_cuts_between_two_groups_of_fixations(editor: Editor) -> None:
     editor.do(editor.split(1))
     parts = editor.of(1)
     assert len(parts) == 3
-    assert [one.id for one in parts][0] == 1
+    assert parts[0].id == 1
     new = next(one for one in parts if one.id not in (1, 2))
     masks = [mask_of(one, image) for one in (editor.regions[1], new)]
     assert not (masks[0] & masks[1]).sum() > whole.sum() * 0.02

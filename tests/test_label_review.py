@@ -1,0 +1,263 @@
+"""The label review, driven as a person would; a real terminal for its first screen."""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from textual.widgets import DataTable, Input, OptionList, Select, Static
+
+from salprobe.annotate.journal import Review
+from salprobe.datasets.errors import InputError
+from salprobe.datasets.masks import MaskSet
+from salprobe.datasets.stimuli import Stimuli
+from salprobe.tui.dialogs import Ask, Choose
+from salprobe.tui.drawing import around, draw
+from salprobe.tui.labels import LabelReview
+
+
+@pytest.fixture
+def path(small_world: Path, tmp_path: Path) -> Path:
+    content = MaskSet.read(small_world / "masks.json").to_dict()
+    content["categories"].append({"id": 13, "name": "unlabelled"})
+    for place in (3, 9):
+        content["annotations"][place] |= {"category_id": 13, "suggestion": {"category": "text"}}
+    target = tmp_path / "masks.json"
+    MaskSet.from_dict(content).write(target)
+    return target
+
+
+def review_of(path: Path, root: Path) -> LabelReview:
+    return LabelReview(Review(path), Stimuli(root, tuple(MaskSet.read(path).images)))
+
+
+def categories(app: LabelReview) -> dict[int, str]:
+    return {number: app.editor.category(one) for number, one in app.editor.regions.items()}
+
+
+async def test_a_key_labels_and_goes_on(path: Path, small_world: Path) -> None:
+    app = review_of(path, small_world)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.pause()
+        assert app.region == 1
+        await pilot.press("5")
+        assert categories(app)[1] == "object"
+        assert app.region == 2
+        await pilot.press("6", "3")  # over the end of the image, into the next
+        assert (categories(app)[2], categories(app)[3]) == ("text", "animal head")
+        assert app.region == 4
+        await pilot.press("u", "u")
+        assert categories(app)[3] == "person head"
+        assert app.region == 2
+        await pilot.press("r")
+        assert categories(app)[2] == "text"
+        await pilot.press("backspace")
+        assert categories(app)[2] == "unlabelled"
+        await pilot.press("q")
+    saved = {one.id: one.category_id for one in MaskSet.read(path).annotations}
+    assert (saved[1], saved[2], saved[3]) == (5, 13, 1)
+    assert len(Review(path).editor.done) == 3
+
+
+async def test_suggestions_notes_and_shapes(path: Path, small_world: Path) -> None:
+    app = review_of(path, small_world)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("tab")
+        assert app.region == 4
+        await pilot.press("a")
+        assert categories(app)[4] == "text"
+        await pilot.press("tab")
+        assert app.region == 10
+        await pilot.press("exclamation_mark", "n")
+        assert isinstance(app.screen, Ask)
+        await pilot.press(*"a cat", "enter")
+        assert app.editor.regions[10].model_dump()["note"] == "a cat"
+        assert app.editor.regions[10].model_dump()["unsure"] is True
+        await pilot.press("s")
+        assert len(app.editor.of(5)) == 3
+        await pilot.press("m")
+        assert len(app.editor.of(5)) == 2
+        await pilot.press("x")
+        assert len(app.editor.of(5)) == 1
+        await pilot.press("u", "u", "u")
+        assert len(app.editor.of(5)) == 2
+        await pilot.press("1", "z", "d", "tab")  # nothing is left to label
+        assert "unlabelled" not in categories(app).values()
+
+
+async def test_images_are_searched_filtered_and_walked(path: Path, small_world: Path) -> None:
+    app = review_of(path, small_world)
+    async with app.run_test(size=(100, 30)) as pilot:
+        images = app.query_one("#images", OptionList)
+        assert images.option_count == 6
+        await pilot.press("right_square_bracket", "right_square_bracket", "left_square_bracket")
+        assert app.image and app.image.file_name == "2.png"
+        await pilot.press("slash", "4")
+        assert isinstance(app.focused, Input)
+        await pilot.pause()
+        assert images.option_count == 1
+        await pilot.press("enter", "5")  # a digit is a label again
+        assert app.image.file_name == "4.png"
+        assert "object" in {categories(app)[one.id] for one in app.editor.of(4)}
+        app.query_one("#search", Input).value = ""
+        app.query_one("#filter", Select).value = "suggested"
+        await pilot.pause()
+        assert [one.id for one in images.options] == ["2", "5"]
+        app.query_one("#search", Input).value = "no such image"
+        await pilot.pause()
+        assert images.option_count == 0
+        await pilot.press("escape", "x", "z", "u")
+
+
+async def test_a_row_is_chosen_with_the_mouse(path: Path, small_world: Path) -> None:
+    app = review_of(path, small_world)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.pause()
+        await pilot.click(DataTable, offset=(3, 2))
+        assert app.region == 2
+
+
+async def test_it_saves_when_no_key_follows(path: Path, small_world: Path) -> None:
+    app = review_of(path, small_world)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("5")
+        assert not app.review.saved
+        for _ in range(100):
+            await pilot.pause(0.1)
+            if app.review.saved:
+                break
+        assert MaskSet.read(path).annotations[0].category_id == 5
+
+
+@pytest.mark.parametrize(("answer", "first"), [("mine", 5), ("theirs", 4)])
+async def test_a_file_that_changed_is_asked_about(
+    path: Path, small_world: Path, answer: str, first: int
+) -> None:
+    app = review_of(path, small_world)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("5")
+        content = json.loads(path.read_text())
+        content["annotations"][1]["category_id"] = 4
+        path.write_text(json.dumps(content))
+        await pilot.press("q")
+        assert isinstance(app.screen, Choose)
+        await pilot.press(*(["down"] if answer == "theirs" else []), "enter")
+        await pilot.press("q")
+    saved = {one.id: one.category_id for one in MaskSet.read(path).annotations}
+    assert saved[2] == 4
+    assert saved[1] == (5 if answer == "mine" else 2)
+
+
+async def test_missing_images_leave_a_placeholder(path: Path, tmp_path: Path) -> None:
+    app = review_of(path, tmp_path / "nowhere")
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.pause()
+        said = str(app.query_one("#picture").query_one(Static).render())
+        assert "nowhere/1.png: no such image" in said
+        await pilot.press("5", "z", "right_square_bracket")
+        assert categories(app)[1] == "object"
+
+
+@pytest.mark.parametrize("size", [(40, 12), (80, 24), (200, 60), (12, 4)])
+async def test_it_works_at_any_size(path: Path, small_world: Path, size: tuple[int, int]) -> None:
+    app = review_of(path, small_world)
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("5", "z", "j", "d")
+        await pilot.resize_terminal(60, 16)
+        await pilot.pause()
+        assert categories(app)[1] == "object"
+
+
+async def test_the_help_lists_every_key(path: Path, small_world: Path) -> None:
+    app = review_of(path, small_world)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("question_mark")
+        await pilot.pause()
+        assert app.screen.query("HelpPanel")
+        await pilot.press("question_mark")
+        await pilot.pause()
+        assert not app.screen.query("HelpPanel")
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36)])
+def test_the_screen_looks_as_it_did(
+    path: Path, snap_compare, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    """Without pictures, whose pixels depend on Pillow's version."""
+    app = review_of(path, Path("images"))
+    assert snap_compare(app, terminal_size=size, press=["5", "exclamation_mark"])
+
+
+def test_outlines_are_drawn_in_their_colours(small_world: Path) -> None:
+    masks = MaskSet.read(small_world / "masks.json")
+    stimulus, regions = masks.images[0], masks.by_image()[1]
+    names = masks.category_of()
+    picture = Stimuli(small_world, tuple(masks.images)).read(stimulus)
+    options = (stimulus, regions, lambda one: names[one.category_id], 1, (96, 72))
+    shown = draw(picture, *options)
+    assert shown.getpixel((4, 30)) == (255, 255, 255)  # the selected region's left side
+    assert shown.getpixel((50, 30)) == (0xFF, 0x7F, 0x00)  # text
+    left, top, right, bottom = around(regions[0], stimulus)
+    assert left <= 4 and top <= 10 and right >= 44 and bottom >= 60
+    assert (right - left) / (bottom - top) == pytest.approx(96 / 72)
+    zoomed = draw(picture, *options, box=(4, 10, 44, 40))
+    assert zoomed.getpixel((0, 36)) == (255, 255, 255)
+
+
+def test_it_loads_no_torch_and_opens_osie_at_once(osie_root: Path, osie_labels: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from salprobe.datasets.masks import MaskSet\n"
+        "import salprobe.tui.labels\n"
+        "print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "False\n", done.stderr
+
+
+def test_without_a_terminal_it_says_so(path: Path, small_world: Path, command) -> None:
+    done = command("annotate", "review", path, "--root", small_world, check=2)
+    assert done.stderr == "annotate: review needs a terminal\n"
+    with pytest.raises(InputError, match="expected mine or theirs"):
+        from salprobe.annotate.cli import app
+
+        app(["review", str(path), "--prefer", "both"], standalone_mode=False)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="there is no tmux")
+def test_a_real_terminal(path: Path, small_world: Path, tmp_path: Path) -> None:
+    """Twenty labels by keys in tmux, one terminal killed, and all of them there again."""
+    socket = str(tmp_path / "tmux")
+    program = Path(sys.executable).with_name("annotate")
+
+    def tmux(*words: str) -> str:
+        done = subprocess.run(
+            ["tmux", "-S", socket, *words], capture_output=True, text=True, timeout=30, check=True
+        )
+        return done.stdout
+
+    def wait_for(text: str) -> str:
+        for _ in range(200):
+            shown = tmux("capture-pane", "-p")
+            if text in shown:
+                return shown
+            time.sleep(0.1)
+        raise AssertionError(shown)
+
+    start = f"{program} review {path} --root {small_world}"
+    tmux("-f", "/dev/null", "new-session", "-d", "-x", "100", "-y", "30", start)
+    try:
+        shown = wait_for("▀")  # the picture, in half cells
+        assert "person head" in shown and "masks.json" in shown
+        for key in "123412341234":
+            tmux("send-keys", key)
+        wait_for("12 of 12 labelled")
+    finally:
+        tmux("kill-server")  # SIGHUP, as when a terminal is closed
+    found = Review(path)
+    labels = [one.category_id for one in found.editor.regions.values()]
+    assert labels == [1, 2, 3, 4] * 3

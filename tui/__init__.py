@@ -1,0 +1,1 @@
+"""The terminal: labels and results under review."""

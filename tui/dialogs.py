@@ -1,0 +1,64 @@
+"""Small questions on top of a screen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+_CSS = """
+{0} {{ align: center middle; }}
+{0} > Vertical {{
+    width: 70; max-width: 90%; height: auto; padding: 1 2;
+    border: round $primary; background: $surface;
+}}
+"""
+
+
+class Ask(ModalScreen[str | None]):
+    """Asks for a line of text; None if it is left."""
+
+    DEFAULT_CSS = _CSS.format("Ask")
+    BINDINGS: ClassVar[list[BindingType]] = [("escape", "dismiss", "Leave")]
+
+    def __init__(self, title: str, value: str = "") -> None:
+        super().__init__()
+        self._title, self._value = title, value
+
+    def compose(self) -> ComposeResult:
+        """Lay out the question."""
+        with Vertical():
+            yield Static(self._title)
+            yield Input(self._value)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Take the answer."""
+        self.dismiss(event.value)
+
+
+class Choose(ModalScreen[str | None]):
+    """Asks which of several; None if it is left."""
+
+    DEFAULT_CSS = _CSS.format("Choose")
+    BINDINGS: ClassVar[list[BindingType]] = [("escape", "dismiss", "Leave")]
+
+    def __init__(self, title: str, choices: Mapping[str, str]) -> None:
+        super().__init__()
+        self._title, self._choices = title, choices
+
+    def compose(self) -> ComposeResult:
+        """Lay out the question."""
+        with Vertical():
+            yield Static(self._title, markup=False)
+            yield OptionList(*(Option(text, id=key) for key, text in self._choices.items()))
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Take the answer."""
+        event.stop()
+        self.dismiss(event.option.id)

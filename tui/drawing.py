@@ -1,0 +1,83 @@
+"""A stimulus with its regions and fixations, drawn at the size a terminal shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from ..datasets.categories import COLOURS, UNLABELLED
+from ..datasets.fixations import Fixations
+from ..datasets.masks import Annotation
+from ..datasets.regions import mask_of
+from ..datasets.stimuli import Stimulus
+
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom in the stimulus's pixels."""
+
+
+def draw(
+    picture: Image.Image,
+    stimulus: Stimulus,
+    regions: Sequence[Annotation],
+    category: Callable[[Annotation], str],
+    selected: int | None,
+    size: tuple[int, int],
+    fixations: Fixations | None = None,
+    box: Box | None = None,
+) -> Image.Image:
+    """Draw a stimulus, the selected region's outline in white, the others' in their colours.
+
+    Parameters
+    ----------
+    category : callable
+        From a region to its category's name.
+    selected : int, optional
+        Id of a region.
+    size : (width, height)
+        Of the result, in pixels.
+    fixations : Fixations, optional
+        Drawn as dots.
+    box : Box, optional
+        The part of the stimulus to show; by default all of it.
+    """
+    left, top, right, bottom = box or (0, 0, stimulus.width, stimulus.height)
+    shown = picture.resize(size, Image.Resampling.BILINEAR, box=(left, top, right, bottom))
+    scale = np.array([size[0] / (right - left), size[1] / (bottom - top)])
+    pen, thick = ImageDraw.Draw(shown), max(1, round(min(size) / 160))
+    if fixations is not None:
+        for x, y in zip(fixations.x, fixations.y, strict=True):
+            centre = (np.array([x, y]) + 0.5 - (left, top)) * scale
+            if thick == 1:
+                pen.point([*centre], fill="#ffff66")
+            else:
+                pen.ellipse([*(centre - thick), *(centre + thick)], fill="#ffff66")
+    for region in sorted(regions, key=lambda one: one.id == selected):
+        chosen = region.id == selected
+        colour = "#ffffff" if chosen else COLOURS.get(category(region), COLOURS[UNLABELLED])
+        for ring in _rings(region, stimulus):
+            points = [tuple(point) for point in (ring - (left, top)) * scale]
+            pen.line([*points, points[0]], fill=colour, width=thick + (chosen and min(size) > 45))
+    return shown
+
+
+def around(region: Annotation, stimulus: Stimulus) -> Box:
+    """Return a box of the stimulus's proportions around a region, with room on all sides."""
+    points = np.concatenate(_rings(region, stimulus))
+    centre, reach = (points.min(0) + points.max(0)) / 2, np.ptp(points, axis=0)
+    whole = np.array([stimulus.width, stimulus.height], dtype=float)
+    half = whole * min(1.0, 1.6 * float((reach / whole).max())) / 2
+    centre = np.clip(centre, half, whole - half)
+    return (*map(float, centre - half), *map(float, centre + half))  # type: ignore[return-value]
+
+
+def _rings(region: Annotation, stimulus: Stimulus) -> list[np.ndarray]:
+    """Return a region's outlines as points (n, 2); of a mask, the box around it."""
+    if isinstance(region.segmentation, list):
+        return [np.reshape(polygon, (-1, 2)) for polygon in region.segmentation]
+    y, x = np.nonzero(mask_of(region, stimulus))
+    if not len(x):
+        return [np.zeros((1, 2))]
+    left, right, top, bottom = x.min(), x.max() + 1, y.min(), y.max() + 1
+    return [np.array([[left, top], [right, top], [right, bottom], [left, bottom]], dtype=float)]

@@ -1,0 +1,518 @@
+"""Label review: every region of a mask file, a key for each category."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import ClassVar
+
+from PIL import Image
+from rich.columns import Columns
+from rich.text import Text
+from textual import events, on, work
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.widgets import DataTable, Footer, Input, OptionList, Select, Static
+from textual.widgets.option_list import Option
+
+from ..annotate.editing import Edit, Editor
+from ..annotate.journal import Conflict, Review
+from ..datasets.categories import COLOURS, UNLABELLED
+from ..datasets.errors import InputError
+from ..datasets.masks import Annotation
+from ..datasets.stimuli import Stimuli, Stimulus
+from .dialogs import Ask, Choose
+from .drawing import around, draw
+from .picture import Picture
+
+KEYS = "1234567890-="
+"""A key for each of the first twelve categories."""
+
+FEW = 10
+"""Fixations: a region with fewer is among the few."""
+
+_SAVE_S = 0.7  # after the last key
+
+
+class LabelReview(App[None]):
+    """Reviews the labels of a mask file.
+
+    Parameters
+    ----------
+    review : Review
+    stimuli : Stimuli
+    """
+
+    TITLE = "annotate review"
+    CSS_PATH = "labels.tcss"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (64, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (20, "-high")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j,down", "region(1)", "Next region", key_display="j"),
+        Binding("k,up", "region(-1)", "Previous", key_display="k", show=False),
+        Binding("right_square_bracket", "image(1)", "Next image", key_display="]"),
+        Binding("left_square_bracket", "image(-1)", "Previous image", key_display="[", show=False),
+        Binding("tab", "open", "Next unlabelled", priority=True),
+        Binding("u", "undo", "Undo"),
+        Binding("r", "redo", "Redo", show=False),
+        Binding("a", "accept", "Accept"),
+        Binding("question_mark", "help", "Keys", key_display="?"),
+        Binding("exclamation_mark", "unsure", "Unsure", key_display="!", show=False),
+        Binding("n", "note", "Note", show=False),
+        Binding("s", "split", "Split", show=False),
+        Binding("m", "merge", "Merge with the next", show=False),
+        Binding("x", "delete", "Delete", show=False),
+        Binding("backspace", "label('unlabelled')", "Take the label away", show=False),
+        Binding("z", "zoom", "Zoom"),
+        Binding("d", "dots", "Fixations", show=False),
+        Binding("slash", "search", "Search", key_display="/", show=False),
+        Binding("f", "filter", "Filter", show=False),
+        Binding("q", "leave", "Quit"),
+    ]
+
+    def __init__(self, review: Review, stimuli: Stimuli) -> None:
+        super().__init__()
+        self.review, self.stimuli = review, stimuli
+        self.zoomed, self.dots, self.listed = False, False, "all"
+        self.image: Stimulus | None = None
+        self.region: int | None = None
+        names = [one.name for one in review.editor.masks.categories if one.name != UNLABELLED]
+        self.keys = dict(zip(KEYS, names, strict=False))
+        self._picture = lru_cache(maxsize=16)(self._read)
+        self._timer = None
+
+    @property
+    def editor(self) -> Editor:
+        """The regions as they are."""
+        return self.review.editor
+
+    def compose(self) -> ComposeResult:
+        """Lay out list, picture, table and keys."""
+        yield Static(id="head")
+        with Horizontal():
+            with Vertical(id="side"):
+                yield Input(placeholder="search", id="search", compact=True)
+                yield Select(
+                    self._filter_names(), allow_blank=False, id="filter", compact=True, value="all"
+                )
+                yield OptionList(id="images", compact=True)
+            with Vertical():
+                yield Picture(id="picture")
+                yield DataTable(id="regions", cursor_type="row", zebra_stripes=True)
+        yield Static(id="keys")
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Fill the lists."""
+        table = self.query_one("#regions", DataTable)
+        for name in ("region", "category", "fixations", "by", ""):
+            table.add_column(name, key=name)
+        table.can_focus = False
+        self.query_one("#keys", Static).update(self._legend())
+        self._list()
+        self.query_one("#images", OptionList).focus()
+        if self.review.recovered:
+            self.notify(f"{self.review.recovered} edits were recovered from the journal")
+        if self.review.refused:
+            self.notify(f"{len(self.review.refused)} edits no longer fit", severity="warning")
+
+    def on_key(self, event: events.Key) -> None:
+        """Label the selected region by a category's key."""
+        typing = isinstance(self.focused, Input | Select) or len(self.screen_stack) > 1
+        if event.character in self.keys and not typing:
+            event.stop()
+            self.action_label(self.keys[event.character])
+
+    @on(OptionList.OptionHighlighted, "#images")
+    def show_image(self, event: OptionList.OptionHighlighted) -> None:
+        """Show the image."""
+        if event.option.id is not None:
+            self._show(self.editor.images[int(event.option.id)])
+
+    @on(DataTable.RowHighlighted, "#regions")
+    def select_region(self, event: DataTable.RowHighlighted) -> None:
+        """Select the region, by the mouse too."""
+        if event.row_key.value and self.region != int(event.row_key.value):
+            self.region = int(event.row_key.value)
+            self._redraw()
+
+    @on(Input.Changed, "#search")
+    def search(self) -> None:
+        """List the images that match."""
+        self._list()
+
+    @on(Input.Submitted, "#search")
+    def end_search(self) -> None:
+        """Go back to the images."""
+        self.query_one("#images").focus()
+
+    @on(Select.Changed, "#filter")
+    def filter(self, event: Select.Changed) -> None:
+        """List the images that match."""
+        if event.value != self.listed:  # it also tells its first value
+            self._list()
+        self.query_one("#images").focus()
+
+    def action_label(self, category: str) -> None:
+        """Give the selected region a category, and go on to the next."""
+        if self.region is not None:
+            self._do(lambda number: self.editor.label(number, category), after=1)
+
+    def action_accept(self) -> None:
+        """Take the suggestion."""
+        self._do(self.editor.accept, after=1)
+
+    def action_unsure(self) -> None:
+        """Mark the region unsure, or take that back."""
+        if self.region is not None:
+            unsure = bool(_extra(self.editor.regions[self.region]).get("unsure"))
+            self._do(lambda number: self.editor.set(number, "unsure", not unsure))
+
+    def action_split(self) -> None:
+        """Cut the region between two groups of its fixations."""
+        self._do(self.editor.split)
+
+    def action_delete(self) -> None:
+        """Take the region away."""
+        self._do(self.editor.delete)
+
+    def action_merge(self) -> None:
+        """Make the region and the next one of the image one."""
+        others = [number for number in self._numbers() if number != self.region]
+        if self.region is None or not others:
+            self.notify("there is no other region on this image", severity="warning")
+            return
+        numbers = self._numbers()
+        other = numbers[(numbers.index(self.region) + 1) % len(numbers)]
+        self._do(lambda number: self.editor.merge(number, other))
+
+    def action_note(self) -> None:
+        """Write a note on the region."""
+        if self.region is None:
+            return
+        before = str(_extra(self.editor.regions[self.region]).get("note", ""))
+
+        def done(text: str | None) -> None:
+            if text is not None and text != before:
+                self._do(lambda number: self.editor.set(number, "note", text))
+
+        self.push_screen(Ask("Note", before), done)
+
+    def action_undo(self) -> None:
+        """Take the latest edit back, and show where."""
+        self._follow(self.review.undo(), "nothing to undo")
+
+    def action_redo(self) -> None:
+        """Make the edit again that was undone last."""
+        self._follow(self.review.redo(), "nothing to redo")
+
+    def action_region(self, step: int) -> None:
+        """Select the next region; after an image's last, the next image."""
+        numbers = self._numbers()
+        place = numbers.index(self.region) + step if self.region in numbers else 0
+        if 0 <= place < len(numbers):
+            self._select(numbers[place])
+        else:
+            self.action_image(step)
+
+    def action_image(self, step: int) -> None:
+        """Show the next image of the list."""
+        images = self.query_one("#images", OptionList)
+        place = (images.highlighted or 0) + step
+        if 0 <= place < images.option_count:
+            self._go(place)
+
+    def action_open(self) -> None:
+        """Go to the next region without a label, in the list's order."""
+        images = self.query_one("#images", OptionList)
+        count = images.option_count
+        start = images.highlighted or 0
+        for k in range(count + 1):
+            place = (start + k) % count
+            number = int(str(images.get_option_at_index(place).id))
+            for region in self.editor.of(number):
+                later = k > 0 or self.region is None or region.id != self.region
+                if later and self.editor.category(region) == UNLABELLED:
+                    self._go(place, region.id)
+                    return
+        self.notify("every region in the list has a label")
+
+    def action_zoom(self) -> None:
+        """Show the region alone, or the whole image again."""
+        self.zoomed = not self.zoomed
+        self._redraw()
+
+    def action_dots(self) -> None:
+        """Show the fixations, or hide them."""
+        self.dots = not self.dots
+        self._redraw()
+
+    def action_search(self) -> None:
+        """Search by name."""
+        self.query_one("#search").focus()
+
+    def action_filter(self) -> None:
+        """Choose which images are listed."""
+        self.query_one("#filter", Select).focus()
+        self.query_one("#filter", Select).action_show_overlay()
+
+    def action_help(self) -> None:
+        """Show or hide the keys."""
+        if self.screen.query("HelpPanel"):
+            self.action_hide_help_panel()
+        else:
+            self.action_show_help_panel()
+
+    def action_leave(self) -> None:
+        """Save and quit."""
+        try:
+            self.review.save()
+        except Conflict as conflict:
+            self._ask(conflict)
+            return
+        self.exit()
+
+    # What a key does is done at once, not by the widgets' messages: the next key may come first.
+
+    def _go(self, place: int, region: int | None = None) -> None:
+        """Show an image of the list."""
+        images = self.query_one("#images", OptionList)
+        with self.prevent(OptionList.OptionHighlighted):
+            images.highlighted = place
+        self._show(self.editor.images[int(str(images.get_option_at_index(place).id))], region)
+
+    def _select(self, region: int) -> None:
+        """Select a region of the image."""
+        self.region = region
+        table = self.query_one("#regions", DataTable)
+        with self.prevent(DataTable.RowHighlighted):
+            table.move_cursor(row=self._numbers().index(region))
+        self._redraw()
+
+    def _do(self, make: Callable[[int], Edit], after: int = 0) -> None:
+        """Make an edit of the selected region, and go on by some regions."""
+        if self.region is None:
+            self.notify("no region is selected", severity="warning")
+            return
+        try:
+            self.review.do(make(self.region))
+        except InputError as error:
+            self.notify(str(error), severity="warning")
+            return
+        self._changed()
+        if after:
+            self.action_region(after)
+
+    def _follow(self, edit: Edit | None, otherwise: str) -> None:
+        if edit is None:
+            self.notify(otherwise)
+            return
+        entry = (edit.before or edit.after)[0]
+        if self.image is None or entry["image_id"] != self.image.id:
+            listed = [one.id for one in self.query_one("#images", OptionList).options]
+            if str(entry["image_id"]) in listed:
+                self._go(listed.index(str(entry["image_id"])), entry["id"])
+            else:
+                self._show(self.editor.images[entry["image_id"]], entry["id"])
+        self.region = entry["id"]
+        self._changed()
+
+    def _changed(self) -> None:
+        """Show what an edit changed, and save when no key follows."""
+        if self.image is not None:
+            self._table(self.image)
+            images = self.query_one("#images", OptionList)
+            number = str(self.image.id)
+            if number in {one.id for one in images.options}:
+                images.replace_option_prompt(number, self._prompt(self.image))
+        self._redraw()
+        if self._timer is not None:
+            self._timer.stop()
+        self._timer = self.set_timer(_SAVE_S, self._save)
+
+    def _save(self) -> None:
+        self._write(self.review.snapshot())
+
+    @work(thread=True, exclusive=True, group="save")
+    def _write(self, snapshot) -> None:
+        try:
+            self.review.write(snapshot)
+        except Conflict as conflict:
+            self.call_from_thread(self._ask, conflict)
+        except (InputError, OSError) as error:
+            self.call_from_thread(
+                self.notify, f"not saved: {error}; the journal has it", severity="error"
+            )
+        self.call_from_thread(self._head)
+
+    def _ask(self, conflict: Conflict) -> None:
+        """Ask what to do with a file that another program changed; once at a time."""
+        if self._timer is not None:
+            self._timer.stop()
+        if any(isinstance(one, Choose) for one in self.screen_stack):
+            return
+
+        def done(answer: str | None) -> None:
+            if answer not in ("mine", "theirs"):
+                return
+            self.review.resolve(answer)  # type: ignore[arg-type]
+            if self.review.refused:
+                what = ", ".join(
+                    f"{edit.what} (region {(edit.before or edit.after)[0]['id']})"
+                    for edit in self.review.refused[:5]
+                )
+                self.notify(f"these no longer fit: {what}", severity="warning")
+            self._list()
+            self._changed()
+
+        choices = {
+            "mine": "make my edits on the file as it is now",
+            "theirs": "give up my edits that are not saved",
+            "later": "decide later; nothing is saved meanwhile",
+        }
+        self.push_screen(Choose(str(conflict), choices), done)
+
+    def _list(self) -> None:
+        """List the images that the search and the filter leave."""
+        images = self.query_one("#images", OptionList)
+        text = self.query_one("#search", Input).value.lower()
+        self.listed = str(self.query_one("#filter", Select).value)
+        keep = self._kept(self.listed)
+        chosen = [
+            one
+            for one in self.editor.images.values()
+            if text in one.file_name.lower() and any(map(keep, self.editor.of(one.id)))
+        ]
+        images.clear_options()
+        images.add_options([Option(self._prompt(one), id=str(one.id)) for one in chosen])
+        if chosen:
+            self._go(chosen.index(self.image) if self.image in chosen else 0)
+        else:
+            self.image, self.region = None, None
+            self.query_one("#regions", DataTable).clear()
+            self.query_one(Picture).say("no image matches")
+        self._head()
+
+    def _filter_names(self) -> list[tuple[str, str]]:
+        kinds = ("all", UNLABELLED, "suggested", "unsure", "few fixations")
+        names = [one.name for one in self.review.editor.masks.categories if one.name != UNLABELLED]
+        return [(name, name) for name in (*kinds, *names)]
+
+    def _kept(self, name: str) -> Callable[[Annotation], bool]:
+        """Return which regions a filter is about."""
+        return {
+            "all": lambda region: True,
+            "suggested": lambda region: self.editor.suggestion(region) is not None,
+            "unsure": lambda region: bool(_extra(region).get("unsure")),
+            "few fixations": lambda region: (region.n_fixations or 0) < FEW,
+        }.get(name, lambda region: self.editor.category(region) == name)
+
+    def _show(self, image: Stimulus, region: int | None = None) -> None:
+        if image is self.image and region is None:
+            return
+        self.image = image
+        numbers = self._numbers()
+        self.region = region if region in numbers else numbers[0] if numbers else None
+        self._table(image)
+        self._redraw()
+
+    def _table(self, image: Stimulus) -> None:
+        table = self.query_one("#regions", DataTable)
+        numbers = self._numbers()
+        if self.region not in numbers:
+            self.region = numbers[0] if numbers else None
+        with self.prevent(DataTable.RowHighlighted):
+            table.clear()
+            for region in self.editor.of(image.id):
+                table.add_row(*self._cells(region), key=str(region.id))
+            if self.region is not None:
+                table.move_cursor(row=numbers.index(self.region))
+
+    def _cells(self, region: Annotation) -> tuple[Text, ...]:
+        category, suggestion = self.editor.category(region), self.editor.suggestion(region)
+        name = Text("■ ", style=COLOURS.get(category, COLOURS[UNLABELLED])) + Text(category)
+        if suggestion:
+            name += Text(f" {suggestion}?", style="italic")
+        extra = _extra(region)
+        marks = ("unsure  " if extra.get("unsure") else "") + str(extra.get("note", ""))
+        looked = "" if region.n_fixations is None else str(region.n_fixations)
+        by = "" if region.n_subjects is None else f"{region.n_subjects} subjects"
+        return Text(str(region.id)), name, Text(looked, justify="right"), Text(by), Text(marks)
+
+    def on_resize(self) -> None:
+        """Fit the head to the new size."""
+        if self.is_mounted:
+            self._head()
+
+    def _redraw(self) -> None:
+        if self.image is None:
+            return
+        self._head()
+        image, picture = self.image, self._picture(self.image.id)
+        shown = self.query_one(Picture)
+        if isinstance(picture, str):
+            shown.say(picture)
+            return
+        box = None
+        if self.zoomed and self.region is not None:
+            box = around(self.editor.regions[self.region], image)
+        fixations = self.editor.fixations
+        dots = fixations.of(image.id) if self.dots and fixations is not None else None
+        shown.show(
+            (image.width, image.height),
+            lambda size: draw(
+                *(picture, image, self.editor.of(image.id), self.editor.category),
+                *(self.region, size, dots, box),
+            ),
+        )
+
+    def _read(self, number: int) -> Image.Image | str:
+        try:
+            return self.stimuli.read(self.editor.images[number])
+        except InputError as error:
+            return str(error)
+
+    def _prompt(self, image: Stimulus) -> Text:
+        regions = self.editor.of(image.id)
+        labelled = sum(self.editor.category(region) != UNLABELLED for region in regions)
+        mark = "✓" if labelled == len(regions) else f"{labelled}/{len(regions)}"
+        return Text(f"{Path(image.file_name).stem} {mark}", no_wrap=True, overflow="ellipsis")
+
+    def _head(self) -> None:
+        regions = self.editor.regions.values()
+        labelled = sum(self.editor.category(region) != UNLABELLED for region in regions)
+        share = labelled / max(1, len(regions))
+        room = 20 if self.size.width >= 64 else 0
+        bar = "━" * round(room * share)
+        text = Text(no_wrap=True, overflow="ellipsis")
+        text.append(f" {self.review.path.name}  ", style="bold")
+        text.append(bar, style="green").append("━" * (room - len(bar)), style="dim")
+        count = f" {labelled} of {len(regions)} labelled" if room else f"{labelled}/{len(regions)}"
+        text.append(count)
+        if self.size.height < 20 and self.region in self.editor.regions:
+            text.append(f"  {self.editor.category(self.editor.regions[self.region])}")
+        text.append("" if self.review.saved else "  ● not saved yet", style="yellow")
+        self.query_one("#head", Static).update(text)
+
+    def _legend(self) -> Columns:
+        return Columns(
+            [Text.assemble((f" {key} ", _on(name)), f" {name}") for key, name in self.keys.items()],
+            padding=(0, 2, 0, 0),
+        )
+
+    def _numbers(self) -> list[int]:
+        return [] if self.image is None else [one.id for one in self.editor.of(self.image.id)]
+
+
+def _on(category: str) -> str:
+    """Return the style of letters on a category's colour, dark on light or light on dark."""
+    colour = COLOURS.get(category, COLOURS[UNLABELLED])
+    red, green, blue = (int(colour[k : k + 2], 16) for k in (1, 3, 5))
+    light = 0.299 * red + 0.587 * green + 0.114 * blue > 128
+    return f"{'black' if light else 'white'} on {colour}"
+
+
+def _extra(region: Annotation) -> dict:
+    return region.model_extra or {}

@@ -1,0 +1,137 @@
+"""The widget that shows a picture: real pixels where the terminal can, half cells elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+from PIL import Image as PIL
+from rich.color import Color
+from rich.segment import Segment
+from rich.style import Style
+from rich.text import Text
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.strip import Strip
+from textual.widget import Widget
+from textual.widgets import Static
+from textual_image.renderable import Image as Renderable
+from textual_image.renderable.sixel import Image as Sixel
+from textual_image.renderable.tgp import Image as Kitty
+from textual_image.widget import Image
+
+PIXELS = Renderable in (Sixel, Kitty)
+"""Whether the terminal shows pixels; textual-image asks it when it is imported."""
+
+_CELL = (10, 20)  # pixels drawn for a cell where it can
+
+Drawn = Callable[[tuple[int, int]], PIL.Image]
+"""Draws the picture at a size in pixels."""
+
+
+class HalfCells(Widget):
+    """A picture of which each cell shows two pixels, one above the other.
+
+    textual-image has such a widget; it takes ten times as long, too long for a key.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rows: list[Strip] = []
+
+    def show(self, picture: PIL.Image) -> None:
+        """Show a picture that is as wide as there are cells, and twice as high."""
+        # Six bits a colour: no eye tells them from eight here, and they are met again.
+        pixels = np.asarray(picture.convert("RGB")) & 0xFC
+        if len(pixels) % 2:
+            pixels = np.concatenate([pixels, pixels[-1:]])
+        self._rows = [
+            Strip(
+                [
+                    Segment("▀", _style(tuple(a), tuple(b)))
+                    for a, b in zip(upper.tolist(), lower.tolist(), strict=True)
+                ],
+                len(upper),
+            )
+            for upper, lower in zip(pixels[::2], pixels[1::2], strict=True)
+        ]
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """Return a line of cells, the picture in their middle."""
+        width, height = self.size
+        row = y - (height - len(self._rows)) // 2
+        if not 0 <= row < len(self._rows):
+            return Strip.blank(width, self.rich_style)
+        strip = self._rows[row]
+        before = max(0, (width - strip.cell_length) // 2)
+        after = max(0, width - strip.cell_length - before)
+        blank = Strip.blank
+        return Strip.join([blank(before, self.rich_style), strip, blank(after, self.rich_style)])
+
+
+class Picture(Container):
+    """Shows what a function draws, as large as there is room, in its proportions."""
+
+    DEFAULT_CSS = """
+    Picture { align: center middle; }
+    Picture > HalfCells { width: 1fr; height: 1fr; }
+    Picture > Static { width: auto; color: $text-muted; }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._draw: Drawn | None = None
+        self._proportions = (4.0, 3.0)
+        self._pixels = PIXELS
+
+    def compose(self) -> ComposeResult:
+        """Lay out the picture and what stands in its place."""
+        yield Image(id="shown") if self._pixels else HalfCells()
+        yield Static()
+
+    def show(self, proportions: tuple[float, float], draw: Drawn) -> None:
+        """Show a picture of given width and height, which is drawn whenever the size changes."""
+        self._draw, self._proportions = draw, proportions
+        self._update()
+
+    def say(self, text: str) -> None:
+        """Show a text in place of the picture."""
+        self._draw = None
+        self.query_one(Static).update(Text(text))
+        self._toggle(False)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Draw anew at the new size."""
+        del event
+        self._update()
+
+    def _update(self) -> None:
+        if self._draw is None or not self.size.width or not self.size.height:
+            return
+        width, height = self._proportions
+        scale = min(self.size.width / width, 2 * self.size.height / height)
+        cells = max(1, round(width * scale)), max(1, round(height * scale / 2))
+        if self._pixels:
+            shown = self.query_one("#shown", Image)
+            shown.styles.width, shown.styles.height = cells
+            shown.image = self._draw((cells[0] * _CELL[0], cells[1] * _CELL[1]))
+        else:
+            self.query_one(HalfCells).show(self._draw((cells[0], cells[1] * 2)))
+        self._toggle(True)
+
+    def _toggle(self, picture: bool) -> None:
+        self.query_one("#shown" if self._pixels else HalfCells).display = picture
+        self.query_one(Static).display = not picture
+
+
+@lru_cache(maxsize=100_000)
+def _style(upper: tuple[int, int, int], lower: tuple[int, int, int]) -> Style:
+    return Style(color=_colour(upper), bgcolor=_colour(lower))
+
+
+@lru_cache(maxsize=100_000)
+def _colour(pixel: tuple[int, int, int]) -> Color:
+    return Color.from_rgb(*pixel)
