@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from pycocotools import mask as coco
 
+from ..datasets.categories import UNLABELLED
 from ..datasets.errors import InputError
 from ..datasets.masks import Annotation, MaskSet
 from ..datasets.regions import encoded
@@ -87,6 +88,26 @@ def match(
     overlap[overlap < min_iou] = 0  # or a large overlap could be given up for two small ones
     pairs = zip(*linear_sum_assignment(overlap, maximize=True), strict=True)
     return [(int(i), int(j), float(overlap[i, j])) for i, j in pairs if overlap[i, j] > 0]
+
+
+def labels_by(other: MaskSet, masks: MaskSet, min_iou: float = 0.5) -> dict[int, str]:
+    """Return the category that another file gives each region of a mask set, by its id.
+
+    Images are matched by file name, regions by `match`; those without one, and those that the
+    other has not labelled, are left out.
+    """
+    theirs, names = other.by_image(), other.category_of()
+    ids = {image.file_name: image.id for image in other.images}
+    found = {}
+    mine_by_image = masks.by_image()
+    for image in masks.images:
+        mine = mine_by_image.get(image.id, [])
+        there = theirs.get(ids.get(image.file_name, -1), [])
+        for i, j, _ in match(mine, there, image, min_iou):
+            category = names[there[j].category_id]
+            if category != UNLABELLED:
+                found[mine[i].id] = category
+    return found
 
 
 def agree(files: Sequence[MaskSet], min_iou: float = 0.5, seed: int = 0) -> Agreement:

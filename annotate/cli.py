@@ -149,6 +149,9 @@ def cluster(
 def review(
     masks: Annotated[Path, typer.Argument(metavar="MASKS", help="Mask file to review.")],
     root: Annotated[Path | None, typer.Option(help="Folder of the images.")] = None,
+    second: Annotated[
+        Path | None, typer.Option(help="Another person's mask file of the same images.")
+    ] = None,
     fixations: Annotated[
         Path | None, typer.Option(help="Table of fixations, if the mask file has none.")
     ] = None,
@@ -167,7 +170,9 @@ def review(
     import sys
 
     from ..datasets.load import fixations_of, root_of
+    from ..datasets.masks import MaskSet
     from ..datasets.stimuli import Stimuli
+    from .agree import labels_by
     from .journal import Review
 
     if prefer not in (None, "mine", "theirs"):
@@ -183,9 +188,10 @@ def review(
         notes.print(f"{error}; they are not shown", markup=False)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise InputError("review needs a terminal")
+    theirs = labels_by(MaskSet.read(second), found) if second else {}
     from ..tui.labels import LabelReview
 
-    LabelReview(opened, Stimuli(folder, tuple(found.images))).run()
+    LabelReview(opened, Stimuli(folder, tuple(found.images)), theirs).run()
 
 
 def _columns(text: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import DataTable, Input, OptionList, Select, Static
 
+from salprobe.annotate.agree import labels_by
 from salprobe.annotate.journal import Review
 from salprobe.datasets.errors import InputError
 from salprobe.datasets.masks import MaskSet
@@ -110,6 +111,26 @@ async def test_images_are_searched_filtered_and_walked(path: Path, small_world: 
         await pilot.pause()
         assert images.option_count == 0
         await pilot.press("escape", "x", "z", "u")
+
+
+async def test_a_second_persons_labels_are_shown_and_taken(path: Path, small_world: Path) -> None:
+    masks = MaskSet.read(path)
+    content = masks.to_dict()
+    content["annotations"][0]["category_id"] = 5  # object; the same region, moved a little
+    content["annotations"][0]["segmentation"][0][0] += 3
+    content["annotations"][1]["category_id"] = 13
+    second = labels_by(MaskSet.from_dict(content), masks)
+    assert second[1] == "object" and 2 not in second
+    app = LabelReview(Review(path), Stimuli(small_world, tuple(masks.images)), second)
+    async with app.run_test(size=(100, 30)) as pilot:
+        app.query_one("#filter", Select).value = "disputed"
+        await pilot.pause()
+        assert [one.id for one in app.query_one("#images", OptionList).options] == ["1"]
+        await pilot.press("t")
+        assert categories(app)[1] == "object"
+        assert app.region == 2
+        await pilot.press("t")  # none is known: said, and nothing changed
+        assert categories(app)[2] == "text"
 
 
 async def test_a_row_is_chosen_with_the_mouse(path: Path, small_world: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
@@ -43,6 +43,8 @@ class LabelReview(App[None]):
     ----------
     review : Review
     stimuli : Stimuli
+    second : mapping, optional
+        From a region's id to the category that another person gave it.
     """
 
     TITLE = "annotate review"
@@ -58,6 +60,7 @@ class LabelReview(App[None]):
         Binding("u", "undo", "Undo"),
         Binding("r", "redo", "Redo", show=False),
         Binding("a", "accept", "Accept"),
+        Binding("t", "take", "Take the second's label", show=False),
         Binding("question_mark", "help", "Keys", key_display="?"),
         Binding("exclamation_mark", "unsure", "Unsure", key_display="!", show=False),
         Binding("n", "note", "Note", show=False),
@@ -72,9 +75,11 @@ class LabelReview(App[None]):
         Binding("q", "leave", "Quit"),
     ]
 
-    def __init__(self, review: Review, stimuli: Stimuli) -> None:
+    def __init__(
+        self, review: Review, stimuli: Stimuli, second: Mapping[int, str] | None = None
+    ) -> None:
         super().__init__()
-        self.review, self.stimuli = review, stimuli
+        self.review, self.stimuli, self.second = review, stimuli, second or {}
         self.zoomed, self.dots, self.listed = False, False, "all"
         self.image: Stimulus | None = None
         self.region: int | None = None
@@ -163,6 +168,14 @@ class LabelReview(App[None]):
     def action_accept(self) -> None:
         """Take the suggestion."""
         self._do(self.editor.accept, after=1)
+
+    def action_take(self) -> None:
+        """Take the label that the second person gave."""
+        if self.region is None or self.region not in self.second:
+            self.notify("no second label is known for this region", severity="warning")
+            return
+        category = self.second[self.region]
+        self._do(lambda number: self.editor.label(number, category), after=1)
 
     def action_unsure(self) -> None:
         """Mark the region unsure, or take that back."""
@@ -396,7 +409,8 @@ class LabelReview(App[None]):
         self._head()
 
     def _filter_names(self) -> list[tuple[str, str]]:
-        kinds = ("all", UNLABELLED, "suggested", "unsure", "few fixations")
+        kinds = ["all", UNLABELLED, "suggested", "unsure", "few fixations"]
+        kinds += ["disputed"] if self.second else []
         names = [one.name for one in self.review.editor.masks.categories if one.name != UNLABELLED]
         return [(name, name) for name in (*kinds, *names)]
 
@@ -406,8 +420,14 @@ class LabelReview(App[None]):
             "all": lambda region: True,
             "suggested": lambda region: self.editor.suggestion(region) is not None,
             "unsure": lambda region: bool(_extra(region).get("unsure")),
+            "disputed": self._disputed,
             "few fixations": lambda region: (region.n_fixations or 0) < FEW,
         }.get(name, lambda region: self.editor.category(region) == name)
+
+    def _disputed(self, region: Annotation) -> bool:
+        """Tell whether the second person gave a region another label."""
+        mine = self.editor.category(region)
+        return self.second.get(region.id, mine) != mine
 
     def _show(self, image: Stimulus, region: int | None = None) -> None:
         if image is self.image and region is None:
@@ -435,6 +455,8 @@ class LabelReview(App[None]):
         name = Text("■ ", style=COLOURS.get(category, COLOURS[UNLABELLED])) + Text(category)
         if suggestion:
             name += Text(f" {suggestion}?", style="italic")
+        if self._disputed(region):
+            name += Text(f"  second: {self.second[region.id]}", style="yellow")
         extra = _extra(region)
         marks = ("unsure  " if extra.get("unsure") else "") + str(extra.get("note", ""))
         looked = "" if region.n_fixations is None else str(region.n_fixations)
