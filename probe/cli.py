@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ..datasets.errors import InputError
 from ..datasets.terminal import notes, print_data, run_app
 from . import cli_analysis, cli_saliency, cli_training
 from .options import FormatOption as Format
@@ -226,6 +227,29 @@ def suggest(
         f"(always the commonest category: {made.commonest:.1%})",
         markup=False,
     )
+
+
+@app.command(epilog="Example: [bold]probe review runs/osie_sr-vgg16 runs/tune-2[/bold]")
+def review(
+    folders: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[RUN]...", help="Run folders (default: all below runs/)."),
+    ] = None,
+) -> None:
+    """Review results in the terminal: tables, units, regions, activation maps."""
+    import sys
+
+    found = folders or sorted(path.parent for path in Path("runs").rglob("run.json"))
+    if not found:
+        raise InputError("no run below runs/; name one")
+    for folder in found:
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such run folder")
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise InputError("review needs a terminal")
+    from ..tui.results import ResultsReview
+
+    ResultsReview(found).run()
 
 
 app.add_typer(cli_analysis.app)

@@ -197,7 +197,7 @@ def test_runs(tmp_path: Path, refused) -> None:
 
 PROBE_COMMANDS = (
     *("run", "show", "compare", "layers", "suggest", "popout", "score", "output"),
-    *("train", "sweep", "tasks"),
+    *("train", "sweep", "tasks", "review"),
 )
 ANNOTATE_COMMANDS = (
     *("fetch", "cluster", "check", "stats", "agree", "merge", "split"),

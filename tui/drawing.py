@@ -62,6 +62,28 @@ def draw(
     return shown
 
 
+def warm(picture: Image.Image, saliency: np.ndarray) -> Image.Image:
+    """Lay a map over a picture, which turns grey: from nothing to bright yellow.
+
+    Parameters
+    ----------
+    saliency : float array, shape (h, w)
+        Resized to the picture (bilinear), and scaled from its minimum to its maximum.
+    """
+    from matplotlib import colormaps
+
+    reach = np.ptp(saliency)
+    scaled = (saliency - saliency.min()) / reach if reach > 0 else np.zeros_like(saliency)
+    whole = Image.fromarray((scaled * 255).astype(np.uint8)).resize(
+        picture.size, Image.Resampling.BILINEAR
+    )
+    strength = np.asarray(whole, dtype=np.float64)[..., None] / 255
+    colours = colormaps["inferno"](strength[..., 0])[..., :3] * 255
+    grey = np.asarray(picture.convert("L"), dtype=np.float64)[..., None] * 0.8
+    opacity = 0.15 + 0.7 * strength
+    return Image.fromarray((grey * (1 - opacity) + colours * opacity).astype(np.uint8))
+
+
 def around(region: Annotation, stimulus: Stimulus) -> Box:
     """Return a box of the stimulus's proportions around a region, with room on all sides."""
     points = np.concatenate(_rings(region, stimulus))

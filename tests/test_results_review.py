@@ -1,0 +1,174 @@
+"""The results review, driven as a person would."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from textual.widgets import DataTable, OptionList, Static
+
+from salprobe.datasets.errors import InputError
+from salprobe.probe.cli import app as probe_app
+from salprobe.probe.compare import compare
+from salprobe.probe.job import probe
+from salprobe.probe.run import Run
+from salprobe.tui.dialogs import Choose
+from salprobe.tui.drawing import warm
+from salprobe.tui.picture import HalfCells
+from salprobe.tui.results import ResultsReview
+
+
+@pytest.fixture(scope="module")
+def folders(small_world: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Return two runs of layers ``pool`` and ``units``, and one that is unfinished."""
+    root = tmp_path_factory.mktemp("runs")
+    masks, layers = small_world / "masks.json", ["pool", "units"]
+    for name in ("colours", "other_colours"):
+        options = {"root": small_world, "model": f"nets:{name}", "layers": layers}
+        probe(masks, out=root / name, **options)
+    half = root / "half"
+    shutil.copytree(root / "colours", half)
+    info = json.loads((half / "run.json").read_text())
+    (half / "run.json").write_text(json.dumps({**info, "status": "running"}))
+    (half / "journal.0.jsonl").write_text("{}\n{}\n")
+    return [root / "colours", root / "other_colours", half]
+
+
+def title(app: ResultsReview) -> str:
+    return str(app.query_one("#title", Static).render())
+
+
+def cell(app: ResultsReview, row: int, column: int) -> str:
+    return str(app.query_one("#table", DataTable).get_row_at(row)[column])
+
+
+async def test_from_the_table_to_a_map(folders: list[Path]) -> None:
+    app, run = ResultsReview(folders), Run.open(folders[0])
+    async with app.run_test(size=(140, 36)) as pilot:
+        await pilot.pause()
+        assert "nets:colours" in title(app)
+        assert cell(app, 0, 0) == "units"
+        assert cell(app, 0, 1) == f"{run.table().loc['units', 'person head']:.2f}"
+        await pilot.press("right", "enter")
+        assert (app.level, app.layer, app.category) == ("units", "units", "person part")
+        best = run.best_units("person part")
+        best = best[best["layer"] == "units"]
+        assert cell(app, 0, 0) == str(best["unit"].iloc[0])
+        assert app.frame["low"].iloc[0] <= app.frame["mean"].iloc[0] <= app.frame["high"].iloc[0]
+        await pilot.press("enter")
+        assert app.level == "regions"
+        scores = [float(cell(app, k, 2)) for k in range(3)]
+        assert scores == sorted(scores, reverse=True)
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        assert app.query_one(HalfCells).display
+        assert len(app.query_one(HalfCells)._rows) > 5
+        await pilot.press("w")
+        assert float(cell(app, 0, 2)) == min(scores)
+        await pilot.press("escape", "escape")
+        assert app.level == "run"
+        assert app.query_one("#table", DataTable).cursor_coordinate == (0, 2)
+
+
+async def test_measures_take_turns(folders: list[Path]) -> None:
+    app, run = ResultsReview(folders), Run.open(folders[0])
+    async with app.run_test(size=(140, 36)) as pilot:
+        await pilot.press("m")
+        assert "cross-validated" in title(app)
+        await pilot.press("m")
+        assert cell(app, 0, 1) in ("·", str(int(run.table("above_threshold").iloc[0, 0])))
+        await pilot.press("m")  # no VGG: the paper has nothing to show
+        assert app.measure == "top10_mean"
+
+
+async def test_two_runs_are_compared(folders: list[Path]) -> None:
+    app = ResultsReview(folders)
+    async with app.run_test(size=(140, 36)) as pilot:
+        await pilot.press("c")
+        assert isinstance(app.screen, Choose)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert "change from other_colours" in title(app)
+        expected = compare(Run.open(folders[1]), Run.open(folders[0]))
+        one = expected.set_index(["layer", "category"]).loc[("units", "person head")]
+        assert cell(app, 0, 1) == f"{one['difference']:+.2f}"
+        await pilot.press("escape")
+        assert "mean NSS" in title(app)
+        await pilot.press("c", "down", "enter")  # the unfinished one
+        await pilot.pause()
+        assert app.other is None
+
+
+async def test_an_unfinished_run_says_how_far_it_is(folders: list[Path]) -> None:
+    app = ResultsReview(folders)
+    async with app.run_test(size=(140, 36)) as pilot:
+        await pilot.press("r", "down", "down")
+        await pilot.pause()
+        assert "this run is unfinished" in title(app)
+        assert "2 batches of images are done so far" in title(app)
+        await pilot.press("enter", "enter", "m", "escape", "w")  # nothing to open: nothing happens
+        assert app.query_one("#table", DataTable).row_count == 0
+        app.query_one("#runs", OptionList).highlighted = 1
+        await pilot.pause()
+        assert "other_colours" in title(app)
+
+
+async def test_the_table_is_exported(folders: list[Path], tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    app, run = ResultsReview(folders[:1]), Run.open(folders[0])
+    async with app.run_test(size=(140, 36)) as pilot:
+        await pilot.press("e", "enter")
+        await pilot.pause()
+        written = pd.read_csv(tmp_path / "table.csv").set_index("layer")
+        assert written.loc["units", "text"] == pytest.approx(run.table().loc["units", "text"])
+        await pilot.press("e", *"x", "enter")  # table.csvx
+        await pilot.pause()
+        assert not (tmp_path / "table.csvx").exists()
+
+
+async def test_what_has_moved_is_said(folders: list[Path], tmp_path: Path) -> None:
+    shutil.copytree(folders[0], tmp_path / "run")
+    info = json.loads((tmp_path / "run" / "run.json").read_text())
+    info["paths"]["masks"] = "/nowhere/masks.json"
+    (tmp_path / "run" / "run.json").write_text(json.dumps(info))
+    app = ResultsReview([tmp_path / "run"])
+    async with app.run_test(size=(140, 36)) as pilot:
+        await pilot.press("enter", "enter")
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        said = str(app.query_one("#picture").query_one(Static).render())
+        assert "/nowhere/masks.json: no such mask file any more" in said
+
+
+@pytest.mark.parametrize("size", [(40, 12), (80, 24), (200, 60)])
+async def test_it_works_at_any_size(folders: list[Path], size: tuple[int, int]) -> None:
+    app = ResultsReview(folders)
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("enter", "enter", "down", "escape", "question_mark", "question_mark")
+        await pilot.resize_terminal(60, 16)
+        await app.workers.wait_for_complete()
+        assert app.level == "units"
+
+
+def test_a_map_is_warm_where_it_is_high() -> None:
+    import numpy as np
+    from PIL import Image
+
+    shown = np.asarray(warm(Image.new("RGB", (20, 10), "gray"), np.array([[0.0, 1.0]])))
+    assert shown[5, 19].astype(int).sum() > shown[5, 0].astype(int).sum() + 100
+    flat = np.asarray(warm(Image.new("RGB", (20, 10), "gray"), np.zeros((2, 2))))
+    assert (flat == flat[0, 0]).all()
+
+
+def test_without_a_terminal_or_a_run_it_says_so(
+    folders: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for words, message in (
+        ([str(folders[0])], "review needs a terminal"),
+        ([str(tmp_path / "nowhere")], "no such run folder"),
+        ([], "no run below runs/"),
+    ):
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(InputError, match=message):
+            probe_app(["review", *words], standalone_mode=False)

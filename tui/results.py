@@ -1,0 +1,451 @@
+"""Results review: from a run's table to its units, to regions, to activation maps."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+from rich.text import Text
+from textual import on, work
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.widgets import DataTable, Footer, OptionList, Static
+from textual.widgets.option_list import Option
+from textual.worker import get_current_worker
+
+from ..datasets.errors import InputError
+from ..datasets.files import atomic_write
+from ..datasets.stimuli import Stimuli
+from ..probe.compare import compare
+from ..probe.run import Run
+from ..probe.statistics import draws, groups, interval
+from ..probe.tables import describe, formatted, paper_table
+from .dialogs import Ask, Choose
+from .drawing import draw, warm
+from .picture import Picture
+
+MEASURES = {
+    "top10_mean": "mean NSS of the top 10 units",
+    "top10_crossval": "the same, cross-validated",
+    "above_threshold": "units whose mean NSS is above 1.5",
+    "paper": "He et al. 2019, Table 2",
+}
+
+_UNITS = 60  # listed, with an interval each
+_NARROW = 64
+
+
+class ResultsReview(App[None]):
+    """Reviews finished runs.
+
+    Parameters
+    ----------
+    folders : sequence of Path
+        Run folders; what is none, or unfinished, is said when it is chosen.
+    """
+
+    TITLE = "probe review"
+    CSS_PATH = "results.tcss"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (_NARROW, "-wide")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "down", "Open"),
+        Binding("escape,backspace", "up", "Back"),
+        Binding("m", "measure", "Measure"),
+        Binding("w", "worst", "Best or worst"),
+        Binding("c", "compare", "Compare"),
+        Binding("e", "export", "Export"),
+        Binding("r", "runs", "Runs"),
+        Binding("question_mark", "help", "Keys", key_display="?"),
+        Binding("q", "quit", "Quit"),
+    ]
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        super().__init__()
+        self.folders = list(folders)
+        self.names = _names(self.folders)
+        self.run_: Run | None = None
+        self.other: Run | None = None
+        self.measure = "top10_mean"
+        self.layer = self.category = ""
+        self.unit = 0
+        self.level = "run"
+        self.worst = False
+        self.frame = pd.DataFrame()
+        self._sources = lru_cache(maxsize=4)(_sources)
+        self._maps = lru_cache(maxsize=8)(_maps)
+
+    def compose(self) -> ComposeResult:
+        """Lay out the runs, the table and the picture."""
+        with Horizontal():
+            yield OptionList(
+                *(Option(name, id=str(k)) for k, name in enumerate(self.names)),
+                id="runs",
+                compact=True,
+            )
+            with Vertical():
+                yield Static(id="title")
+                with Horizontal():
+                    yield DataTable(id="table")
+                    yield Picture(id="picture")
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Open the first run."""
+        self.query_one("#picture").display = False
+        self.query_one("#runs", OptionList).display = len(self.folders) > 1
+        self._open(0)
+        self.query_one("#table").focus()
+
+    @on(OptionList.OptionHighlighted, "#runs")
+    def choose_run(self, event: OptionList.OptionHighlighted) -> None:
+        """Open the run."""
+        self._open(event.option_index)
+
+    @on(DataTable.CellSelected, "#table")
+    @on(DataTable.RowSelected, "#table")
+    def open_selected(self) -> None:
+        """Go down, by the table's own enter or the mouse."""
+        self.action_down()
+
+    @on(OptionList.OptionSelected, "#runs")
+    def leave_runs(self) -> None:
+        """Go to the run's table."""
+        self.query_one("#table").focus()
+
+    @on(DataTable.RowHighlighted, "#table")
+    def choose_region(self) -> None:
+        """Show the region's stimulus and the unit's map."""
+        if self.level == "regions":
+            self._look()
+
+    def action_down(self) -> None:
+        """Go from the table to its units, from a unit to its regions."""
+        table = self.query_one("#table", DataTable)
+        if self.run_ is None or not table.row_count:
+            return
+        if self.level == "run":
+            row, column = table.cursor_coordinate
+            if column == 0:
+                return
+            self.layer = str(self.frame.index[row])
+            self.category = str(self.frame.columns[column - 1])
+            self._units()
+        elif self.level == "units":
+            self.unit = int(self.frame["unit"].iloc[table.cursor_row])
+            self._regions()
+
+    def action_up(self) -> None:
+        """Go back."""
+        if self.level == "regions":
+            self._units()
+        elif self.level == "units" or self.other is not None:
+            self.other = None
+            self._table()
+
+    def action_measure(self) -> None:
+        """Show the next measure."""
+        names = list(MEASURES)
+        self.measure = names[(names.index(self.measure) + 1) % len(names)]
+        if self.run_ is not None and self.measure == "paper" and paper_table(self.run_) is None:
+            self.measure = names[0]
+        self.other = None
+        self._table()
+
+    def action_worst(self) -> None:
+        """Show the regions where the unit scores worst, or best."""
+        self.worst = not self.worst
+        if self.level == "regions":
+            self._regions()
+
+    def action_compare(self) -> None:
+        """Choose a run and show what changed from it to this one."""
+        others = {
+            str(k): self.names[k]
+            for k, folder in enumerate(self.folders)
+            if self.run_ is None or folder != self.run_.folder
+        }
+        if not others:
+            self.notify("there is no other run; name it on the command line", severity="warning")
+            return
+
+        def done(answer: str | None) -> None:
+            if answer is None:
+                return
+            try:
+                self.other = Run.open(self.folders[int(answer)])
+                self._table()
+            except InputError as error:
+                self.other = None
+                self.notify(str(error), severity="warning")
+
+        self.push_screen(Choose("Change from which run?", others), done)
+
+    def action_export(self) -> None:
+        """Write the table that is shown: .csv, .md, .tex or .json by its name."""
+
+        def done(text: str | None) -> None:
+            if not text:
+                return
+            kinds = {".csv": "csv", ".md": "md", ".tex": "latex", ".json": "json"}
+            path = Path(text).expanduser()
+            if path.suffix not in kinds:
+                self.notify(f"expected a name that ends in {', '.join(kinds)}", severity="warning")
+                return
+            frame = self.frame.reset_index(names="layer") if self.level == "run" else self.frame
+            try:
+                with atomic_write(path) as file:
+                    file.write((formatted(frame, kinds[path.suffix]) + "\n").encode())  # type: ignore[arg-type]
+            except (InputError, OSError) as error:
+                self.notify(str(error), severity="error")
+                return
+            self.notify(f"written: {path}")
+
+        self.push_screen(Ask("Write the table to (.csv, .md, .tex, .json)", "table.csv"), done)
+
+    def action_runs(self) -> None:
+        """Go to the list of runs."""
+        runs = self.query_one("#runs", OptionList)
+        runs.display = True
+        runs.focus()
+
+    def action_help(self) -> None:
+        """Show or hide the keys."""
+        if self.screen.query("HelpPanel"):
+            self.action_hide_help_panel()
+        else:
+            self.action_show_help_panel()
+
+    def _open(self, place: int) -> None:
+        folder = self.folders[place]
+        if self.run_ is not None and self.run_.folder == folder:
+            return
+        self.other, self.level = None, "run"
+        try:
+            self.run_ = Run.open(folder)
+            self._table()
+        except InputError as error:
+            self.run_ = None
+            self.query_one("#table", DataTable).clear(columns=True)
+            self._say(f"{error}\n{_so_far(folder)}")
+
+    def _table(self) -> None:
+        """Show layers × categories of a measure, or of the change from another run."""
+        if self.run_ is None:
+            return
+        self.level = "run"
+        try:
+            if self.other is not None:
+                changes = compare(self.other, self.run_)
+                wide = changes.pivot(index="layer", columns="category", values="difference")
+                layers = list(dict.fromkeys(changes["layer"]))[::-1]
+                self.frame = wide.loc[layers, list(dict.fromkeys(changes["category"]))]
+                sure = changes.set_index(["layer", "category"])
+                name = self.names[self.folders.index(self.other.folder)]
+                what = f"change from {name}; bold: its 95 % interval excludes 0"
+            else:
+                paper = paper_table(self.run_) if self.measure == "paper" else None
+                self.frame = self.run_.table(self.measure) if paper is None else paper
+                sure, what = None, MEASURES[self.measure]
+        except InputError as error:
+            self.other = None
+            self.notify(str(error), severity="warning")
+            return
+        self._fill(
+            ["layer", *map(str, self.frame.columns)],
+            [
+                [Text(str(layer)), *(self._cell(row, k, layer, sure) for k in range(len(row)))]
+                for layer, row in zip(self.frame.index, self.frame.to_numpy(float), strict=True)
+            ],
+            cursor="cell",
+        )
+        if self.layer in self.frame.index and self.category in self.frame.columns:
+            row = list(self.frame.index).index(self.layer)
+            column = 1 + list(self.frame.columns).index(self.category)
+            self.query_one("#table", DataTable).move_cursor(row=row, column=column)
+        self._say(f"{describe(self.run_)}\n{what}")
+
+    def _cell(self, row: np.ndarray, k: int, layer: Any, sure: pd.DataFrame | None) -> Text:
+        value = row[k]
+        if np.isnan(value):
+            return Text("–", style="dim", justify="right")
+        if sure is not None:
+            one = sure.loc[(layer, self.frame.columns[k])]
+            known = one["low"] > 0 or one["high"] < 0
+            return Text(f"{value:+.2f}", style=_diverging(value, known), justify="right")
+        if self.measure == "above_threshold":
+            return Text(f"{value:.0f}" if value else "·", justify="right")
+        return Text(f"{value:.2f}", style=_sequential(value), justify="right")
+
+    def _units(self) -> None:
+        """Show a layer's units for a category, the best first, with intervals over stimuli."""
+        run = self._run()
+        self.level = "units"
+        units = run.best_units(self.category)
+        best = units[units["layer"] == self.layer].head(_UNITS)
+        group = groups(run.regions, run.categories, 0)[self.category]
+        weights = draws(run.regions["image_id"].nunique(), 0)
+        scores = run.scores_of(self.layer)[group.rows].astype(np.float64)
+        ends = [interval(scores[:, unit], group, weights) for unit in best["unit"]]
+        self.frame = best.drop(columns="layer").assign(
+            low=[low for low, _ in ends], high=[high for _, high in ends]
+        )
+        self._fill(
+            list(self.frame.columns),
+            [[_plain(value) for value in row] for row in self.frame.itertuples(index=False)],
+        )
+        self._say(f"{self.layer}: units for {self.category}, the best first, 95 % intervals")
+
+    def _regions(self) -> None:
+        """Show the category's regions by the unit's score."""
+        run = self._run()
+        self.level = "regions"
+        table = run.regions.assign(nss=run.scores_of(self.layer)[:, self.unit])
+        table = table[(table["category"] == self.category) & (table["n_fixations"] > 0)]
+        table = table.sort_values("nss", ascending=self.worst, kind="stable")
+        self.frame = table[["annotation_id", "image_id", "nss", "n_fixations"]]
+        self._fill(
+            ["region", "image", "NSS", "fixations"],
+            [[_plain(value) for value in row] for row in self.frame.itertuples(index=False)],
+        )
+        order = "worst" if self.worst else "best"
+        self._say(f"{self.layer}, unit {self.unit}, {self.category}: the {order} regions first")
+        self.query_one("#picture").display = True
+        self._look()
+
+    def _fill(self, columns: list[str], rows: list[list[Text]], cursor: str = "row") -> None:
+        table = self.query_one("#table", DataTable)
+        self.query_one("#picture").display = False
+        table.cursor_type = cursor  # type: ignore[assignment]
+        with self.prevent(DataTable.RowHighlighted):
+            table.clear(columns=True)
+            for name in columns:
+                table.add_column(Text(name.replace(" ", "\n"), justify="right"))
+            table.header_height = 1 + max(name.count(" ") for name in columns)
+            table.add_rows(rows)
+            if cursor == "cell" and rows:
+                table.move_cursor(row=0, column=1)
+
+    def _look(self) -> None:
+        """Show the chosen region on its stimulus, and its unit's map when it is there."""
+        table = self.query_one("#table", DataTable)
+        if not len(self.frame) or not table.row_count:
+            self.query_one(Picture).say("no region of this category has fixations")
+            return
+        row = self.frame.iloc[min(table.cursor_row, len(self.frame) - 1)]
+        self._activation(int(row["image_id"]), int(row["annotation_id"]), self.unit, self.layer)
+
+    @work(thread=True, exclusive=True, group="activation")
+    def _activation(self, image_id: int, region: int, unit: int, layer: str) -> None:
+        run, worker = self._run(), get_current_worker()
+        shown = self.query_one(Picture)
+        try:
+            stimuli, outlines, names = self._sources(run)
+            stimulus = next(one for one in stimuli if one.id == image_id)
+            picture = stimuli.read(stimulus)
+        except InputError as error:
+            self.call_from_thread(shown.say, str(error))
+            return
+
+        def show(image: Image.Image) -> None:
+            if worker.is_cancelled:
+                return
+            shown.show(
+                (stimulus.width, stimulus.height),
+                lambda size: draw(
+                    image,
+                    stimulus,
+                    [outlines[region]],
+                    lambda one: names[one.category_id],
+                    region,
+                    size,
+                ),
+            )
+
+        self.call_from_thread(show, picture)
+        try:
+            found = self._maps(run, layer, image_id, stimuli)
+        except InputError as error:
+            self.call_from_thread(self.notify, str(error), severity="warning")
+            return
+        self.call_from_thread(show, warm(picture, found[unit]))
+
+    def _run(self) -> Run:
+        assert self.run_ is not None
+        return self.run_
+
+    def _say(self, text: str) -> None:
+        self.query_one("#title", Static).update(Text(text))
+
+
+def _names(folders: Sequence[Path]) -> list[str]:
+    """Return what tells folders apart: their paths below what they have in common."""
+    if len(folders) == 1:
+        return [folders[0].name]
+    whole = [folder.resolve() for folder in folders]
+    common = Path(os.path.commonpath(whole))
+    return [str(path.relative_to(common)) for path in whole]
+
+
+def _sources(run: Run) -> tuple[Stimuli, dict, dict[int, str]]:
+    from ..probe.sources import masks_of
+
+    masks, root, _ = masks_of(run)
+    outlines = {one.id: one for one in masks.annotations}
+    return Stimuli(root, tuple(masks.images)), outlines, masks.category_of()
+
+
+@lru_cache(maxsize=2)
+def _model(run: Run) -> Any:
+    from ..probe.sources import model_of
+
+    return model_of(run)
+
+
+def _maps(run: Run, layer: str, image_id: int, stimuli: Stimuli) -> np.ndarray:
+    """Return all of a layer's maps of one stimulus; the network is loaded once."""
+    from ..probe.activation import activation
+
+    model = _model(run)
+    chosen = next(one for one in model.layers() if one.name == layer)
+    stimulus = next(one for one in stimuli if one.id == image_id)
+    return activation(model, chosen, stimuli.read(stimulus))
+
+
+def _so_far(folder: Path) -> str:
+    """Say how far an unfinished run is."""
+    journals = list(folder.glob("journal.*.jsonl")) if folder.is_dir() else []
+    if not journals:
+        return ""
+    batches = sum(path.read_bytes().count(b"\n") for path in journals)
+    return f"{batches} batches of images are done so far"
+
+
+def _sequential(value: float) -> str:
+    """Return the style of a score: dark blue to yellow, as viridis; colour-blind safe."""
+    from matplotlib import colormaps
+
+    red, green, blue, _ = colormaps["viridis"](min(1.0, max(0.0, value / 3.0)), bytes=True)
+    light = 0.299 * red + 0.587 * green + 0.114 * blue > 128
+    return f"{'black' if light else 'white'} on rgb({red},{green},{blue})"
+
+
+def _diverging(value: float, sure: bool) -> str:
+    """Return the style of a change: blue down, red up; colour-blind safe."""
+    from matplotlib import colormaps
+
+    place = 0.5 + 0.5 * min(1.0, max(-1.0, value))
+    red, green, blue, _ = colormaps["RdBu_r"](place, bytes=True)
+    light = 0.299 * red + 0.587 * green + 0.114 * blue > 128
+    return f"{'bold ' if sure else ''}{'black' if light else 'white'} on rgb({red},{green},{blue})"
+
+
+def _plain(value: Any) -> Text:
+    text = f"{value:.2f}" if isinstance(value, float) else str(value)
+    return Text(text, justify="right")
