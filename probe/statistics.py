@@ -184,6 +184,31 @@ def interval(series: np.ndarray, group: Group, weights: np.ndarray) -> tuple[flo
     return percentiles(resampled_means(series, group, weights), group)
 
 
+def unit_intervals(
+    scores: np.ndarray, group: Group, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return `interval` of many units at once.
+
+    Parameters
+    ----------
+    scores : float array, shape (regions of the group, units)
+
+    Returns
+    -------
+    low, high : float64 arrays, shape (units,)
+    """
+    if len(np.unique(group.stimulus)) < 2:
+        nothing = np.full(scores.shape[1], np.nan)
+        return nothing, nothing
+    sums = np.zeros((weights.shape[1], scores.shape[1]))
+    np.add.at(sums, group.stimulus, scores)
+    counts = np.bincount(group.stimulus, minlength=weights.shape[1])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        resampled = (weights @ sums) / (weights @ counts)[:, None]
+    low, high = np.nanpercentile(resampled, [2.5, 97.5], axis=0)
+    return low, high
+
+
 def _moments(
     scores: np.ndarray, columns: slice, by_category: dict[str, Group]
 ) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:

@@ -2,10 +2,15 @@
 
 import json
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from textual.widgets import DataTable, OptionList, Static
 
 from salprobe.datasets.errors import InputError
@@ -16,6 +21,7 @@ from salprobe.probe.run import Run
 from salprobe.tui.dialogs import Choose
 from salprobe.tui.drawing import warm
 from salprobe.tui.picture import HalfCells
+from salprobe.tui.plots import Plots
 from salprobe.tui.results import ResultsReview
 
 
@@ -43,6 +49,22 @@ def cell(app: ResultsReview, row: int, column: int) -> str:
     return str(app.query_one("#table", DataTable).get_row_at(row)[column])
 
 
+async def settled(app: ResultsReview, pilot) -> None:
+    """Wait until no map is on its way."""
+    while any(not worker.is_finished for worker in app.workers):
+        await pilot.pause(0.05)
+    await pilot.pause()
+
+
+async def test_many_regions_in_a_row_leave_the_last_ones_map(folders: list[Path]) -> None:
+    app = ResultsReview(folders)
+    async with app.run_test(size=(140, 36)) as pilot:
+        await pilot.press("enter", "enter", "down", "up", "down", "up", "w", "w", "down")
+        await settled(app, pilot)
+        assert app.level == "regions"
+        assert app.query_one(HalfCells).display
+
+
 async def test_from_the_table_to_a_map(folders: list[Path]) -> None:
     app, run = ResultsReview(folders), Run.open(folders[0])
     async with app.run_test(size=(140, 36)) as pilot:
@@ -60,8 +82,7 @@ async def test_from_the_table_to_a_map(folders: list[Path]) -> None:
         assert app.level == "regions"
         scores = [float(cell(app, k, 2)) for k in range(3)]
         assert scores == sorted(scores, reverse=True)
-        await app.workers.wait_for_complete()
-        await pilot.pause()
+        await settled(app, pilot)
         assert app.query_one(HalfCells).display
         assert len(app.query_one(HalfCells)._rows) > 5
         await pilot.press("w")
@@ -114,6 +135,99 @@ async def test_an_unfinished_run_says_how_far_it_is(folders: list[Path]) -> None
         assert "other_colours" in title(app)
 
 
+async def test_a_run_that_becomes_complete_is_opened(folders: list[Path], tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(folders[2], folder)
+    app = ResultsReview([folder])
+    async with app.run_test(size=(140, 36)) as pilot:
+        await pilot.pause()
+        assert "unfinished" in title(app)
+        (folder / "journal.0.jsonl").write_text("{}\n" * 5)
+        app._poll()
+        assert "5 batches" in title(app)
+        shutil.copy(folders[0] / "run.json", folder / "run.json")
+        app._poll()
+        assert cell(app, 0, 0) == "units"
+
+
+async def test_plots_show_what_the_run_has(folders: list[Path]) -> None:
+    app, run = ResultsReview(folders), Run.open(folders[0])
+    async with app.run_test(size=(140, 40)) as pilot:
+        await pilot.press("right", "p")
+        await pilot.pause()
+        plots = app.screen
+        assert isinstance(plots, Plots)
+        layers, counts, means = plots.series()
+        assert layers == ["units", "pool"]
+        assert counts == run.table("above_threshold")["person part"].astype(int).tolist()
+        expected = run.best_units("person part").query("layer == 'units'")["mean"]
+        assert sorted(means) == pytest.approx(sorted(expected))
+        await pilot.press("escape")
+        assert not isinstance(app.screen, Plots)
+
+
+async def test_search_arrays_are_shown_by_feature(tmp_path: Path) -> None:
+    from salprobe.annotate.popout.arrays import Arrays, write_arrays
+
+    write_arrays(Arrays(count=3, width=400, height=300), tmp_path / "arrays")
+    words = ["popout", "-m", str(tmp_path / "arrays" / "popout.json"), "-o"]
+    models = (("maps", "spectral"), ("units", "nets:colours"))
+    for name, model in models:
+        probe_app([*words, str(tmp_path / name), "--models", model], standalone_mode=False)
+    app = ResultsReview([tmp_path / name for name, _ in models])
+    async with app.run_test(size=(140, 40)) as pilot:
+        await pilot.pause()
+        assert "by what the target differs in" in title(app)
+        measures = pd.read_parquet(tmp_path / "maps" / "measures.parquet")
+        assert cell(app, 0, 0) == measures["feature"][0]
+        assert cell(app, 0, 1) == f"{measures['nmm'][0]:.2f}"
+        await pilot.press("r", "down")
+        await pilot.pause()
+        assert "each layer's top 10 units" in title(app)
+        await pilot.press("enter", "enter", "p", "escape")
+
+
+async def test_pictures_are_saved(folders: list[Path], tmp_path: Path) -> None:
+    app = ResultsReview(folders)
+    async with app.run_test(size=(140, 36)) as pilot:
+        await pilot.press("s", *f"{tmp_path}/screen.svg", "enter")
+        await pilot.press("s", *f"{tmp_path}/early.png", "enter")  # there is no picture yet
+        await pilot.press("enter", "enter")
+        await settled(app, pilot)
+        await pilot.press("s", *f"{tmp_path}/map.png", "enter")
+        await pilot.pause()
+    assert (tmp_path / "screen.svg").read_text().startswith("<svg")
+    assert not (tmp_path / "early.png").exists()
+    with Image.open(tmp_path / "map.png") as picture:
+        assert picture.size == (96, 72)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36)])
+def test_the_screen_looks_as_it_did(folders: list[Path], snap_compare, size) -> None:
+    assert snap_compare(ResultsReview(folders), terminal_size=size)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="there is no tmux")
+def test_a_real_terminal(folders: list[Path], tmp_path: Path) -> None:
+    program = Path(sys.executable).with_name("probe")
+    server = ["tmux", "-S", str(tmp_path / "tmux")]
+    start = f"{program} review {folders[0]} {folders[1]}"
+    begin = [*server, "-f", "/dev/null", "new-session", "-d", "-x", "100", "-y", "30", start]
+    subprocess.run(begin, check=True, timeout=30)
+    try:
+        for _ in range(300):
+            words = [*server, "capture-pane", "-p"]
+            shown = subprocess.run(words, capture_output=True, text=True, timeout=30).stdout
+            if all(words in shown for words in ("mean NSS of the top 10", "units", "Measure")):
+                break
+            time.sleep(0.1)
+        else:
+            raise AssertionError(shown)
+    finally:
+        subprocess.run([*server, "kill-server"], timeout=30)
+
+
 async def test_the_table_is_exported(folders: list[Path], tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     app, run = ResultsReview(folders[:1]), Run.open(folders[0])
@@ -135,8 +249,7 @@ async def test_what_has_moved_is_said(folders: list[Path], tmp_path: Path) -> No
     app = ResultsReview([tmp_path / "run"])
     async with app.run_test(size=(140, 36)) as pilot:
         await pilot.press("enter", "enter")
-        await app.workers.wait_for_complete()
-        await pilot.pause()
+        await settled(app, pilot)
         said = str(app.query_one("#picture").query_one(Static).render())
         assert "/nowhere/masks.json: no such mask file any more" in said
 
@@ -147,14 +260,11 @@ async def test_it_works_at_any_size(folders: list[Path], size: tuple[int, int]) 
     async with app.run_test(size=size) as pilot:
         await pilot.press("enter", "enter", "down", "escape", "question_mark", "question_mark")
         await pilot.resize_terminal(60, 16)
-        await app.workers.wait_for_complete()
+        await settled(app, pilot)
         assert app.level == "units"
 
 
 def test_a_map_is_warm_where_it_is_high() -> None:
-    import numpy as np
-    from PIL import Image
-
     shown = np.asarray(warm(Image.new("RGB", (20, 10), "gray"), np.array([[0.0, 1.0]])))
     assert shown[5, 19].astype(int).sum() > shown[5, 0].astype(int).sum() + 100
     flat = np.asarray(warm(Image.new("RGB", (20, 10), "gray"), np.zeros((2, 2))))

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from salprobe.probe import statistics
-from salprobe.probe.statistics import LayerUnits, draws, groups, summarise
+from salprobe.probe.statistics import LayerUnits, draws, groups, interval, summarise, unit_intervals
 
 
 def regions_of(images: list[int], categories: list[str], n_fixations: list[int] | None = None):
@@ -112,3 +112,16 @@ def test_a_layer_of_few_units_takes_all_of_them() -> None:
     scores = np.array([[1, 2, 6]], dtype=np.float32)
     _, summary = summarise(scores, regions_of([1], ["a"]), [LayerUnits("x", slice(0, 3))], ["a"])
     assert summary["top10_mean"].item() == 3
+
+
+def test_intervals_of_many_units_are_those_of_each() -> None:
+    rng = np.random.default_rng(0)
+    regions = regions_of(rng.integers(1, 9, 40).tolist(), ["a", "b"] * 20)
+    group = groups(regions, ["a"], 0)["a"]
+    weights = draws(regions["image_id"].nunique(), 0)
+    scores = rng.normal(size=(len(group.rows), 5))
+    low, high = unit_intervals(scores, group, weights)
+    for k in range(5):
+        assert (low[k], high[k]) == pytest.approx(interval(scores[:, k], group, weights))
+    alone = groups(regions_of([1, 1], ["a", "a"]), ["a"], 0)["a"]
+    assert np.isnan(unit_intervals(np.ones((2, 3)), alone, draws(1, 0))).all()

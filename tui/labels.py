@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from pathlib import Path
 from typing import ClassVar
 
 from PIL import Image
-from rich.columns import Columns
-from rich.text import Text
 from textual import events, on, work
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
@@ -19,19 +16,17 @@ from textual.widgets.option_list import Option
 
 from ..annotate.editing import Edit, Editor
 from ..annotate.journal import Conflict, Review
-from ..datasets.categories import COLOURS, UNLABELLED
+from ..datasets.categories import UNLABELLED
 from ..datasets.errors import InputError
-from ..datasets.masks import Annotation
 from ..datasets.stimuli import Stimuli, Stimulus
+from . import filters
 from .dialogs import Ask, Choose
 from .drawing import around, draw
+from .label_texts import head, legend, line, row
 from .picture import Picture
 
 KEYS = "1234567890-="
 """A key for each of the first twelve categories."""
-
-FEW = 10
-"""Fixations: a region with fewer is among the few."""
 
 _SAVE_S = 0.7  # after the last key
 
@@ -99,8 +94,13 @@ class LabelReview(App[None]):
         with Horizontal():
             with Vertical(id="side"):
                 yield Input(placeholder="search", id="search", compact=True)
+                names = filters.names(self.editor, self.second)
                 yield Select(
-                    self._filter_names(), allow_blank=False, id="filter", compact=True, value="all"
+                    [(name, name) for name in names],
+                    allow_blank=False,
+                    id="filter",
+                    compact=True,
+                    value="all",
                 )
                 yield OptionList(id="images", compact=True)
             with Vertical():
@@ -115,7 +115,7 @@ class LabelReview(App[None]):
         for name in ("region", "category", "fixations", "by", ""):
             table.add_column(name, key=name)
         table.can_focus = False
-        self.query_one("#keys", Static).update(self._legend())
+        self.query_one("#keys", Static).update(legend(self.keys))
         self._list()
         self.query_one("#images", OptionList).focus()
         if self.review.recovered:
@@ -180,7 +180,7 @@ class LabelReview(App[None]):
     def action_unsure(self) -> None:
         """Mark the region unsure, or take that back."""
         if self.region is not None:
-            unsure = bool(_extra(self.editor.regions[self.region]).get("unsure"))
+            unsure = bool(self._extra().get("unsure"))
             self._do(lambda number: self.editor.set(number, "unsure", not unsure))
 
     def action_split(self) -> None:
@@ -205,7 +205,7 @@ class LabelReview(App[None]):
         """Write a note on the region."""
         if self.region is None:
             return
-        before = str(_extra(self.editor.regions[self.region]).get("note", ""))
+        before = str(self._extra().get("note", ""))
 
         def done(text: str | None) -> None:
             if text is not None and text != before:
@@ -339,7 +339,7 @@ class LabelReview(App[None]):
             images = self.query_one("#images", OptionList)
             number = str(self.image.id)
             if number in {one.id for one in images.options}:
-                images.replace_option_prompt(number, self._prompt(self.image))
+                images.replace_option_prompt(number, line(self.editor, self.image))
         self._redraw()
         if self._timer is not None:
             self._timer.stop()
@@ -392,14 +392,14 @@ class LabelReview(App[None]):
         images = self.query_one("#images", OptionList)
         text = self.query_one("#search", Input).value.lower()
         self.listed = str(self.query_one("#filter", Select).value)
-        keep = self._kept(self.listed)
+        keep = filters.kept(self.listed, self.editor, self.second)
         chosen = [
             one
             for one in self.editor.images.values()
             if text in one.file_name.lower() and any(map(keep, self.editor.of(one.id)))
         ]
         images.clear_options()
-        images.add_options([Option(self._prompt(one), id=str(one.id)) for one in chosen])
+        images.add_options([Option(line(self.editor, one), id=str(one.id)) for one in chosen])
         if chosen:
             self._go(chosen.index(self.image) if self.image in chosen else 0)
         else:
@@ -407,27 +407,6 @@ class LabelReview(App[None]):
             self.query_one("#regions", DataTable).clear()
             self.query_one(Picture).say("no image matches")
         self._head()
-
-    def _filter_names(self) -> list[tuple[str, str]]:
-        kinds = ["all", UNLABELLED, "suggested", "unsure", "few fixations"]
-        kinds += ["disputed"] if self.second else []
-        names = [one.name for one in self.review.editor.masks.categories if one.name != UNLABELLED]
-        return [(name, name) for name in (*kinds, *names)]
-
-    def _kept(self, name: str) -> Callable[[Annotation], bool]:
-        """Return which regions a filter is about."""
-        return {
-            "all": lambda region: True,
-            "suggested": lambda region: self.editor.suggestion(region) is not None,
-            "unsure": lambda region: bool(_extra(region).get("unsure")),
-            "disputed": self._disputed,
-            "few fixations": lambda region: (region.n_fixations or 0) < FEW,
-        }.get(name, lambda region: self.editor.category(region) == name)
-
-    def _disputed(self, region: Annotation) -> bool:
-        """Tell whether the second person gave a region another label."""
-        mine = self.editor.category(region)
-        return self.second.get(region.id, mine) != mine
 
     def _show(self, image: Stimulus, region: int | None = None) -> None:
         if image is self.image and region is None:
@@ -446,22 +425,9 @@ class LabelReview(App[None]):
         with self.prevent(DataTable.RowHighlighted):
             table.clear()
             for region in self.editor.of(image.id):
-                table.add_row(*self._cells(region), key=str(region.id))
+                table.add_row(*row(self.editor, region, self.second), key=str(region.id))
             if self.region is not None:
                 table.move_cursor(row=numbers.index(self.region))
-
-    def _cells(self, region: Annotation) -> tuple[Text, ...]:
-        category, suggestion = self.editor.category(region), self.editor.suggestion(region)
-        name = Text("■ ", style=COLOURS.get(category, COLOURS[UNLABELLED])) + Text(category)
-        if suggestion:
-            name += Text(f" {suggestion}?", style="italic")
-        if self._disputed(region):
-            name += Text(f"  second: {self.second[region.id]}", style="yellow")
-        extra = _extra(region)
-        marks = ("unsure  " if extra.get("unsure") else "") + str(extra.get("note", ""))
-        looked = "" if region.n_fixations is None else str(region.n_fixations)
-        by = "" if region.n_subjects is None else f"{region.n_subjects} subjects"
-        return Text(str(region.id)), name, Text(looked, justify="right"), Text(by), Text(marks)
 
     def on_resize(self) -> None:
         """Fit the head to the new size."""
@@ -496,45 +462,14 @@ class LabelReview(App[None]):
         except InputError as error:
             return str(error)
 
-    def _prompt(self, image: Stimulus) -> Text:
-        regions = self.editor.of(image.id)
-        labelled = sum(self.editor.category(region) != UNLABELLED for region in regions)
-        mark = "✓" if labelled == len(regions) else f"{labelled}/{len(regions)}"
-        return Text(f"{Path(image.file_name).stem} {mark}", no_wrap=True, overflow="ellipsis")
-
     def _head(self) -> None:
-        regions = self.editor.regions.values()
-        labelled = sum(self.editor.category(region) != UNLABELLED for region in regions)
-        share = labelled / max(1, len(regions))
-        room = 20 if self.size.width >= 64 else 0
-        bar = "━" * round(room * share)
-        text = Text(no_wrap=True, overflow="ellipsis")
-        text.append(f" {self.review.path.name}  ", style="bold")
-        text.append(bar, style="green").append("━" * (room - len(bar)), style="dim")
-        count = f" {labelled} of {len(regions)} labelled" if room else f"{labelled}/{len(regions)}"
-        text.append(count)
-        if self.size.height < 20 and self.region in self.editor.regions:
-            text.append(f"  {self.editor.category(self.editor.regions[self.region])}")
-        text.append("" if self.review.saved else "  ● not saved yet", style="yellow")
-        self.query_one("#head", Static).update(text)
+        selected = self.editor.regions.get(self.region or 0)
+        narrow, low = self.size.width < 64, self.size.height < 20
+        self.query_one("#head", Static).update(head(self.review, selected, narrow, low))
 
-    def _legend(self) -> Columns:
-        return Columns(
-            [Text.assemble((f" {key} ", _on(name)), f" {name}") for key, name in self.keys.items()],
-            padding=(0, 2, 0, 0),
-        )
+    def _extra(self) -> dict:
+        """Return the further keys of the selected region."""
+        return self.editor.regions[self.region or 0].model_extra or {}
 
     def _numbers(self) -> list[int]:
         return [] if self.image is None else [one.id for one in self.editor.of(self.image.id)]
-
-
-def _on(category: str) -> str:
-    """Return the style of letters on a category's colour, dark on light or light on dark."""
-    colour = COLOURS.get(category, COLOURS[UNLABELLED])
-    red, green, blue = (int(colour[k : k + 2], 16) for k in (1, 3, 5))
-    light = 0.299 * red + 0.587 * green + 0.114 * blue > 128
-    return f"{'black' if light else 'white'} on {colour}"
-
-
-def _extra(region: Annotation) -> dict:
-    return region.model_extra or {}

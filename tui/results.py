@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -22,14 +21,16 @@ from textual.worker import get_current_worker
 
 from ..datasets.errors import InputError
 from ..datasets.files import atomic_write
-from ..datasets.stimuli import Stimuli
 from ..probe.compare import compare
 from ..probe.run import Run
-from ..probe.statistics import draws, groups, interval
+from ..probe.statistics import unit_intervals
 from ..probe.tables import describe, formatted, paper_table
 from .dialogs import Ask, Choose
 from .drawing import draw, warm
 from .picture import Picture
+from .plots import Plots
+from .runs import maps, names, read_search, resampling, so_far, sources
+from .shades import diverging, plain, score
 
 MEASURES = {
     "top10_mean": "mean NSS of the top 10 units",
@@ -38,7 +39,7 @@ MEASURES = {
     "paper": "He et al. 2019, Table 2",
 }
 
-_UNITS = 60  # listed, with an interval each
+_UNITS, _REGIONS = 60, 200  # listed
 _NARROW = 64
 
 
@@ -60,7 +61,9 @@ class ResultsReview(App[None]):
         Binding("m", "measure", "Measure"),
         Binding("w", "worst", "Best or worst"),
         Binding("c", "compare", "Compare"),
+        Binding("p", "plots", "Plots"),
         Binding("e", "export", "Export"),
+        Binding("s", "picture", "Save the picture", show=False),
         Binding("r", "runs", "Runs"),
         Binding("question_mark", "help", "Keys", key_display="?"),
         Binding("q", "quit", "Quit"),
@@ -69,7 +72,7 @@ class ResultsReview(App[None]):
     def __init__(self, folders: Sequence[Path]) -> None:
         super().__init__()
         self.folders = list(folders)
-        self.names = _names(self.folders)
+        self.names = names(self.folders)
         self.run_: Run | None = None
         self.other: Run | None = None
         self.measure = "top10_mean"
@@ -78,8 +81,11 @@ class ResultsReview(App[None]):
         self.level = "run"
         self.worst = False
         self.frame = pd.DataFrame()
-        self._sources = lru_cache(maxsize=4)(_sources)
-        self._maps = lru_cache(maxsize=8)(_maps)
+        self.place = 0
+        self.shown: Image.Image | None = None
+        self._sources = lru_cache(maxsize=4)(sources)
+        self._maps = lru_cache(maxsize=8)(maps)
+        self._resampling = lru_cache(maxsize=32)(resampling)
 
     def compose(self) -> ComposeResult:
         """Lay out the runs, the table and the picture."""
@@ -102,6 +108,7 @@ class ResultsReview(App[None]):
         self.query_one("#runs", OptionList).display = len(self.folders) > 1
         self._open(0)
         self.query_one("#table").focus()
+        self.set_interval(2, self._poll)
 
     @on(OptionList.OptionHighlighted, "#runs")
     def choose_run(self, event: OptionList.OptionHighlighted) -> None:
@@ -209,6 +216,42 @@ class ResultsReview(App[None]):
 
         self.push_screen(Ask("Write the table to (.csv, .md, .tex, .json)", "table.csv"), done)
 
+    def action_plots(self) -> None:
+        """Plot units above the threshold by layer, and how a layer's units are distributed."""
+        if self.run_ is None:
+            return
+        category, layer = self.category, self.layer
+        if self.level == "run":
+            row, column = self.query_one("#table", DataTable).cursor_coordinate
+            category = str(self.frame.columns[max(0, column - 1)])
+            layer = str(self.frame.index[row])
+        self.push_screen(Plots(self.run_, category, layer))
+
+    def action_picture(self) -> None:
+        """Write the stimulus with the map as PNG, or the whole screen as SVG, by the name."""
+
+        def done(text: str | None) -> None:
+            if not text:
+                return
+            path = Path(text).expanduser()
+            try:
+                if path.suffix == ".svg":
+                    with atomic_write(path) as file:
+                        file.write(self.export_screenshot().encode())
+                elif path.suffix == ".png" and self.shown is not None:
+                    with atomic_write(path) as file:
+                        self.shown.save(file, format="PNG")
+                else:
+                    what = "a name that ends in .png or .svg" if self.shown else ".svg: no picture"
+                    self.notify(f"expected {what}", severity="warning")
+                    return
+            except (InputError, OSError) as error:
+                self.notify(str(error), severity="error")
+                return
+            self.notify(f"written: {path}")
+
+        self.push_screen(Ask("Write the picture to (.png), or the screen to (.svg)", ""), done)
+
     def action_runs(self) -> None:
         """Go to the list of runs."""
         runs = self.query_one("#runs", OptionList)
@@ -226,14 +269,35 @@ class ResultsReview(App[None]):
         folder = self.folders[place]
         if self.run_ is not None and self.run_.folder == folder:
             return
-        self.other, self.level = None, "run"
+        self.other, self.level, self.place = None, "run", place
         try:
+            search = read_search(folder)
+            if search is not None:
+                self._search(*search)
+                return
             self.run_ = Run.open(folder)
             self._table()
         except InputError as error:
             self.run_ = None
             self.query_one("#table", DataTable).clear(columns=True)
-            self._say(f"{error}\n{_so_far(folder)}")
+            self.query_one("#picture").display = False
+            self._say(f"{error}\n{so_far(folder)}".rstrip())
+
+    def _poll(self) -> None:
+        """Look again at a run that is not finished."""
+        if self.run_ is None and self.level == "run":
+            self._open(self.place)
+
+    def _search(self, frame: pd.DataFrame, what: str) -> None:
+        """Show what `probe popout` found, by feature."""
+        self.run_, self.level, self.frame = None, "popout", frame
+        first, *others = map(str, frame.columns)
+        rows = [
+            [Text(str(row[0])), *(score(value) for value in row[1:])]
+            for row in frame.itertuples(index=False)
+        ]
+        self._fill([first, *others], rows)
+        self._say(what)
 
     def _table(self) -> None:
         """Show layers × categories of a measure, or of the change from another run."""
@@ -274,14 +338,14 @@ class ResultsReview(App[None]):
     def _cell(self, row: np.ndarray, k: int, layer: Any, sure: pd.DataFrame | None) -> Text:
         value = row[k]
         if np.isnan(value):
-            return Text("–", style="dim", justify="right")
+            return score(value)
         if sure is not None:
             one = sure.loc[(layer, self.frame.columns[k])]
             known = one["low"] > 0 or one["high"] < 0
-            return Text(f"{value:+.2f}", style=_diverging(value, known), justify="right")
+            return Text(f"{value:+.2f}", style=diverging(value, known), justify="right")
         if self.measure == "above_threshold":
             return Text(f"{value:.0f}" if value else "·", justify="right")
-        return Text(f"{value:.2f}", style=_sequential(value), justify="right")
+        return score(value)
 
     def _units(self) -> None:
         """Show a layer's units for a category, the best first, with intervals over stimuli."""
@@ -289,16 +353,14 @@ class ResultsReview(App[None]):
         self.level = "units"
         units = run.best_units(self.category)
         best = units[units["layer"] == self.layer].head(_UNITS)
-        group = groups(run.regions, run.categories, 0)[self.category]
-        weights = draws(run.regions["image_id"].nunique(), 0)
-        scores = run.scores_of(self.layer)[group.rows].astype(np.float64)
-        ends = [interval(scores[:, unit], group, weights) for unit in best["unit"]]
-        self.frame = best.drop(columns="layer").assign(
-            low=[low for low, _ in ends], high=[high for _, high in ends]
-        )
+        group, weights = self._resampling(run, self.category)
+        columns = best["unit"].to_numpy()
+        scores = run.scores_of(self.layer)[group.rows][:, columns].astype(np.float64)
+        low, high = unit_intervals(scores, group, weights)
+        self.frame = best.drop(columns="layer").assign(low=low, high=high)
         self._fill(
             list(self.frame.columns),
-            [[_plain(value) for value in row] for row in self.frame.itertuples(index=False)],
+            [[plain(value) for value in row] for row in self.frame.itertuples(index=False)],
         )
         self._say(f"{self.layer}: units for {self.category}, the best first, 95 % intervals")
 
@@ -308,11 +370,11 @@ class ResultsReview(App[None]):
         self.level = "regions"
         table = run.regions.assign(nss=run.scores_of(self.layer)[:, self.unit])
         table = table[(table["category"] == self.category) & (table["n_fixations"] > 0)]
-        table = table.sort_values("nss", ascending=self.worst, kind="stable")
+        table = table.sort_values("nss", ascending=self.worst, kind="stable").head(_REGIONS)
         self.frame = table[["annotation_id", "image_id", "nss", "n_fixations"]]
         self._fill(
             ["region", "image", "NSS", "fixations"],
-            [[_plain(value) for value in row] for row in self.frame.itertuples(index=False)],
+            [[plain(value) for value in row] for row in self.frame.itertuples(index=False)],
         )
         order = "worst" if self.worst else "best"
         self._say(f"{self.layer}, unit {self.unit}, {self.category}: the {order} regions first")
@@ -353,20 +415,16 @@ class ResultsReview(App[None]):
             self.call_from_thread(shown.say, str(error))
             return
 
+        def drawn(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+            own = [outlines[region]]
+            return draw(image, stimulus, own, lambda one: names[one.category_id], region, size)
+
         def show(image: Image.Image) -> None:
             if worker.is_cancelled:
                 return
-            shown.show(
-                (stimulus.width, stimulus.height),
-                lambda size: draw(
-                    image,
-                    stimulus,
-                    [outlines[region]],
-                    lambda one: names[one.category_id],
-                    region,
-                    size,
-                ),
-            )
+            size = (stimulus.width, stimulus.height)
+            self.shown = drawn(image, size)
+            shown.show(size, lambda size: drawn(image, size))
 
         self.call_from_thread(show, picture)
         try:
@@ -382,70 +440,3 @@ class ResultsReview(App[None]):
 
     def _say(self, text: str) -> None:
         self.query_one("#title", Static).update(Text(text))
-
-
-def _names(folders: Sequence[Path]) -> list[str]:
-    """Return what tells folders apart: their paths below what they have in common."""
-    if len(folders) == 1:
-        return [folders[0].name]
-    whole = [folder.resolve() for folder in folders]
-    common = Path(os.path.commonpath(whole))
-    return [str(path.relative_to(common)) for path in whole]
-
-
-def _sources(run: Run) -> tuple[Stimuli, dict, dict[int, str]]:
-    from ..probe.sources import masks_of
-
-    masks, root, _ = masks_of(run)
-    outlines = {one.id: one for one in masks.annotations}
-    return Stimuli(root, tuple(masks.images)), outlines, masks.category_of()
-
-
-@lru_cache(maxsize=2)
-def _model(run: Run) -> Any:
-    from ..probe.sources import model_of
-
-    return model_of(run)
-
-
-def _maps(run: Run, layer: str, image_id: int, stimuli: Stimuli) -> np.ndarray:
-    """Return all of a layer's maps of one stimulus; the network is loaded once."""
-    from ..probe.activation import activation
-
-    model = _model(run)
-    chosen = next(one for one in model.layers() if one.name == layer)
-    stimulus = next(one for one in stimuli if one.id == image_id)
-    return activation(model, chosen, stimuli.read(stimulus))
-
-
-def _so_far(folder: Path) -> str:
-    """Say how far an unfinished run is."""
-    journals = list(folder.glob("journal.*.jsonl")) if folder.is_dir() else []
-    if not journals:
-        return ""
-    batches = sum(path.read_bytes().count(b"\n") for path in journals)
-    return f"{batches} batches of images are done so far"
-
-
-def _sequential(value: float) -> str:
-    """Return the style of a score: dark blue to yellow, as viridis; colour-blind safe."""
-    from matplotlib import colormaps
-
-    red, green, blue, _ = colormaps["viridis"](min(1.0, max(0.0, value / 3.0)), bytes=True)
-    light = 0.299 * red + 0.587 * green + 0.114 * blue > 128
-    return f"{'black' if light else 'white'} on rgb({red},{green},{blue})"
-
-
-def _diverging(value: float, sure: bool) -> str:
-    """Return the style of a change: blue down, red up; colour-blind safe."""
-    from matplotlib import colormaps
-
-    place = 0.5 + 0.5 * min(1.0, max(-1.0, value))
-    red, green, blue, _ = colormaps["RdBu_r"](place, bytes=True)
-    light = 0.299 * red + 0.587 * green + 0.114 * blue > 128
-    return f"{'bold ' if sure else ''}{'black' if light else 'white'} on rgb({red},{green},{blue})"
-
-
-def _plain(value: Any) -> Text:
-    text = f"{value:.2f}" if isinstance(value, float) else str(value)
-    return Text(text, justify="right")

@@ -1,0 +1,69 @@
+"""What the label review writes: the head, a region's row, an image's line, the keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from rich.columns import Columns
+from rich.text import Text
+
+from ..annotate.editing import Editor
+from ..annotate.journal import Review
+from ..datasets.categories import COLOURS, UNLABELLED
+from ..datasets.masks import Annotation
+from ..datasets.stimuli import Stimulus
+from .shades import on
+
+_BAR = 20
+
+
+def head(review: Review, selected: Annotation | None, narrow: bool, low: bool) -> Text:
+    """Return how much is labelled; where there is no table, the selected region's category."""
+    editor = review.editor
+    regions = editor.regions.values()
+    labelled = sum(editor.category(region) != UNLABELLED for region in regions)
+    text = Text(no_wrap=True, overflow="ellipsis")
+    text.append(f" {review.path.name}  ", style="bold")
+    if narrow:
+        text.append(f"{labelled}/{len(regions)}")
+    else:
+        done = round(_BAR * labelled / max(1, len(regions)))
+        text.append("━" * done, style="green").append("━" * (_BAR - done), style="dim")
+        text.append(f" {labelled} of {len(regions)} labelled")
+    if low and selected is not None:
+        text.append(f"  {editor.category(selected)}")
+    return text.append("" if review.saved else "  ● not saved yet", style="yellow")
+
+
+def row(editor: Editor, region: Annotation, second: Mapping[int, str]) -> tuple[Text, ...]:
+    """Return a region's row: id, category, fixations, subjects, marks."""
+    category, suggestion = editor.category(region), editor.suggestion(region)
+    name = Text("■ ", style=COLOURS.get(category, COLOURS[UNLABELLED])) + Text(category)
+    if suggestion:
+        name += Text(f" {suggestion}?", style="italic")
+    if second.get(region.id, category) != category:
+        name += Text(f"  second: {second[region.id]}", style="yellow")
+    extra = region.model_extra or {}
+    marks = ("unsure  " if extra.get("unsure") else "") + str(extra.get("note", ""))
+    looked = "" if region.n_fixations is None else str(region.n_fixations)
+    by = "" if region.n_subjects is None else f"{region.n_subjects} subjects"
+    return Text(str(region.id)), name, Text(looked, justify="right"), Text(by), Text(marks)
+
+
+def line(editor: Editor, image: Stimulus) -> Text:
+    """Return an image's line in the list."""
+    regions = editor.of(image.id)
+    labelled = sum(editor.category(region) != UNLABELLED for region in regions)
+    mark = "✓" if labelled == len(regions) else f"{labelled}/{len(regions)}"
+    return Text(f"{Path(image.file_name).stem} {mark}", no_wrap=True, overflow="ellipsis")
+
+
+def legend(keys: Mapping[str, str]) -> Columns:
+    """Return the categories' keys on their colours."""
+    cells = []
+    for key, name in keys.items():
+        colour = COLOURS.get(name, COLOURS[UNLABELLED])
+        style = on(*(int(colour[k : k + 2], 16) for k in (1, 3, 5)))
+        cells.append(Text.assemble((f" {key} ", style), f" {name}"))
+    return Columns(cells, padding=(0, 2, 0, 0))

@@ -1,0 +1,61 @@
+"""Plots of a run: units above the threshold by layer, and the distribution of a layer's units."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual_plotext import PlotextPlot
+
+from ..probe.run import Run
+from ..probe.statistics import THRESHOLD
+
+
+class Plots(ModalScreen[None]):
+    """Shows both plots for a category."""
+
+    DEFAULT_CSS = """
+    Plots { align: center middle; }
+    Plots > Vertical {
+        width: 90%; height: 90%; padding: 1; border: round $primary; background: $surface;
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [("escape,p,q", "dismiss", "Leave")]
+
+    def __init__(self, run: Run, category: str, layer: str) -> None:
+        super().__init__()
+        self._run, self._category, self._layer = run, category, layer
+
+    def compose(self) -> ComposeResult:
+        """Lay out the plots."""
+        with Vertical():
+            yield PlotextPlot(id="above")
+            yield PlotextPlot(id="means")
+
+    def on_mount(self) -> None:
+        """Draw them."""
+        layers, counts, means = self.series()
+        above = self.query_one("#above", PlotextPlot).plt
+        above.bar(layers, counts, orientation="horizontal")
+        above.title(f"units whose mean NSS for {self._category} is above {THRESHOLD}")
+        spread = self.query_one("#means", PlotextPlot).plt
+        if len(means):
+            spread.hist(means.tolist(), bins=30)
+            spread.vline(THRESHOLD)
+        spread.title(f"mean NSS of the units of {self._layer} for {self._category}")
+
+    def series(self) -> tuple[list[str], list[int], np.ndarray]:
+        """Return the layers, how many units of each are above T, and a layer's means."""
+        above = self._run.table("above_threshold")[self._category]
+        units = self._run.units
+        own = (units["layer"] == self._layer) & (units["category"] == self._category)
+        means = units.loc[own, "mean"].to_numpy(np.float64)
+        return (
+            [str(one) for one in above.index],
+            above.astype(int).tolist(),
+            means[~np.isnan(means)],
+        )

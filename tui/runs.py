@@ -1,0 +1,99 @@
+"""What the results review reads: runs, their stimuli and maps, pop-out results."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..datasets.errors import InputError
+from ..datasets.files import read_json
+from ..datasets.stimuli import Stimuli
+from ..probe.run import Run
+from ..probe.statistics import Group, draws, groups
+
+_one_at_a_time = Lock()
+
+
+def names(folders: Sequence[Path]) -> list[str]:
+    """Return what tells folders apart: their paths below what they have in common."""
+    if len(folders) == 1:
+        return [folders[0].name]
+    whole = [folder.resolve() for folder in folders]
+    common = Path(os.path.commonpath(whole))
+    return [str(path.relative_to(common)) for path in whole]
+
+
+def sources(run: Run) -> tuple[Stimuli, dict, dict[int, str]]:
+    """Return a run's stimuli, its regions by id, and the categories' names by id."""
+    from ..probe.sources import masks_of
+
+    masks, root, _ = masks_of(run)
+    outlines = {one.id: one for one in masks.annotations}
+    return Stimuli(root, tuple(masks.images)), outlines, masks.category_of()
+
+
+@lru_cache(maxsize=2)
+def _model(run: Run) -> Any:
+    from ..probe.sources import model_of
+
+    return model_of(run)
+
+
+def maps(run: Run, layer: str, image_id: int, stimuli: Stimuli) -> np.ndarray:
+    """Return all of a layer's maps of one stimulus; the network is loaded once."""
+    from ..probe.activation import activation
+
+    stimulus = next(one for one in stimuli if one.id == image_id)
+    picture = stimuli.read(stimulus)
+    with _one_at_a_time:  # a network's hooks are for one thread
+        model = _model(run)
+        chosen = next(one for one in model.layers() if one.name == layer)
+        return activation(model, chosen, picture)
+
+
+def resampling(run: Run, category: str) -> tuple[Group, np.ndarray]:
+    """Return a category's regions, and the bootstrap's resamples of the run's stimuli."""
+    return groups(run.regions, [category], 0)[category], _draws(run)
+
+
+@lru_cache(maxsize=4)
+def _draws(run: Run) -> np.ndarray:
+    return draws(run.regions["image_id"].nunique(), 0)
+
+
+def read_search(folder: Path) -> tuple[pd.DataFrame, str] | None:
+    """Read what `probe popout` left: mean NMM by feature and model, or by layer of networks.
+
+    None if the folder is of something else.
+    """
+    info = folder / "run.json"
+    content = read_json(info) if info.is_file() else None
+    if not isinstance(content, dict) or content.get("kind") != "popout":
+        return None
+    try:
+        measures, layers = (
+            pd.read_parquet(folder / f"{name}.parquet") for name in ("measures", "layers")
+        )
+        if len(measures):
+            table = measures.pivot_table(index="feature", columns="model", values="nmm", sort=False)
+            return table.reset_index(), "search arrays: mean NMM by what the target differs in"
+        what = "search arrays: mean NMM of each layer's top 10 units"
+        return layers[["layer", "model", "nmm", "nmm_low", "nmm_high"]], what
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{folder}: cannot be read ({error})") from error
+
+
+def so_far(folder: Path) -> str:
+    """Say how far an unfinished run is."""
+    journals = list(folder.glob("journal.*.jsonl")) if folder.is_dir() else []
+    if not journals:
+        return ""
+    batches = sum(path.read_bytes().count(b"\n") for path in journals)
+    return f"{batches} batches of images are done so far"
