@@ -98,7 +98,7 @@ class ResultsReview(App[None]):
             with Vertical():
                 yield Static(id="title")
                 with Horizontal():
-                    yield DataTable(id="table")
+                    yield DataTable(id="table", cursor_foreground_priority="renderable")
                     yield Picture(id="picture")
         yield Footer(compact=True, show_command_palette=False)
 
