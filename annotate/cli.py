@@ -170,9 +170,7 @@ def review(
     import sys
 
     from ..datasets.load import fixations_of, root_of
-    from ..datasets.masks import MaskSet
     from ..datasets.stimuli import Stimuli
-    from .agree import labels_by
     from .journal import Review
 
     if prefer not in (None, "mine", "theirs"):
@@ -188,7 +186,12 @@ def review(
         notes.print(f"{error}; they are not shown", markup=False)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise InputError("review needs a terminal")
-    theirs = labels_by(MaskSet.read(second), found) if second else {}
+    theirs = {}
+    if second is not None:  # loads pandas: most do without
+        from ..datasets.masks import MaskSet
+        from .agree import labels_by
+
+        theirs = labels_by(MaskSet.read(second), found)
     from ..tui.labels import LabelReview
 
     LabelReview(opened, Stimuli(folder, tuple(found.images)), theirs).run()

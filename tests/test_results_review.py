@@ -110,10 +110,15 @@ async def test_two_runs_are_compared(folders: list[Path]) -> None:
         assert isinstance(app.screen, Choose)
         await pilot.press("enter")
         await pilot.pause()
-        assert "change from other_colours" in title(app)
+        assert "before: other_colours" in title(app)
         expected = compare(Run.open(folders[1]), Run.open(folders[0]))
         one = expected.set_index(["layer", "category"]).loc[("units", "person head")]
-        assert cell(app, 0, 1) == f"{one['difference']:+.2f}"
+        shown = [cell(app, k, 1) for k in range(3)]
+        wanted = [f"{one['after']:.2f}", f"{one['before']:.2f}", f"{one['difference']:+.2f}"]
+        assert shown == wanted
+        await pilot.press("down", "down", "enter")  # a layer's third row opens the layer
+        assert (app.level, app.layer) == ("units", "units")
+        await pilot.press("escape")
         await pilot.press("escape")
         assert "mean NSS" in title(app)
         await pilot.press("c", "down", "enter")  # the unfinished one

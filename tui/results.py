@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -30,7 +30,7 @@ from .drawing import draw, warm
 from .picture import Picture
 from .plots import Plots
 from .runs import maps, names, read_search, resampling, so_far, sources
-from .shades import diverging, plain, score
+from .shades import difference, plain, score, tally
 
 MEASURES = {
     "top10_mean": "mean NSS of the top 10 units",
@@ -80,7 +80,9 @@ class ResultsReview(App[None]):
         self.unit = 0
         self.level = "run"
         self.worst = False
-        self.frame = pd.DataFrame()
+        self.frame = pd.DataFrame()  # what the table shows, as data
+        self.layers: list[str] = []
+        self.columns: list[str] = []
         self.place = 0
         self.shown: Image.Image | None = None
         self._sources = lru_cache(maxsize=4)(sources)
@@ -141,8 +143,7 @@ class ResultsReview(App[None]):
             row, column = table.cursor_coordinate
             if column == 0:
                 return
-            self.layer = str(self.frame.index[row])
-            self.category = str(self.frame.columns[column - 1])
+            self.layer, self.category = self.layers[row], self.columns[column - 1]
             self._units()
         elif self.level == "units":
             self.unit = int(self.frame["unit"].iloc[table.cursor_row])
@@ -205,10 +206,9 @@ class ResultsReview(App[None]):
             if path.suffix not in kinds:
                 self.notify(f"expected a name that ends in {', '.join(kinds)}", severity="warning")
                 return
-            frame = self.frame.reset_index(names="layer") if self.level == "run" else self.frame
             try:
                 with atomic_write(path) as file:
-                    file.write((formatted(frame, kinds[path.suffix]) + "\n").encode())  # type: ignore[arg-type]
+                    file.write((formatted(self.frame, kinds[path.suffix]) + "\n").encode())  # type: ignore[arg-type]
             except (InputError, OSError) as error:
                 self.notify(str(error), severity="error")
                 return
@@ -223,8 +223,7 @@ class ResultsReview(App[None]):
         category, layer = self.category, self.layer
         if self.level == "run":
             row, column = self.query_one("#table", DataTable).cursor_coordinate
-            category = str(self.frame.columns[max(0, column - 1)])
-            layer = str(self.frame.index[row])
+            layer, category = self.layers[row], self.columns[max(0, column - 1)]
         self.push_screen(Plots(self.run_, category, layer))
 
     def action_picture(self) -> None:
@@ -305,47 +304,53 @@ class ResultsReview(App[None]):
             return
         self.level = "run"
         try:
-            if self.other is not None:
-                changes = compare(self.other, self.run_)
-                wide = changes.pivot(index="layer", columns="category", values="difference")
-                layers = list(dict.fromkeys(changes["layer"]))[::-1]
-                self.frame = wide.loc[layers, list(dict.fromkeys(changes["category"]))]
-                sure = changes.set_index(["layer", "category"])
-                name = self.names[self.folders.index(self.other.folder)]
-                what = f"change from {name}; bold: its 95 % interval excludes 0"
-            else:
-                paper = paper_table(self.run_) if self.measure == "paper" else None
-                self.frame = self.run_.table(self.measure) if paper is None else paper
-                sure, what = None, MEASURES[self.measure]
+            rows, what = self._measured() if self.other is None else self._compared(self.other)
         except InputError as error:
             self.other = None
             self.notify(str(error), severity="warning")
             return
-        self._fill(
-            ["layer", *map(str, self.frame.columns)],
-            [
-                [Text(str(layer)), *(self._cell(row, k, layer, sure) for k in range(len(row)))]
-                for layer, row in zip(self.frame.index, self.frame.to_numpy(float), strict=True)
-            ],
-            cursor="cell",
-        )
-        if self.layer in self.frame.index and self.category in self.frame.columns:
-            row = list(self.frame.index).index(self.layer)
-            column = 1 + list(self.frame.columns).index(self.category)
+        self._fill(["layer", *self.columns], rows, cursor="cell")
+        if self.layer in self.layers and self.category in self.columns:
+            row, column = self.layers.index(self.layer), 1 + self.columns.index(self.category)
             self.query_one("#table", DataTable).move_cursor(row=row, column=column)
         self._say(f"{describe(self.run_)}\n{what}")
 
-    def _cell(self, row: np.ndarray, k: int, layer: Any, sure: pd.DataFrame | None) -> Text:
-        value = row[k]
-        if np.isnan(value):
-            return score(value)
-        if sure is not None:
-            one = sure.loc[(layer, self.frame.columns[k])]
-            known = one["low"] > 0 or one["high"] < 0
-            return Text(f"{value:+.2f}", style=diverging(value, known), justify="right")
-        if self.measure == "above_threshold":
-            return Text(f"{value:.0f}" if value else "·", justify="right")
-        return score(value)
+    def _measured(self) -> tuple[list[list[Text]], str]:
+        """Return the rows of a measure, and what they are."""
+        run = self._run()
+        paper = paper_table(run) if self.measure == "paper" else None
+        table = run.table(self.measure) if paper is None else paper
+        self.layers, self.columns = list(map(str, table.index)), list(map(str, table.columns))
+        self.frame = table.reset_index(names="layer")
+        cell = tally if self.measure == "above_threshold" else score
+        rows = [
+            [Text(layer), *map(cell, row)]
+            for layer, row in zip(self.layers, table.to_numpy(float).tolist(), strict=True)
+        ]
+        return rows, MEASURES[self.measure]
+
+    def _compared(self, other: Run) -> tuple[list[list[Text]], str]:
+        """Return each layer's rows in both runs and their difference, and what they are."""
+        self.frame = compare(other, self._run())
+        self.columns = list(dict.fromkeys(self.frame["category"]))
+        self.layers, rows = [], []
+        for layer, part in reversed(list(self.frame.groupby("layer", sort=False))):
+            self.layers += [str(layer)] * 3
+            both = [list(map(score, part[name].tolist())) for name in ("after", "before")]
+            change = [
+                difference(*values)
+                for values in part[["difference", "low", "high"]].itertuples(index=False)
+            ]
+            rows += [
+                [Text(str(layer)), *both[0]],
+                [Text("  before", style="dim"), *both[1]],
+                [Text("  change", style="dim"), *change],
+            ]
+        name = self.names[self.folders.index(other.folder)]
+        return rows, (
+            f"mean NSS of the top 10 units, before: {name}; change bold: its 95 % interval "
+            "excludes 0"
+        )
 
     def _units(self) -> None:
         """Show a layer's units for a category, the best first, with intervals over stimuli."""

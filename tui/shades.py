@@ -25,13 +25,20 @@ def sequential(value: float) -> str:
     return on(int(red), int(green), int(blue))
 
 
-def diverging(value: float, sure: bool) -> str:
-    """Return the style of a change: blue down, red up; colour-blind safe."""
+def difference(value: float, low: float, high: float) -> Text:
+    """Return a change: blue down, red up; bold where its interval excludes 0."""
     from matplotlib import colormaps
 
-    place = 0.5 + 0.5 * min(1.0, max(-1.0, value))
-    red, green, blue, _ = colormaps["RdBu_r"](place, bytes=True)
-    return ("bold " if sure else "") + on(int(red), int(green), int(blue))
+    if np.isnan(value):
+        return Text("–", style="dim", justify="right")
+    red, green, blue, _ = colormaps["RdBu_r"](0.5 + 0.5 * min(1.0, max(-1.0, value)), bytes=True)
+    style = ("bold " if low > 0 or high < 0 else "") + on(int(red), int(green), int(blue))
+    return Text(f"{value:+.2f}", style=style, justify="right")
+
+
+def tally(value: float) -> Text:
+    """Return a number of units; a dot for none."""
+    return Text(f"{value:.0f}" if value else "·", justify="right")
 
 
 def on(red: int, green: int, blue: int) -> str:
