@@ -192,6 +192,16 @@ async def test_it_works_at_any_size(path: Path, small_world: Path, size: tuple[i
         assert categories(app)[1] == "object"
 
 
+async def test_it_is_readable_in_the_light(path: Path, small_world: Path) -> None:
+    app = review_of(path, small_world)
+    async with app.run_test(size=(100, 30)) as pilot:
+        app.theme = "textual-light"
+        await pilot.press("5", "ctrl+p")
+        await pilot.pause()
+        await pilot.press("escape", "z")
+        assert categories(app)[1] == "object"
+
+
 async def test_the_help_lists_every_key(path: Path, small_world: Path) -> None:
     app = review_of(path, small_world)
     async with app.run_test(size=(120, 40)) as pilot:

@@ -34,7 +34,7 @@ Drawn = Callable[[tuple[int, int]], PIL.Image]
 class HalfCells(Widget):
     """A picture of which each cell shows two pixels, one above the other.
 
-    textual-image has such a widget; it takes ten times as long, too long for a key.
+    textual-image has such a widget; with it the next image takes twice as long to show.
     """
 
     def __init__(self) -> None:
