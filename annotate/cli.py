@@ -171,30 +171,31 @@ def review(
 
     from ..datasets.load import fixations_of, root_of
     from ..datasets.stimuli import Stimuli
-    from .journal import Review
+    from .journal import Review, alone
 
     if prefer not in (None, "mine", "theirs"):
         raise InputError(f"--prefer {prefer!r}: expected mine or theirs")
-    opened = Review(masks, prefer)  # type: ignore[arg-type]
-    found = opened.editor.masks
-    folder = root_of(found, root, masks.parent)
-    try:
-        opened.editor.fixations = fixations_of(found, folder, fixations)
-    except InputError as error:
-        if fixations is not None:
-            raise
-        notes.print(f"{error}; they are not shown", markup=False)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise InputError("review needs a terminal")
-    theirs = {}
-    if second is not None:  # loads pandas: most do without
-        from ..datasets.masks import MaskSet
-        from .agree import labels_by
+    with alone(masks):
+        opened = Review(masks, prefer)  # type: ignore[arg-type]
+        found = opened.editor.masks
+        folder = root_of(found, root, masks.parent)
+        try:
+            opened.editor.fixations = fixations_of(found, folder, fixations)
+        except InputError as error:
+            if fixations is not None:
+                raise
+            notes.print(f"{error}; they are not shown", markup=False)
+        theirs = {}
+        if second is not None:  # loads pandas: most do without
+            from ..datasets.masks import MaskSet
+            from .agree import labels_by
 
-        theirs = labels_by(MaskSet.read(second), found)
-    from ..tui.labels import LabelReview
+            theirs = labels_by(MaskSet.read(second), found)
+        from ..tui.labels import LabelReview
 
-    LabelReview(opened, Stimuli(folder, tuple(found.images)), theirs).run()
+        LabelReview(opened, Stimuli(folder, tuple(found.images)), theirs).run()
 
 
 def _columns(text: str) -> dict[str, str]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -207,6 +209,34 @@ class Review:
                 continue
             self.recovered += 1
         return True
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Keep others from reviewing a mask file meanwhile: two would mix their journals.
+
+    Where the system or the folder has no locks, nothing is kept.
+
+    Raises
+    ------
+    InputError
+        If somebody is at it, or there is no such file.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}")
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    with path.with_name(f".{path.name}.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(f"{path}: is under review in another terminal") from error
+        except OSError:
+            pass
+        yield
 
 
 def _unsaved(lines: list) -> list[Edit]:

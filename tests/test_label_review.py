@@ -15,6 +15,7 @@ from salprobe.annotate.journal import Review
 from salprobe.datasets.errors import InputError
 from salprobe.datasets.masks import MaskSet
 from salprobe.datasets.stimuli import Stimuli
+from salprobe.tui import picture
 from salprobe.tui.dialogs import Ask, Choose
 from salprobe.tui.drawing import around, draw
 from salprobe.tui.labels import LabelReview
@@ -190,6 +191,26 @@ async def test_it_works_at_any_size(path: Path, small_world: Path, size: tuple[i
         await pilot.resize_terminal(60, 16)
         await pilot.pause()
         assert categories(app)[1] == "object"
+
+
+async def test_where_the_terminal_has_pixels_they_are_used(
+    path: Path, small_world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """textual-image decides, by asking the terminal; here as if it had said yes."""
+    monkeypatch.setattr(picture, "PIXELS", True)
+    app = review_of(path, small_world)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("5", "z")
+        shown = app.query_one("#shown")
+        assert shown.image.size == (shown.styles.width.value * 10, shown.styles.height.value * 20)
+        assert not app.query(picture.HalfCells)
+    assert picture._CELL == (10, 20)
+
+
+def test_outside_of_such_a_terminal_cells_are_used() -> None:
+    code = "from salprobe.tui import picture; print(picture.PIXELS)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "False\n", done.stderr
 
 
 async def test_it_is_readable_in_the_light(path: Path, small_world: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from salprobe.annotate.editing import Editor, reapply
-from salprobe.annotate.journal import Conflict, Review
+from salprobe.annotate.journal import Conflict, Review, alone
 from salprobe.datasets.errors import InputError
 from salprobe.datasets.masks import MaskSet
 from salprobe.datasets.regions import mask_of
@@ -246,6 +246,20 @@ def test_a_file_changed_after_all_was_saved_is_no_conflict(path: Path) -> None:
 def test_edits_that_do_not_fit_are_told(editor: Editor) -> None:
     edits = [editor.label(1, "text"), editor.delete(2), editor.label(2, "text")]
     assert reapply(editor, edits) == [edits[2]]
+
+
+def test_two_do_not_review_one_file(path: Path) -> None:
+    with (
+        alone(path),
+        pytest.raises(InputError, match="under review in another terminal"),
+        alone(path),
+    ):
+        pass
+    with alone(path):  # it is free again
+        pass
+    with pytest.raises(InputError, match="no such file"), alone(path.with_name("other.json")):
+        pass
+    assert not list(path.parent.glob(".other*"))
 
 
 @pytest.mark.slow
