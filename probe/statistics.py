@@ -205,7 +205,8 @@ def unit_intervals(
     counts = np.bincount(group.stimulus, minlength=weights.shape[1])
     with np.errstate(invalid="ignore", divide="ignore"):
         resampled = (weights @ sums) / (weights @ counts)[:, None]
-    low, high = np.nanpercentile(resampled, [2.5, 97.5], axis=0)
+    known = resampled[~np.isnan(resampled[:, 0])]  # a resample has the category, or has not
+    low, high = np.percentile(known, [2.5, 97.5], axis=0)
     return low, high
 
 

@@ -37,7 +37,10 @@ def folders(small_world: Path, tmp_path_factory: pytest.TempPathFactory) -> list
     shutil.copytree(root / "colours", half)
     info = json.loads((half / "run.json").read_text())
     (half / "run.json").write_text(json.dumps({**info, "status": "running"}))
-    (half / "journal.0.jsonl").write_text("{}\n{}\n")
+    scores = np.load(half / "scores.npy")
+    scores[2:] = np.nan
+    np.save(half / "scores.partial.npy", scores)
+    (half / "scores.npy").unlink()
     return [root / "colours", root / "other_colours", half]
 
 
@@ -132,7 +135,7 @@ async def test_an_unfinished_run_says_how_far_it_is(folders: list[Path]) -> None
         await pilot.press("r", "down", "down")
         await pilot.pause()
         assert "this run is unfinished" in title(app)
-        assert "2 batches of images are done so far" in title(app)
+        assert "2 of 12 regions are scored so far" in title(app)
         await pilot.press("enter", "enter", "m", "escape", "w")  # nothing to open: nothing happens
         assert app.query_one("#table", DataTable).row_count == 0
         app.query_one("#runs", OptionList).highlighted = 1
@@ -147,10 +150,13 @@ async def test_a_run_that_becomes_complete_is_opened(folders: list[Path], tmp_pa
     async with app.run_test(size=(140, 36)) as pilot:
         await pilot.pause()
         assert "unfinished" in title(app)
-        (folder / "journal.0.jsonl").write_text("{}\n" * 5)
+        scores = np.load(folder / "scores.partial.npy")
+        scores[:5] = 1
+        np.save(folder / "scores.partial.npy", scores)
         app._poll()
-        assert "5 batches" in title(app)
-        shutil.copy(folders[0] / "run.json", folder / "run.json")
+        assert "5 of 12" in title(app)
+        for name in ("scores.npy", "run.json"):
+            shutil.copy(folders[0] / name, folder / name)
         app._poll()
         assert cell(app, 0, 0) == "units"
 

@@ -29,7 +29,7 @@ from .dialogs import Ask, Choose
 from .drawing import draw, warm
 from .picture import Picture
 from .plots import Plots
-from .runs import maps, names, read_search, resampling, so_far, sources
+from .runs import maps, names, read_search, resampling, so_far, sources, warm_up
 from .shades import difference, plain, score, tally
 
 MEASURES = {
@@ -276,11 +276,16 @@ class ResultsReview(App[None]):
                 return
             self.run_ = Run.open(folder)
             self._table()
+            self._warm_up(self.run_)
         except InputError as error:
             self.run_ = None
             self.query_one("#table", DataTable).clear(columns=True)
             self.query_one("#picture").display = False
             self._say(f"{error}\n{so_far(folder)}".rstrip())
+
+    @work(thread=True, exclusive=True, group="warm")
+    def _warm_up(self, run: Run) -> None:
+        warm_up(run)
 
     def _poll(self) -> None:
         """Look again at a run that is not finished."""

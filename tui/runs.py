@@ -91,9 +91,15 @@ def read_search(folder: Path) -> tuple[pd.DataFrame, str] | None:
 
 
 def so_far(folder: Path) -> str:
-    """Say how far an unfinished run is."""
-    journals = list(folder.glob("journal.*.jsonl")) if folder.is_dir() else []
-    if not journals:
+    """Say how far an unfinished run is; nothing if that is not known."""
+    try:
+        scores = np.load(folder / "scores.partial.npy", mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError):
         return ""
-    batches = sum(path.read_bytes().count(b"\n") for path in journals)
-    return f"{batches} batches of images are done so far"
+    done = int((~np.isnan(scores[:, 0])).sum())
+    return f"{done} of {len(scores)} regions are scored so far"
+
+
+def warm_up(run: Run) -> None:
+    """Draw a run's resamples before they are asked for."""
+    _draws(run)
