@@ -69,10 +69,9 @@ class Editor:
         self.names = masks.category_of()
         self.done: list[Edit] = []
         self.undone: list[Edit] = []
-        content = masks.to_dict()
         self.regions = {region.id: region for region in masks.annotations}
-        self._entries = {entry["id"]: entry for entry in content.pop("annotations")}
-        self._rest = content
+        self._entries: dict[int, tuple[Annotation, dict]] = {}  # made when first asked for
+        self._rest: dict = {}
         self._place = {number: float(index) for index, number in enumerate(self.regions)}
         self._of: dict[int, list[int]] = {}
         for region in masks.annotations:
@@ -82,7 +81,6 @@ class Editor:
         """Return an editor of the same regions, without the edits."""
         other = copy(self)
         other.regions, other._place = dict(self.regions), dict(self._place)
-        other._entries = dict(self._entries)
         return other
 
     def of(self, image_id: int) -> list[Annotation]:
@@ -121,7 +119,7 @@ class Editor:
         """Tell whether the regions are still as an edit found them."""
         new = {one["id"] for one in edit.after} - {one["id"] for one in edit.before}
         return not new & self.regions.keys() and all(
-            self._entries.get(one["id"]) == one for one in edit.before
+            one["id"] in self.regions and self._entry(one["id"]) == one for one in edit.before
         )
 
     def label(self, number: int, category: str) -> Edit:
@@ -134,7 +132,7 @@ class Editor:
         """
         if category not in self.categories:
             raise InputError(f"no category {category!r}; there are {', '.join(self.categories)}")
-        entry = self._entries[number]
+        entry = self._entry(number)
         after = {**entry, "category_id": self.categories[category], "label_source": SOURCE}
         if category == UNLABELLED:
             del after["label_source"]
@@ -164,12 +162,12 @@ class Editor:
 
     def set(self, number: int, key: str, value: Any) -> Edit:
         """Return the edit that sets a further key of a region: ``unsure``, ``note``."""
-        entry = self._entries[number]
+        entry = self._entry(number)
         return Edit(key, (entry,), ({**entry, key: value},))
 
     def delete(self, number: int) -> Edit:
         """Return the edit that takes a region away."""
-        return Edit("delete", (self._entries[number],), ())
+        return Edit("delete", (self._entry(number),), ())
 
     def merge(self, number: int, other: int) -> Edit:
         """Return the edit that makes two regions of an image one, with the first's category."""
@@ -180,7 +178,7 @@ class Editor:
             outline = outline_of_shape(shape, image.height, image.width)
         else:
             outline = outline_of_mask(mask_of(first, image) | mask_of(second, image))
-        entries = self._entries[number], self._entries[other]
+        entries = self._entry(number), self._entry(other)
         return Edit("merge", entries, (self._reshaped(entries[0], outline, image),))
 
     def split(self, number: int) -> Edit:
@@ -214,27 +212,38 @@ class Editor:
             if area < 1:
                 raise InputError("no cut leaves two parts of this region")
             outlines.append(outline())
-        entry = self._entries[number]
+        entry = self._entry(number)
         second = {**entry, "id": max(self._place) + 1}
         parts = zip((entry, second), outlines, strict=True)
         return Edit("split", (entry,), tuple(self._reshaped(a, b, image) for a, b in parts))
 
     def to_dict(self) -> dict:
         """Return the mask file's content as it is now."""
+        if not self._rest:
+            bare = self.masks.model_copy(update={"annotations": []})
+            self._rest.update(bare.to_dict())
         order = sorted(self.regions, key=self._place.__getitem__)
-        return {**self._rest, "annotations": [self._entries[number] for number in order]}
+        return {**self._rest, "annotations": [self._entry(number) for number in order]}
+
+    def _entry(self, number: int) -> dict:
+        """Return a region as the file keeps it; copies of the editor share what they made."""
+        region = self.regions[number]
+        known = self._entries.get(number)
+        if known is None or known[0] is not region:
+            known = region, region.model_dump(exclude_unset=True)
+            self._entries[number] = known
+        return known[1]
 
     def _replace(self, edit: Edit) -> None:
         old = [one["id"] for one in edit.before]
         for number in old:
             region = self.regions.pop(number)
-            del self._entries[number]
             self._of[region.image_id].remove(number)
         anchor = self._place[old[0]] if old else float(len(self._place))
         for k, entry in enumerate(edit.after):
             region = Annotation.model_validate(entry)
             self._place.setdefault(region.id, anchor + k * 1e-6)
-            self.regions[region.id], self._entries[region.id] = region, entry
+            self.regions[region.id], self._entries[region.id] = region, (region, entry)
             siblings = self._of.setdefault(region.image_id, [])
             siblings.append(region.id)
             siblings.sort(key=self._place.__getitem__)
