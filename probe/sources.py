@@ -7,7 +7,7 @@ from pathlib import Path
 from ..datasets.errors import InputError
 from ..datasets.files import sha256
 from ..datasets.fixations import Fixations
-from ..datasets.load import fixations_of, root_of
+from ..datasets.load import fixations_of, mask_path, root_of
 from ..datasets.masks import MaskSet
 from .models import Model, load_model
 from .run import Run
@@ -29,7 +29,7 @@ def masks_of(
         If they are gone, or are not those of the run.
     """
     paths = run.info.get("paths", {})
-    path = masks or _known(run, paths.get("masks"), "mask file", "--masks")
+    path = mask_path(masks) if masks else _known(run, paths.get("masks"), "mask file", "--masks")
     if sha256(path) != run.info["parameters"]["masks"]:
         raise InputError(f"{path}: is not the mask file that {run.name} was made of")
     mask_set = MaskSet.read(path)
