@@ -7,6 +7,7 @@ brings it up; undoing goes on across both.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -87,23 +88,27 @@ class Review:
         return self._saved == self.editor.done
 
     def do(self, edit: Edit) -> None:
-        """Make an edit."""
-        self.editor.do(edit)
+        """Make an edit; it is not made if the journal cannot be written.
+
+        Raises
+        ------
+        OSError
+            If the disk is full.
+        """
         self._write({"what": edit.what, "before": edit.before, "after": edit.after})
+        self.editor.do(edit)
 
     def undo(self) -> Edit | None:
         """Take the latest edit back."""
-        edit = self.editor.undo()
-        if edit:
+        if self.editor.done:
             self._write("undo")
-        return edit
+        return self.editor.undo()
 
     def redo(self) -> Edit | None:
         """Make the edit again that was undone last."""
-        edit = self.editor.redo()
-        if edit:
+        if self.editor.undone:
             self._write("redo")
-        return edit
+        return self.editor.redo()
 
     def save(self) -> None:
         """Write the mask file, if there is something new; see `snapshot`."""
@@ -173,10 +178,16 @@ class Review:
                 self._write({"what": edit.what, "before": edit.before, "after": edit.after})
 
     def _write(self, line: object) -> None:
-        with self._lock, self.journal.open("ab") as file:
-            file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        content = json.dumps(line, ensure_ascii=False).encode() + b"\n"
+        with self._lock, self.journal.open("ab", buffering=0) as file:
+            size = file.tell()
+            try:
+                if file.write(content) < len(content):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.journal))
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(size)  # half a line would spoil the next ones
+                raise
             self._lines += 1
 
     def _go_on(self, lines: list) -> bool:

@@ -248,6 +248,25 @@ def test_edits_that_do_not_fit_are_told(editor: Editor) -> None:
     assert reapply(editor, edits) == [edits[2]]
 
 
+def test_a_full_disk_makes_no_edit_and_spoils_no_journal(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    review = Review(path)
+    review.do(review.editor.label(1, "text"))
+
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    for step in (lambda: review.do(review.editor.label(2, "object")), review.undo, review.save):
+        with pytest.raises(OSError, match="No space left"):
+            step()
+    monkeypatch.undo()
+    assert [edit.what for edit in review.editor.done] == ["text"]
+    review.do(review.editor.label(5, "object"))
+    assert [edit.what for edit in Review(path).editor.done] == ["text", "object"]
+
+
 def test_two_do_not_review_one_file(path: Path) -> None:
     with (
         alone(path),

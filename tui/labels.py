@@ -215,11 +215,11 @@ class LabelReview(App[None]):
 
     def action_undo(self) -> None:
         """Take the latest edit back, and show where."""
-        self._follow(self.review.undo(), "nothing to undo")
+        self._follow(self.review.undo, "nothing to undo")
 
     def action_redo(self) -> None:
         """Make the edit again that was undone last."""
-        self._follow(self.review.redo(), "nothing to redo")
+        self._follow(self.review.redo, "nothing to redo")
 
     def action_region(self, step: int) -> None:
         """Select the next region; after an image's last, the next image."""
@@ -285,6 +285,9 @@ class LabelReview(App[None]):
         except Conflict as conflict:
             self._ask(conflict)
             return
+        except (InputError, OSError) as error:
+            self.notify(f"not saved: {error}; ctrl+q quits, the journal keeps it", severity="error")
+            return
         self.exit()
 
     # What a key does is done at once, not by the widgets' messages: the next key may come first.
@@ -311,14 +314,19 @@ class LabelReview(App[None]):
             return
         try:
             self.review.do(make(self.region))
-        except InputError as error:
+        except (InputError, OSError) as error:
             self.notify(str(error), severity="warning")
             return
         self._changed()
         if after:
             self.action_region(after)
 
-    def _follow(self, edit: Edit | None, otherwise: str) -> None:
+    def _follow(self, step: Callable[[], Edit | None], otherwise: str) -> None:
+        try:
+            edit = step()
+        except OSError as error:
+            self.notify(str(error), severity="warning")
+            return
         if edit is None:
             self.notify(otherwise)
             return
@@ -465,7 +473,8 @@ class LabelReview(App[None]):
     def _head(self) -> None:
         selected = self.editor.regions.get(self.region or 0)
         narrow, low = self.size.width < 64, self.size.height < 20
-        self.query_one("#head", Static).update(head(self.review, selected, narrow, low))
+        for shown in self.query("#head").results(Static):  # none when a save ends after the app
+            shown.update(head(self.review, selected, narrow, low))
 
     def _extra(self) -> dict:
         """Return the further keys of the selected region."""

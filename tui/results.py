@@ -430,7 +430,7 @@ class ResultsReview(App[None]):
             return draw(image, stimulus, own, lambda one: names[one.category_id], region, size)
 
         def show(image: Image.Image) -> None:
-            if worker.is_cancelled:
+            if worker.is_cancelled or not shown.is_attached:
                 return
             size = (stimulus.width, stimulus.height)
             self.shown = drawn(image, size)
