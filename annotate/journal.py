@@ -273,9 +273,11 @@ def _edit(line: dict) -> Edit:
 
 
 def _lines(path: Path) -> list:
-    """Parse the journal; a last line that a crash cut short does not count."""
+    """Parse the journal; a last line that a crash cut short is taken away."""
     lines = []
     content = path.read_bytes().split(b"\n")
+    if content[-1]:  # or the next line would go on from it
+        os.truncate(path, path.stat().st_size - len(content[-1]))
     for number, line in enumerate(content[:-1], start=1):
         try:
             lines.append(json.loads(line))

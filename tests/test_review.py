@@ -172,6 +172,8 @@ def test_a_journal_cut_short_loses_its_last_line_only(path: Path) -> None:
     review.journal.write_bytes(content[:-30])
     again = Review(path)
     assert again.recovered == 2
+    again.do(again.editor.label(6, "text"))  # not on what was cut short
+    assert Review(path).recovered == 3
     review.journal.write_bytes(content.replace(b'"what"', b"what", 1))
     with pytest.raises(InputError, match="line 2 is damaged"):
         Review(path)
