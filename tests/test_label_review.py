@@ -75,6 +75,7 @@ async def test_suggestions_notes_and_shapes(path: Path, small_world: Path) -> No
         assert app.region == 10
         await pilot.press("exclamation_mark", "n")
         assert isinstance(app.screen, Ask)
+        await pilot.press("tab")  # goes nowhere behind the question
         await pilot.press(*"a cat", "enter")
         assert app.editor.regions[10].model_dump()["note"] == "a cat"
         assert app.editor.regions[10].model_dump()["unsure"] is True
@@ -111,7 +112,7 @@ async def test_images_are_searched_filtered_and_walked(path: Path, small_world: 
         app.query_one("#search", Input).value = "no such image"
         await pilot.pause()
         assert images.option_count == 0
-        await pilot.press("escape", "x", "z", "u")
+        await pilot.press("escape", "x", "z", "u", "tab")
 
 
 async def test_a_second_persons_labels_are_shown_and_taken(path: Path, small_world: Path) -> None:

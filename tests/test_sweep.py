@@ -17,7 +17,7 @@ from salprobe.probe.fixation_metrics import nss
 from salprobe.probe.run import Run
 from salprobe.probe.training import sweep as sweeping
 from salprobe.probe.training.recipe import Recipe
-from salprobe.probe.training.split import stratified_split, usual_split
+from salprobe.probe.training.split import Split, stratified_split, usual_split
 from salprobe.probe.training.sweep import sweep, unseen_regions
 from salprobe.probe.training.tasks import compare_tasks, layer_named, mean_map
 from salprobe.probe.training.trained import load_trained
@@ -128,6 +128,10 @@ def test_bad_sweeps(dataset: Dataset, gaze_world: Path, tmp_path: Path) -> None:
     masks = gaze_world / "masks.json"
     with pytest.raises(InputError, match="expected different steps"):
         sweep(dataset, RECIPE, [0, 0], tmp_path / "s", masks, **OPTIONS)
+    ids = [one.id for one in dataset.stimuli]
+    split = Split(tuple(ids[:3]), tuple(ids[3:5]), ())
+    with pytest.raises(InputError, match="no stimulus to test on"):
+        sweep(dataset, RECIPE, [0], tmp_path / "s", masks, split=split, **OPTIONS)
     (tmp_path / "s").mkdir()
     (tmp_path / "s" / "letters.txt").write_text("dear")
     with pytest.raises(InputError, match="exists and holds no sweep"):

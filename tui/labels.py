@@ -241,6 +241,8 @@ class LabelReview(App[None]):
         """Go to the next region without a label, in the list's order."""
         images = self.query_one("#images", OptionList)
         count = images.option_count
+        if not count or len(self.screen_stack) > 1:
+            return
         start = images.highlighted or 0
         for k in range(count + 1):
             place = (start + k) % count

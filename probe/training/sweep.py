@@ -108,6 +108,8 @@ def sweep(
     if not names or len(set(names)) < len(names):
         raise InputError(f"--tune {','.join(names)}: expected different steps")
     split = split or usual_split(dataset)
+    if not split.test:
+        raise InputError("the split leaves no stimulus to test on")
     source = mask_path(masks)
     mask_set = MaskSet.read(source)
     folder = root_of(mask_set, root, source.parent)
@@ -183,15 +185,16 @@ def enter(out: Path, kind: str, parameters: dict, masks: MaskSet) -> None:
     """Begin a folder of several trainings, or go on with it: ``<kind>.json``, ``masks.json``."""
     description = {"parameters": parameters}
     path = out / f"{kind}.json"
-    if not make_folder(out):
-        if not path.is_file():
-            raise InputError(f"{out}: exists and holds no {kind}; name another with --out")
+    if make_folder(out):
+        with atomic_write(path) as file:
+            file.write(json.dumps(description, indent=1).encode())
+    elif not path.is_file():
+        raise InputError(f"{out}: exists and holds no {kind}; name another with --out")
+    else:
         before = read_json(path)
         check_same(out, before if isinstance(before, dict) else {}, description, ("parameters",))
-        return
-    masks.write(out / "masks.json")
-    with atomic_write(path) as file:
-        file.write(json.dumps(description, indent=1).encode())
+    if not (out / "masks.json").exists():
+        masks.write(out / "masks.json")
 
 
 def changes(before: Run, after: Run, layer: str, seed: int) -> pd.DataFrame:
