@@ -18,16 +18,16 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from salprobe.annotate.cluster import mean_shift
 from salprobe.annotate.popout.arrays import Arrays, write_arrays
-from salprobe.annotate.regions import cluster
-from salprobe.datasets.masks import MaskSet
-from salprobe.datasets.osie import load_osie
-from salprobe.probe.classical import MODELS
-from salprobe.probe.job import probe
-from salprobe.probe.layers import reading, select
-from salprobe.probe.models import load_model
-from salprobe.probe.scoring import region_nss
+from salprobe.annotate.regions.cluster import cluster
+from salprobe.annotate.regions.methods import mean_shift
+from salprobe.datasets.masks.mask_set import MaskSet
+from salprobe.datasets.sources.osie import load_osie
+from salprobe.probe.networks.layers import reading, select
+from salprobe.probe.networks.load import load_model
+from salprobe.probe.runs.probing import probe
+from salprobe.probe.saliency.classical import MODELS
+from salprobe.probe.scoring.nss import region_nss
 
 DATA = Path(os.environ.get("SALPROBE_DATA", ""))
 OSIE, LABELS = DATA / "osie", DATA / "labels" / "osie_sr.json"

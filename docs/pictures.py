@@ -8,10 +8,10 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 from rich.console import Console
 
-from salprobe.datasets.masks import MaskSet
+from salprobe.datasets.masks.mask_set import MaskSet
 from salprobe.datasets.stimuli import Stimuli
-from salprobe.probe.run import Run
-from salprobe.probe.tables import render_run
+from salprobe.probe.runs.run import Run
+from salprobe.probe.views.run import render_run
 
 SHOWN = ("astronaut.png", "coffee.png", "chelsea.png")  # public domain and CC0
 # Okabe and Ito's palette, which colour-blind people tell apart.

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from salprobe.datasets.load import load_dataset
-from salprobe.datasets.masks import MaskSet, new_mask_set
+from salprobe.datasets.masks.mask_set import MaskSet, new_mask_set
+from salprobe.datasets.sources.load import load_dataset
 from salprobe.datasets.stimuli import Stimulus
 
 # The machines that tests run on are noisy.

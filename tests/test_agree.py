@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from salprobe.annotate.agree import agree
-from salprobe.annotate.merge import merge, split_by_category, split_by_image
-from salprobe.annotate.stats import draw, statistics
+from salprobe.annotate.labels.agree import agree
+from salprobe.annotate.labels.merge import merge, split_by_category, split_by_image
+from salprobe.annotate.labels.stats import draw, statistics
 from salprobe.datasets.errors import InputError
-from salprobe.datasets.load import mask_path
-from salprobe.datasets.masks import MaskSet
+from salprobe.datasets.masks.mask_set import MaskSet
+from salprobe.datasets.sources.load import mask_path
 
 
 @pytest.fixture(scope="module")

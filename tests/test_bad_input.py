@@ -9,7 +9,7 @@ import pytest
 import torch
 import torchvision
 
-from salprobe.datasets.masks import MaskSet
+from salprobe.datasets.masks.mask_set import MaskSet
 
 TESTS = Path(__file__).parent
 
@@ -27,7 +27,7 @@ def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         before = snapshot(tmp_path)
         monkeypatch.setattr(sys, "argv", [program, *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
-            importlib.import_module(f"salprobe.{program}.cli").main()
+            importlib.import_module(f"salprobe.{program}.cli.main").main()
         assert ended.value.code == 2
         printed = capsys.readouterr()
         lines = printed.err.strip().splitlines()

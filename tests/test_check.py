@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from salprobe.annotate.check import repair, suspicions
-from salprobe.datasets.masks import MaskSet
-from salprobe.datasets.regions import mask_of
+from salprobe.annotate.labels.check import repair, suspicions
+from salprobe.datasets.masks.mask_set import MaskSet
+from salprobe.datasets.masks.regions import mask_of
 
 
 def content_of(small_world: Path) -> dict:

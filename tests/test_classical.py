@@ -5,12 +5,12 @@ import pytest
 from scipy import ndimage
 
 from salprobe.datasets.errors import InputError
-from salprobe.datasets.osie import load_osie
-from salprobe.probe.classical import MODELS
-from salprobe.probe.classical.bms import _attention
-from salprobe.probe.classical.features import dkl, gabor, pyramid
-from salprobe.probe.classical.graph import _dwell, _nearness, _promoted
-from salprobe.probe.fixation_metrics import nss
+from salprobe.datasets.sources.osie import load_osie
+from salprobe.probe.saliency.bms import _attention
+from salprobe.probe.saliency.classical import MODELS
+from salprobe.probe.saliency.gbvs import _dwell, _nearness, _promoted
+from salprobe.probe.saliency.metrics import nss
+from salprobe.probe.saliency.pyramids import dkl, gabor, pyramid
 
 
 def picture(height: int = 240, width: int = 320) -> np.ndarray:

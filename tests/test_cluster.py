@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 from pycocotools.coco import COCO
 from sklearn.cluster import MeanShift
 
-from salprobe.annotate.cluster import NOISE, dbscan, hdbscan, mean_shift
-from salprobe.annotate.regions import Clustering, cluster
-from salprobe.annotate.transfer import transfer_labels
+from salprobe.annotate.labels.transfer import transfer_labels
+from salprobe.annotate.regions.cluster import Clustering, cluster
+from salprobe.annotate.regions.methods import NOISE, dbscan, hdbscan, mean_shift
 from salprobe.datasets.errors import InputError
 from salprobe.datasets.fixations import Fixations
-from salprobe.datasets.folder import load_folder
-from salprobe.datasets.masks import MaskSet
-from salprobe.datasets.osie import load_osie
-from salprobe.datasets.sample import sample_masks, write_sample
+from salprobe.datasets.masks.mask_set import MaskSet
+from salprobe.datasets.sources.folder import load_folder
+from salprobe.datasets.sources.osie import load_osie
+from salprobe.datasets.sources.sample import sample_masks, write_sample
 from salprobe.datasets.stimuli import Dataset, Stimuli, Stimulus
 
 

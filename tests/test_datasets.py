@@ -11,10 +11,10 @@ from PIL import Image
 
 from salprobe.datasets.errors import InputError
 from salprobe.datasets.fixations import Fixations, pixel
-from salprobe.datasets.folder import TableFormat, load_folder
-from salprobe.datasets.load import fixations_of, load_dataset
-from salprobe.datasets.masks import MaskSet
-from salprobe.datasets.osie import OSIE, load_osie
+from salprobe.datasets.masks.mask_set import MaskSet
+from salprobe.datasets.sources.folder import TableFormat, load_folder
+from salprobe.datasets.sources.load import fixations_of, load_dataset
+from salprobe.datasets.sources.osie import OSIE, load_osie
 from salprobe.datasets.stimuli import Stimuli, image_size, read_picture
 
 

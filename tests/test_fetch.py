@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from server import serving
 
-from salprobe.datasets.description import Description
 from salprobe.datasets.errors import InputError
-from salprobe.datasets.fetch import copy, download, missing_files
-from salprobe.datasets.osie import OSIE
+from salprobe.datasets.sources.description import Description
+from salprobe.datasets.sources.fetch import copy, download, missing_files
+from salprobe.datasets.sources.osie import OSIE
 
 CONTENT = {f"stimuli/{n}.jpg": f"picture {n}".encode() * 500 for n in range(20)} | {
     "eye/fixations.mat": b"gaze" * 1000

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salprobe.probe.fixation_metrics import (
+from salprobe.probe.saliency.metrics import (
     auc_borji,
     auc_judd,
     auc_shuffled,

@@ -13,13 +13,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image
 
-from salprobe.annotate.exchange import export_masks, import_masks
-from salprobe.annotate.formats import FORMATS, osie_sr, recognised
+from salprobe.annotate.formats.exchange import export_masks, import_masks
+from salprobe.annotate.formats.registry import FORMATS, osie_sr, recognised
 from salprobe.datasets.categories import CATEGORIES, UNLABELLED_ID
 from salprobe.datasets.errors import InputError
-from salprobe.datasets.masks import MaskSet, new_mask_set
-from salprobe.datasets.outlines import outline_of_mask, outline_of_polygons
-from salprobe.datasets.regions import mask_of
+from salprobe.datasets.masks.mask_set import MaskSet, new_mask_set
+from salprobe.datasets.masks.outlines import outline_of_mask, outline_of_polygons
+from salprobe.datasets.masks.regions import mask_of
 from salprobe.datasets.stimuli import Stimulus, voc_palette
 
 WIDTH, HEIGHT = 47, 31

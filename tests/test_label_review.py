@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from textual.widgets import DataTable, Input, OptionList, Select, Static
 
-from salprobe.annotate.agree import labels_by
-from salprobe.annotate.journal import Review
+from salprobe.annotate.labels.agree import labels_by
+from salprobe.annotate.review.journal import Review
 from salprobe.datasets.errors import InputError
-from salprobe.datasets.masks import MaskSet
+from salprobe.datasets.masks.mask_set import MaskSet
 from salprobe.datasets.stimuli import Stimuli
 from salprobe.tui import picture
 from salprobe.tui.dialogs import Ask, Choose
@@ -264,7 +264,7 @@ def test_outlines_are_drawn_in_their_colours(small_world: Path) -> None:
 def test_it_loads_no_torch_and_opens_osie_at_once(osie_root: Path, osie_labels: Path) -> None:
     code = (
         "import sys; from pathlib import Path\n"
-        "from salprobe.datasets.masks import MaskSet\n"
+        "from salprobe.datasets.masks.mask_set import MaskSet\n"
         "import salprobe.tui.labels\n"
         "print('torch' in sys.modules)"
     )
@@ -276,7 +276,7 @@ def test_without_a_terminal_it_says_so(path: Path, small_world: Path, command) -
     done = command("annotate", "review", path, "--root", small_world, check=2)
     assert done.stderr == "annotate: review needs a terminal\n"
     with pytest.raises(InputError, match="expected mine or theirs"):
-        from salprobe.annotate.cli import app
+        from salprobe.annotate.cli.main import app
 
         app(["review", str(path), "--prefer", "both"], standalone_mode=False)
 

@@ -13,7 +13,7 @@ import pytest
 from labelstudio import PASSWORD, Person, Server
 
 from salprobe.annotate.labelstudio.push import tasks_by_image
-from salprobe.datasets.masks import MaskSet
+from salprobe.datasets.masks.mask_set import MaskSet
 
 pytestmark = pytest.mark.slow
 ANNOTATE = Path(sys.executable).with_name("annotate")

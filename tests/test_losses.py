@@ -9,10 +9,11 @@ from scipy.special import expit
 from scipy.stats import entropy
 
 from salprobe.datasets.errors import InputError
-from salprobe.probe.fixation_metrics import cc as reference_cc
-from salprobe.probe.fixation_metrics import empirical
-from salprobe.probe.fixation_metrics import nss as reference_nss
-from salprobe.probe.training.losses import Looked, Loss, bce, cc, kl, nss, resized
+from salprobe.probe.networks.activation import resized
+from salprobe.probe.saliency.metrics import cc as reference_cc
+from salprobe.probe.saliency.metrics import empirical
+from salprobe.probe.saliency.metrics import nss as reference_nss
+from salprobe.probe.training.losses import Looked, Loss, bce, cc, kl, nss
 
 SIZE = (30, 40)
 X, Y = np.array([3, 20, 33, 8]), np.array([4, 25, 10, 17])

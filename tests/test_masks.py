@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pycocotools.coco import COCO
 
 from salprobe.datasets.errors import InputError
-from salprobe.datasets.masks import MaskSet
-from salprobe.datasets.regions import distinct_pixels, inside, mask_of
+from salprobe.datasets.masks.mask_set import MaskSet
+from salprobe.datasets.masks.regions import distinct_pixels, inside, mask_of
 
 GOOD = {
     "info": {"year": 2026, "salprobe": {"format": 1, "dataset": "toy", "mood": "fine"}},

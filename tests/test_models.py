@@ -10,8 +10,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from salprobe.datasets.errors import InputError
-from salprobe.probe.layers import Layer, reading, select, trace
-from salprobe.probe.models import fill, load_model, read_state
+from salprobe.probe.networks.layers import Layer, reading, select, trace
+from salprobe.probe.networks.load import load_model
+from salprobe.probe.networks.weights import fill, read_state
 
 
 class Toy(nn.Module):

@@ -6,10 +6,10 @@ import torch
 import torchvision
 
 from salprobe.datasets.errors import InputError
-from salprobe.probe.layers import reading
-from salprobe.probe.models import load_model
-from salprobe.probe.training.networks import SaliencyModel, SceneModel, last_layer
-from salprobe.probe.training.trained import add_head
+from salprobe.probe.networks.heads import SaliencyModel, SceneModel, last_layer
+from salprobe.probe.networks.layers import reading
+from salprobe.probe.networks.load import load_model
+from salprobe.probe.networks.trained import add_head
 
 ARCHITECTURES = [
     ("squeezenet1_0", "features.12", "backbone.classifier.1.weight"),
@@ -112,6 +112,6 @@ def test_a_scene_classifier_has_three_layers_and_drops_out_only_in_training() ->
 
 
 def _layers(network):
-    from salprobe.probe.layers import trace
+    from salprobe.probe.networks.layers import trace
 
     return trace(network.eval(), (32, 32))

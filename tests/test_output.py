@@ -11,13 +11,13 @@ import scipy.stats
 from PIL import Image
 
 from salprobe.datasets.errors import InputError
-from salprobe.datasets.masks import MaskSet
-from salprobe.probe.category_tests import category_tests
-from salprobe.probe.cli import app
-from salprobe.probe.fixation_metrics import empirical
-from salprobe.probe.job import probe
-from salprobe.probe.output import output
-from salprobe.probe.run import Run
+from salprobe.datasets.masks.mask_set import MaskSet
+from salprobe.probe.analysis.inside_outside import output
+from salprobe.probe.cli.main import app
+from salprobe.probe.runs.probing import probe
+from salprobe.probe.runs.run import Run
+from salprobe.probe.saliency.metrics import empirical
+from salprobe.probe.statistics.category_tests import category_tests
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,9 @@ from salprobe.annotate.popout import shapes
 from salprobe.annotate.popout.arrays import TARGET, Arrays, draw, write_arrays
 from salprobe.annotate.popout.features import FEATURES
 from salprobe.annotate.popout.layout import positions
-from salprobe.datasets.masks import Annotation, MaskSet
-from salprobe.datasets.regions import mask_of
+from salprobe.datasets.masks.annotation import Annotation
+from salprobe.datasets.masks.mask_set import MaskSet
+from salprobe.datasets.masks.regions import mask_of
 from salprobe.datasets.stimuli import Stimulus
 
 SMALL = {"width": 320, "height": 240, "items": (12,)}

@@ -14,10 +14,10 @@ from PIL import Image
 from textual.widgets import DataTable, OptionList, Static
 
 from salprobe.datasets.errors import InputError
-from salprobe.probe.cli import app as probe_app
-from salprobe.probe.compare import compare
-from salprobe.probe.job import probe
-from salprobe.probe.run import Run
+from salprobe.probe.analysis.compare import compare
+from salprobe.probe.cli.main import app as probe_app
+from salprobe.probe.runs.probing import probe
+from salprobe.probe.runs.run import Run
 from salprobe.tui.dialogs import Choose
 from salprobe.tui.drawing import warm
 from salprobe.tui.picture import HalfCells

@@ -13,11 +13,11 @@ import pytest
 from conftest import world
 
 from salprobe.datasets.errors import InputError
-from salprobe.datasets.masks import MaskSet
-from salprobe.probe import job
-from salprobe.probe.job import probe
-from salprobe.probe.partial import Partial
-from salprobe.probe.run import Run
+from salprobe.datasets.masks.mask_set import MaskSet
+from salprobe.probe.runs import probing as job
+from salprobe.probe.runs.partial import Partial
+from salprobe.probe.runs.probing import probe
+from salprobe.probe.runs.run import Run
 
 TABLES = ("regions", "units", "summary")
 

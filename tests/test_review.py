@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from salprobe.annotate.editing import Editor, reapply
-from salprobe.annotate.journal import Conflict, Review, alone
+from salprobe.annotate.review.editing import Editor, reapply
+from salprobe.annotate.review.journal import Conflict, Review, alone
 from salprobe.datasets.errors import InputError
-from salprobe.datasets.masks import MaskSet
-from salprobe.datasets.regions import mask_of
+from salprobe.datasets.masks.mask_set import MaskSet
+from salprobe.datasets.masks.regions import mask_of
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_a_split_cuts_between_two_groups_of_fixations(editor: Editor) -> None:
 
 
 def test_masks_are_split_and_merged_too(path: Path) -> None:
-    from salprobe.datasets.outlines import outline_of_mask
+    from salprobe.datasets.masks.outlines import outline_of_mask
 
     content = json.loads(path.read_text())
     mask = np.zeros((72, 96), dtype=bool)
@@ -188,7 +188,7 @@ def test_a_crash_between_the_journal_and_the_file(
     def crash(_path):
         raise OSError("power cut")
 
-    monkeypatch.setattr("salprobe.annotate.journal.atomic_write", crash)
+    monkeypatch.setattr("salprobe.annotate.review.journal.atomic_write", crash)
     with pytest.raises(OSError, match="power cut"):
         review.save()
     monkeypatch.undo()
@@ -287,7 +287,7 @@ def test_two_do_not_review_one_file(path: Path) -> None:
 def test_kill_9_loses_the_last_key_at_most(path: Path, tmp_path: Path) -> None:
     script = (
         "import sys, itertools; from pathlib import Path\n"
-        "from salprobe.annotate.journal import Review\n"
+        "from salprobe.annotate.review.journal import Review\n"
         "review = Review(Path(sys.argv[1]))\n"
         "names = ['text', 'object', 'person head']\n"
         "for k in itertools.count(len(review.editor.done)):\n"

@@ -13,13 +13,13 @@ import torch
 from PIL import Image
 
 from salprobe.datasets.errors import InputError
-from salprobe.datasets.load import fixations_of, mask_path
-from salprobe.datasets.masks import MaskSet
-from salprobe.datasets.regions import distinct_pixels, inside
-from salprobe.probe.compare import compare
-from salprobe.probe.job import probe
-from salprobe.probe.run import Run
-from salprobe.probe.tables import describe, for_print, formatted, paper_table
+from salprobe.datasets.masks.mask_set import MaskSet
+from salprobe.datasets.masks.regions import distinct_pixels, inside
+from salprobe.datasets.sources.load import fixations_of, mask_path
+from salprobe.probe.analysis.compare import compare
+from salprobe.probe.runs.probing import probe
+from salprobe.probe.runs.run import Run
+from salprobe.probe.views.run import describe, for_print, formatted, paper_table
 
 TESTS = Path(__file__).parent
 

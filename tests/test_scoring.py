@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from salprobe.probe.scoring import kernels, region_nss, resize
+from salprobe.probe.scoring.nss import kernels, region_nss, resize
 
 
 def reference(maps: np.ndarray, regions: list, image_size: tuple[int, int]) -> np.ndarray:

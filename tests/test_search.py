@@ -14,20 +14,20 @@ from scipy.io import savemat
 
 from salprobe.annotate.popout.arrays import Arrays, write_arrays
 from salprobe.datasets.errors import InputError
-from salprobe.datasets.masks import MaskSet
+from salprobe.datasets.masks.mask_set import MaskSet
 from salprobe.datasets.stimuli import Stimuli, Stimulus
-from salprobe.probe.cli import app
-from salprobe.probe.layers import select
-from salprobe.probe.models import load_model
-from salprobe.probe.popout import (
+from salprobe.probe.cli.main import app
+from salprobe.probe.networks.layers import select
+from salprobe.probe.networks.load import load_model
+from salprobe.probe.popout.measures import (
     MOST_FIXATIONS,
     SearchArray,
     measures,
     search_arrays,
     summarise_models,
 )
-from salprobe.probe.popout_units import unit_maps, unit_nmm
-from salprobe.probe.saliency import MapFolder
+from salprobe.probe.popout.units import unit_maps, unit_nmm
+from salprobe.probe.saliency.maps import MapFolder
 
 
 def tiny(radius: float = 0.6) -> SearchArray:

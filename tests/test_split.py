@@ -9,7 +9,7 @@ from PIL import Image
 from scipy.io import savemat
 
 from salprobe.datasets.errors import InputError
-from salprobe.datasets.load import load_dataset
+from salprobe.datasets.sources.load import load_dataset
 from salprobe.datasets.stimuli import Dataset
 from salprobe.probe.training.scenes import read_scenes
 from salprobe.probe.training.split import read_split, stratified_split, usual_split

@@ -4,8 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from salprobe.probe import statistics
-from salprobe.probe.statistics import LayerUnits, draws, groups, interval, summarise, unit_intervals
+from salprobe.probe.networks.layers import LayerUnits
+from salprobe.probe.statistics import selectivity
+from salprobe.probe.statistics.bootstrap import Resamples
+from salprobe.probe.statistics.selectivity import HALVINGS, groups, summarise
 
 
 def regions_of(images: list[int], categories: list[str], n_fixations: list[int] | None = None):
@@ -20,7 +22,7 @@ def regions_of(images: list[int], categories: list[str], n_fixations: list[int] 
 
 
 def test_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statistics, "TOP", 2)
+    monkeypatch.setattr(selectivity, "TOP", 2)
     regions = regions_of([1, 1, 2, 2], ["a", "b", "a", "a"], [1, 1, 1, 0])
     scores = np.array([[1, 2, 0], [9, 9, 9], [3, 2, 1], [np.nan] * 3], dtype=np.float32)
     units, summary = summarise(scores, regions, [LayerUnits("x", slice(0, 3))], ["a", "b", "c"])
@@ -80,7 +82,7 @@ def test_the_interval_is_the_bootstraps(random_run) -> None:
     best = np.argsort(-scores[rows][:, 260:].astype(float).mean(0), kind="stable")[:10]
     means = []
     images = sorted(set(regions["image_id"]))
-    for weights in draws(len(images), 7):
+    for weights in Resamples.draw(len(images), 7).stimuli:
         drawn = [
             scores[row, 260 + best].astype(float).mean()
             for row in rows
@@ -101,7 +103,7 @@ def test_choosing_units_on_noise_flatters_and_cross_validation_does_not(random_r
 def test_halves_split_stimuli_not_regions(random_run) -> None:
     _, regions, _ = random_run
     group = groups(regions, ["a"], 0)["a"]
-    assert len(group.halves) == statistics.HALVINGS
+    assert len(group.halves) == HALVINGS
     for half in group.halves:
         inside, outside = set(group.stimulus[half]), set(group.stimulus[~half])
         assert not inside & outside
@@ -112,16 +114,3 @@ def test_a_layer_of_few_units_takes_all_of_them() -> None:
     scores = np.array([[1, 2, 6]], dtype=np.float32)
     _, summary = summarise(scores, regions_of([1], ["a"]), [LayerUnits("x", slice(0, 3))], ["a"])
     assert summary["top10_mean"].item() == 3
-
-
-def test_intervals_of_many_units_are_those_of_each() -> None:
-    rng = np.random.default_rng(0)
-    regions = regions_of(rng.integers(1, 9, 40).tolist(), ["a", "b"] * 20)
-    group = groups(regions, ["a"], 0)["a"]
-    weights = draws(regions["image_id"].nunique(), 0)
-    scores = rng.normal(size=(len(group.rows), 5))
-    low, high = unit_intervals(scores, group, weights)
-    for k in range(5):
-        assert (low[k], high[k]) == pytest.approx(interval(scores[:, k], group, weights))
-    alone = groups(regions_of([1, 1], ["a", "a"]), ["a"], 0)["a"]
-    assert np.isnan(unit_intervals(np.ones((2, 3)), alone, draws(1, 0))).all()

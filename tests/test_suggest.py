@@ -7,8 +7,8 @@ import pytest
 
 from salprobe.datasets.categories import UNLABELLED_ID
 from salprobe.datasets.errors import InputError
-from salprobe.datasets.masks import MaskSet
-from salprobe.probe.suggest import SHARPNESS, Neighbours, suggest
+from salprobe.datasets.masks.mask_set import MaskSet
+from salprobe.probe.analysis.suggest import SHARPNESS, Neighbours, suggest
 
 
 def test_votes_by_hand() -> None:

@@ -8,19 +8,19 @@ import pandas as pd
 import pytest
 
 from salprobe.datasets.errors import InputError
-from salprobe.datasets.load import load_dataset
-from salprobe.datasets.masks import MaskSet
+from salprobe.datasets.masks.mask_set import MaskSet
+from salprobe.datasets.sources.load import load_dataset
 from salprobe.datasets.stimuli import Dataset
-from salprobe.probe.cli import app
-from salprobe.probe.compare import compare
-from salprobe.probe.fixation_metrics import nss
-from salprobe.probe.run import Run
-from salprobe.probe.training import sweep as sweeping
+from salprobe.probe.analysis.compare import compare
+from salprobe.probe.cli.main import app
+from salprobe.probe.experiments import sweep as sweeping
+from salprobe.probe.experiments.sweep import sweep, unseen_regions
+from salprobe.probe.experiments.tasks import compare_tasks, layer_named, mean_map
+from salprobe.probe.networks.load import load_trained
+from salprobe.probe.runs.run import Run
+from salprobe.probe.saliency.metrics import nss
 from salprobe.probe.training.recipe import Recipe
 from salprobe.probe.training.split import Split, stratified_split, usual_split
-from salprobe.probe.training.sweep import sweep, unseen_regions
-from salprobe.probe.training.tasks import compare_tasks, layer_named, mean_map
-from salprobe.probe.training.trained import load_trained
 
 RECIPE = Recipe(epochs=2, batch_size=4, rate=0.05, backbone_rate=0.01)
 OPTIONS = {"model": "nets:small", "input_size": (36, 48)}

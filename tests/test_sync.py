@@ -9,8 +9,8 @@ from salprobe.annotate.labelstudio.config import instructions, label_config
 from salprobe.annotate.labelstudio.pull import from_project, pull
 from salprobe.annotate.labelstudio.push import plan_push
 from salprobe.datasets.errors import InputError
-from salprobe.datasets.masks import MaskSet, new_mask_set
-from salprobe.datasets.outlines import outline_of_mask, outline_of_polygons
+from salprobe.datasets.masks.mask_set import MaskSet, new_mask_set
+from salprobe.datasets.masks.outlines import outline_of_mask, outline_of_polygons
 from salprobe.datasets.stimuli import Stimulus
 
 PROJECT = Project(1, {"project": "uuid-1", "dataset": "osie"}, "<View/>")

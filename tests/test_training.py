@@ -18,11 +18,11 @@ from safetensors.torch import load_file
 
 from salprobe.datasets.errors import InputError
 from salprobe.datasets.fixations import Fixations
-from salprobe.datasets.load import load_dataset
+from salprobe.datasets.sources.load import load_dataset
 from salprobe.datasets.stimuli import Dataset, Stimuli
-from salprobe.probe.cli import app
-from salprobe.probe.models import load_model
-from salprobe.probe.run import Run
+from salprobe.probe.cli.main import app
+from salprobe.probe.networks.load import load_model
+from salprobe.probe.runs.run import Run
 from salprobe.probe.training import trainer
 from salprobe.probe.training.recipe import Recipe
 from salprobe.probe.training.split import Split
@@ -333,7 +333,7 @@ def test_killed_at_random_ten_times_it_comes_to_the_same(gaze_world: Path, tmp_p
         f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "from salprobe.probe.training import trainer\n"
         "trainer.CHECKPOINT_S = 0\n"
-        "from salprobe.probe.cli import app\n"
+        "from salprobe.probe.cli.main import app\n"
         "print('ready', flush=True)\n"
         "app(sys.argv[1:], standalone_mode=False)\n"
     )

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from salprobe.datasets.errors import InputError
-from salprobe.probe.cli import app
-from salprobe.probe.job import probe
-from salprobe.probe.run import Run
-from salprobe.probe.unit_change import transition_table, transitions, unit_change
+from salprobe.probe.analysis.unit_change import transition_table, transitions, unit_change
+from salprobe.probe.cli.main import app
+from salprobe.probe.runs.probing import probe
+from salprobe.probe.runs.run import Run
 
 LAYER = "units"
 
@@ -48,7 +48,7 @@ def test_a_unit_is_compared_region_by_region(runs: tuple[Run, Run]) -> None:
 def test_units_are_sorted_by_what_they_respond_to_most(
     runs: tuple[Run, Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("salprobe.probe.unit_change.THRESHOLD", 0.05)
+    monkeypatch.setattr("salprobe.probe.analysis.unit_change.THRESHOLD", 0.05)
     found = transitions(*runs, LAYER)
     for when, run in zip(("before", "after"), runs, strict=True):
         table = run.units.pivot(index="unit", columns="category", values="mean")

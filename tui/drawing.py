@@ -9,8 +9,8 @@ from PIL import Image, ImageDraw
 
 from ..datasets.categories import COLOURS, UNLABELLED
 from ..datasets.fixations import Fixations
-from ..datasets.masks import Annotation
-from ..datasets.regions import mask_of
+from ..datasets.masks.annotation import Annotation
+from ..datasets.masks.regions import mask_of
 from ..datasets.stimuli import Stimulus
 
 Box = tuple[float, float, float, float]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from ..annotate.editing import Editor
+from ..annotate.review.editing import Editor
 from ..datasets.categories import UNLABELLED
-from ..datasets.masks import Annotation
+from ..datasets.masks.annotation import Annotation
 
 FEW = 10
 """Fixations: a region with fewer is among the few."""

@@ -8,10 +8,10 @@ from pathlib import Path
 from rich.columns import Columns
 from rich.text import Text
 
-from ..annotate.editing import Editor
-from ..annotate.journal import Review
+from ..annotate.review.editing import Editor
+from ..annotate.review.journal import Review
 from ..datasets.categories import COLOURS, UNLABELLED
-from ..datasets.masks import Annotation
+from ..datasets.masks.annotation import Annotation
 from ..datasets.stimuli import Stimulus
 from .shades import on
 

@@ -14,8 +14,8 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import DataTable, Footer, Input, OptionList, Select, Static
 from textual.widgets.option_list import Option
 
-from ..annotate.editing import Edit, Editor
-from ..annotate.journal import Conflict, Review
+from ..annotate.review.editing import Edit, Editor
+from ..annotate.review.journal import Conflict, Review
 from ..datasets.categories import UNLABELLED
 from ..datasets.errors import InputError
 from ..datasets.stimuli import Stimuli, Stimulus

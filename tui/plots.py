@@ -11,8 +11,8 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual_plotext import PlotextPlot
 
-from ..probe.run import Run
-from ..probe.statistics import THRESHOLD
+from ..probe.runs.run import Run
+from ..probe.statistics.selectivity import THRESHOLD
 
 
 class Plots(ModalScreen[None]):

@@ -21,10 +21,9 @@ from textual.worker import get_current_worker
 
 from ..datasets.errors import InputError
 from ..datasets.files import atomic_write
-from ..probe.compare import compare
-from ..probe.run import Run
-from ..probe.statistics import unit_intervals
-from ..probe.tables import describe, formatted, paper_table
+from ..probe.analysis.compare import compare
+from ..probe.runs.run import Run
+from ..probe.views.run import describe, formatted, paper_table
 from .dialogs import Ask, Choose
 from .drawing import draw, warm
 from .picture import Picture
@@ -363,11 +362,11 @@ class ResultsReview(App[None]):
         self.level = "units"
         units = run.best_units(self.category)
         best = units[units["layer"] == self.layer].head(_UNITS)
-        group, weights = self._resampling(run, self.category)
+        group, resamples = self._resampling(run, self.category)
         columns = best["unit"].to_numpy()
         scores = run.scores_of(self.layer)[group.rows][:, columns].astype(np.float64)
-        low, high = unit_intervals(scores, group, weights)
-        self.frame = best.drop(columns="layer").assign(low=low, high=high)
+        bounds = resamples.interval(scores, group.stimulus)
+        self.frame = best.drop(columns="layer").assign(low=bounds.low, high=bounds.high)
         self._fill(
             list(self.frame.columns),
             [[plain(value) for value in row] for row in self.frame.itertuples(index=False)],

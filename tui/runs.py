@@ -15,8 +15,9 @@ import pandas as pd
 from ..datasets.errors import InputError
 from ..datasets.files import read_json
 from ..datasets.stimuli import Stimuli
-from ..probe.run import Run
-from ..probe.statistics import Group, draws, groups
+from ..probe.runs.run import Run
+from ..probe.statistics.bootstrap import Resamples
+from ..probe.statistics.selectivity import Group, groups
 
 _one_at_a_time = Lock()
 
@@ -32,7 +33,7 @@ def names(folders: Sequence[Path]) -> list[str]:
 
 def sources(run: Run) -> tuple[Stimuli, dict, dict[int, str]]:
     """Return a run's stimuli, its regions by id, and the categories' names by id."""
-    from ..probe.sources import masks_of
+    from ..probe.runs.sources import masks_of
 
     masks, root, _ = masks_of(run)
     outlines = {one.id: one for one in masks.annotations}
@@ -41,14 +42,14 @@ def sources(run: Run) -> tuple[Stimuli, dict, dict[int, str]]:
 
 @lru_cache(maxsize=2)
 def _model(run: Run) -> Any:
-    from ..probe.sources import model_of
+    from ..probe.runs.sources import model_of
 
     return model_of(run)
 
 
 def maps(run: Run, layer: str, image_id: int, stimuli: Stimuli) -> np.ndarray:
     """Return all of a layer's maps of one stimulus; the network is loaded once."""
-    from ..probe.activation import activation
+    from ..probe.networks.activation import activation
 
     stimulus = next(one for one in stimuli if one.id == image_id)
     picture = stimuli.read(stimulus)
@@ -58,14 +59,14 @@ def maps(run: Run, layer: str, image_id: int, stimuli: Stimuli) -> np.ndarray:
         return activation(model, chosen, picture)
 
 
-def resampling(run: Run, category: str) -> tuple[Group, np.ndarray]:
+def resampling(run: Run, category: str) -> tuple[Group, Resamples]:
     """Return a category's regions, and the bootstrap's resamples of the run's stimuli."""
-    return groups(run.regions, [category], 0)[category], _draws(run)
+    return groups(run.regions, [category], 0)[category], _resamples(run)
 
 
 @lru_cache(maxsize=4)
-def _draws(run: Run) -> np.ndarray:
-    return draws(run.regions["image_id"].nunique(), 0)
+def _resamples(run: Run) -> Resamples:
+    return Resamples.draw(run.regions["image_id"].nunique(), 0)
 
 
 def read_search(folder: Path) -> tuple[pd.DataFrame, str] | None:
@@ -102,4 +103,4 @@ def so_far(folder: Path) -> str:
 
 def warm_up(run: Run) -> None:
     """Draw a run's resamples before they are asked for."""
-    _draws(run)
+    _resamples(run)

@@ -10,10 +10,11 @@ from typing import Any
 from ...datasets.categories import UNLABELLED
 from ...datasets.errors import InputError
 from ...datasets.files import atomic_write, read_json
-from ...datasets.masks import RLE, MaskSet
-from ...datasets.outlines import outline_of_mask, outline_of_polygons
-from ...datasets.regions import mask_of
-from ..draft import Draft, Region
+from ...datasets.masks.annotation import RLE
+from ...datasets.masks.mask_set import MaskSet
+from ...datasets.masks.outlines import outline_of_mask, outline_of_polygons
+from ...datasets.masks.regions import mask_of
+from ..regions.draft import Draft, Region
 
 OURS = ("id", "image_id", "category_id", "segmentation", "bbox", "area")
 

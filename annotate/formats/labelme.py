@@ -22,10 +22,11 @@ from PIL import Image
 
 from ...datasets.errors import InputError
 from ...datasets.files import atomic_write, check_relative, read_json
-from ...datasets.masks import RLE, Annotation, MaskSet
-from ...datasets.regions import mask_of
+from ...datasets.masks.annotation import RLE, Annotation
+from ...datasets.masks.mask_set import MaskSet
+from ...datasets.masks.regions import mask_of
 from ...datasets.stimuli import Stimuli, image_size, read_values
-from ..draft import Draft, Region, polygon_at, united
+from ..regions.draft import Draft, Region, polygon_at, united
 
 OURS = ("id", "image_id", "category_id", "segmentation", "bbox", "area")
 

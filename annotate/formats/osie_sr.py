@@ -14,13 +14,13 @@ from PIL import Image
 from ...datasets.categories import CATEGORIES
 from ...datasets.errors import InputError
 from ...datasets.files import atomic_write
-from ...datasets.load import default_root
-from ...datasets.masks import MaskSet
-from ...datasets.osie import OSIE
-from ...datasets.outlines import outline_of_mask
-from ...datasets.regions import mask_of
+from ...datasets.masks.mask_set import MaskSet
+from ...datasets.masks.outlines import outline_of_mask
+from ...datasets.masks.regions import mask_of
+from ...datasets.sources.load import default_root
+from ...datasets.sources.osie import OSIE
 from ...datasets.stimuli import IMAGE_SUFFIXES, MOST_PIXELS, read_values, voc_palette
-from ..draft import Draft, Region
+from ..regions.draft import Draft, Region
 
 CLASSES = {
     1: "person head",

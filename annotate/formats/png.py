@@ -13,11 +13,11 @@ from PIL import Image
 
 from ...datasets.errors import InputError
 from ...datasets.files import atomic_write
-from ...datasets.masks import MaskSet
-from ...datasets.outlines import outline_of_mask
-from ...datasets.regions import mask_of
+from ...datasets.masks.mask_set import MaskSet
+from ...datasets.masks.outlines import outline_of_mask
+from ...datasets.masks.regions import mask_of
 from ...datasets.stimuli import image_size, read_values
-from ..draft import Draft, Region
+from ..regions.draft import Draft, Region
 
 
 def recognises(source: Path) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from ...datasets.errors import InputError
-from ...datasets.masks import MaskSet
+from ...datasets.masks.mask_set import MaskSet
 from .config import MASK, OUTLINE, instructions, label_config
 
 if TYPE_CHECKING:

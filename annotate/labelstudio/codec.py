@@ -12,10 +12,10 @@ import numpy as np
 from ...datasets.categories import UNLABELLED
 from ...datasets.errors import InputError
 from ...datasets.files import check_relative
-from ...datasets.masks import RLE, Annotation
-from ...datasets.regions import mask_of
+from ...datasets.masks.annotation import RLE, Annotation
+from ...datasets.masks.regions import mask_of
 from ...datasets.stimuli import MOST_PIXELS, Stimulus
-from ..draft import Draft, Region, is_finite, polygon_at, united
+from ..regions.draft import Draft, Region, is_finite, polygon_at, united
 from .config import IMAGE, MASK, OUTLINE
 
 _OUR_ID = re.compile(r"([1-9]\d{0,14})(?:-\d+)?")  # "12", or "12-1" for a part of it

@@ -7,7 +7,8 @@ from html import escape
 from xml.etree import ElementTree
 
 from ...datasets.categories import CATEGORIES, COLOURS, UNLABELLED
-from ...datasets.masks import RLE, MaskSet
+from ...datasets.masks.annotation import RLE
+from ...datasets.masks.mask_set import MaskSet
 
 OUTLINE, MASK, IMAGE = "outline", "mask", "image"
 """Names of the polygon tool, the brush and the picture."""

@@ -16,9 +16,9 @@ from typing import Any, Literal, get_args
 from ...datasets.categories import UNLABELLED
 from ...datasets.errors import InputError
 from ...datasets.fixations import Fixations
-from ...datasets.masks import MaskSet
+from ...datasets.masks.mask_set import MaskSet
 from ...datasets.stimuli import Stimulus
-from ..draft import Draft, Region, revise
+from ..regions.draft import Draft, Region, revise
 from .client import Project
 from .codec import from_results
 from .push import project_uuid, tasks_by_image

@@ -11,7 +11,8 @@ from uuid import uuid4
 
 from ...datasets.categories import UNLABELLED
 from ...datasets.errors import InputError
-from ...datasets.masks import RLE, MaskSet
+from ...datasets.masks.annotation import RLE
+from ...datasets.masks.mask_set import MaskSet
 from .client import Client, Project, Unreachable
 from .config import MASK, OUTLINE, label_config
 from .tasks import annotations_of, prediction, task_data

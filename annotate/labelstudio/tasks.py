@@ -10,9 +10,10 @@ from typing import Any
 
 from ...datasets.errors import InputError
 from ...datasets.files import atomic_write, read_json
-from ...datasets.masks import Annotation, MaskSet
+from ...datasets.masks.annotation import Annotation
+from ...datasets.masks.mask_set import MaskSet
 from ...datasets.stimuli import Stimuli, Stimulus, image_size
-from ..draft import Draft
+from ..regions.draft import Draft
 from .codec import file_name_of, from_results, local_url, to_results
 from .config import label_config
 

@@ -16,7 +16,7 @@ from scipy.special import ndtr
 
 from ...datasets.errors import InputError
 from ...datasets.files import atomic_folder
-from ...datasets.masks import MaskSet
+from ...datasets.masks.mask_set import MaskSet
 from .features import FEATURES, GREY, Look
 from .layout import Layout, positions
 

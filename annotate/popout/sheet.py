@@ -8,7 +8,7 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 
 from ...datasets.files import atomic_write
-from ...datasets.masks import MaskSet
+from ...datasets.masks.mask_set import MaskSet
 from ...datasets.stimuli import Stimuli
 
 _WIDTH, _CAPTION, _MARGIN, _LABEL = 240, 20, 6, 120

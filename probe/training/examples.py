@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ...datasets.regions import distinct_pixels
+from ...datasets.masks.regions import distinct_pixels
 from ...datasets.stimuli import Dataset, Stimulus
-from ..fixation_metrics import empirical
+from ..saliency.metrics import empirical
 from .losses import Looked
 
 

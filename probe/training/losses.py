@@ -44,11 +44,6 @@ class Looked:
         return Looked(self.size, self.x.to(device), self.y.to(device), density)
 
 
-def resized(saliency: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """Resize one map to a stimulus: float32 (height, width), bilinear, half-pixel centres."""
-    return F.interpolate(saliency[None, None].float(), size, mode="bilinear")[0, 0]
-
-
 def nss(saliency: torch.Tensor, looked: Looked) -> torch.Tensor:
     """Return the mean of the standardised map (population sd) at the fixated pixels.
 

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
 from ...datasets.errors import InputError
-from ..forward import Precision
+from ..networks.heads import Tune
+from ..scoring.scorer import Precision
 from .losses import Loss
-from .networks import Tune
 
 Task = Literal["saliency", "scenes"]
 Schedule = Literal["constant", "cosine"]

@@ -15,33 +15,11 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from pydantic import BaseModel, ValidationError
 from safetensors.torch import save
 from torch import nn
 
 from ...datasets.errors import InputError
-from ...datasets.files import atomic_write, read_json
-
-FORMAT = 1
-
-
-class _Backbone(BaseModel):
-    model: str
-    layer: str
-    input_size: tuple[int, int]
-
-
-class _Parameters(BaseModel):
-    backbone: _Backbone
-
-
-class _Description(BaseModel):
-    """What every ``train.json`` holds, as far as it is read again."""
-
-    format: int
-    status: str
-    parameters: _Parameters
-    scenes: list[str] | None
+from ...datasets.files import atomic_write
 
 
 @dataclass
@@ -64,29 +42,6 @@ class Progress:
     best_epoch: int = -1
     steps: list[dict] = field(default_factory=list)
     epochs: list[dict] = field(default_factory=list)
-
-
-def read_description(folder: Path) -> dict:
-    """Read ``train.json``.
-
-    Raises
-    ------
-    InputError
-        If the folder holds no training, or another version's.
-    """
-    path = folder / "train.json"
-    if not path.is_file():
-        raise InputError(f"{folder}: no train.json, so no training")
-    content = read_json(path)
-    try:
-        found = _Description.model_validate(content)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        place = ".".join(map(str, problem["loc"]))
-        raise InputError(f"{path}: {place}: {problem['msg']}") from error
-    if found.format != FORMAT:
-        raise InputError(f"{path}: format {found.format}, expected {FORMAT}")
-    return dict(content)  # type: ignore[call-overload]
 
 
 def write_description(folder: Path, description: dict) -> None:

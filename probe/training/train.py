@@ -20,16 +20,18 @@ from safetensors.torch import save
 from ...datasets.errors import InputError
 from ...datasets.files import atomic_write, sha256
 from ...datasets.stimuli import Dataset
-from ...datasets.terminal import notes
-from ..device import exact, processes, resolve_device, wait
-from ..models import Model, load_model, read_state
-from ..provenance import provenance
-from ..resuming import check_same, make_folder
-from .networks import Headed, SaliencyModel
+from ...terminal.console import notes
+from ..networks.device import exact, processes, resolve_device, wait
+from ..networks.heads import Headed, SaliencyModel
+from ..networks.load import load_model
+from ..networks.model import Model
+from ..networks.trained import FORMAT, add_head, read_description
+from ..networks.weights import read_state
+from ..runs.provenance import provenance
+from ..runs.resuming import check_same, make_folder
 from .recipe import Recipe
 from .split import Split, describe, stratified_split, usual_split
-from .store import FORMAT, Progress, read_description, write_description, write_table
-from .trained import add_head
+from .store import Progress, write_description, write_table
 from .trainer import Trainer, judged
 
 

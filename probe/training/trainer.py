@@ -15,14 +15,16 @@ import torch.nn.functional as F
 from torch.nn.parallel import DistributedDataParallel
 
 from ...datasets.errors import InputError
+from ...datasets.progress import SILENT
 from ...datasets.stimuli import Dataset
-from ...datasets.terminal import notes
-from ...datasets.terminal import progress as progress_bar
-from ..loading import load_batches
-from ..models import Model
+from ...terminal.console import notes
+from ...terminal.progress import progress
+from ..networks.activation import resized
+from ..networks.heads import Headed
+from ..networks.model import Model
+from ..scoring.loading import load_batches
 from .examples import Example, lesson
-from .losses import Loss, nss, resized
-from .networks import Headed
+from .losses import Loss, nss
 from .recipe import Recipe
 from .split import Split
 from .store import Progress, read_checkpoint, write_checkpoint, write_table, write_weights
@@ -139,7 +141,8 @@ class Trainer:
         loaded = self._load(shares[state.step * recipe.accumulate :])
         saved = time.monotonic()
         text = f"epoch {state.epoch + 1} of {recipe.epochs}"
-        with progress_bar(text, self.steps, done=state.step, hidden=self.rank > 0) as advance:
+        bar = SILENT if self.rank else progress
+        with bar.task(text, self.steps, done=state.step) as advance:
             self.network.train()
             while state.step < self.steps:
                 first = state.step * recipe.accumulate

@@ -1,0 +1,190 @@
+"""The commands of ``annotate`` that judge and rearrange labels."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ...datasets.errors import InputError
+from ...datasets.files import check_relative
+from ...terminal.console import notes, print_data
+
+app = typer.Typer()
+
+MasksArgument = Annotated[str, typer.Argument(metavar="MASKS", help="Mask file, or osie-sr.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="For scripts.")]
+
+
+@app.command(epilog="Example: [bold]annotate check osie_sr.json --fix mended.json[/bold]")
+def check(
+    masks: MasksArgument,
+    root: Annotated[Path | None, typer.Option(help="Folder of the images.")] = None,
+    fix: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a repaired copy there.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List everything wrong or suspicious in a mask file, on stdout.
+
+    Exit code 1 if there is an error (the file cannot be used), 0 if there are only warnings.
+    --fix uncrosses outlines, clips them to their image, and recomputes areas and boxes.
+    """
+    from ...datasets.masks.mask_set import MaskSet
+    from ...datasets.sources.load import fixations_of, mask_path, root_of
+    from ...datasets.stimuli import Stimuli
+    from ..labels.check import Problem, image_problems, repair, suspicions
+
+    path = mask_path(masks)
+    found, malformed = MaskSet.diagnose(path)
+    problems = [Problem("error", "malformed", *text.partition(": ")[::2]) for text in malformed]
+    if found is not None and not malformed:
+        folder = root_of(found, root, path.parent)
+        fixations = None
+        try:
+            fixations = fixations_of(found, folder)
+        except InputError as error:
+            problems.append(Problem("warning", "no-fixations", "fixations", str(error)))
+        problems += image_problems(Stimuli(folder, tuple(found.images)))
+        problems += suspicions(found, fixations)
+    if as_json:
+        print(json.dumps([vars(problem) for problem in problems], ensure_ascii=False))
+    else:
+        for one in problems:
+            print(f"{one.severity}: {one.kind}: {one.place}: {one.text}")
+    errors = sum(problem.severity == "error" for problem in problems)
+    notes.print(f"{path}: {errors} errors, {len(problems) - errors} warnings", markup=False)
+    if fix is not None:
+        if found is None or malformed:
+            raise InputError(f"{path}: a malformed file cannot be repaired")
+        mended, changed = repair(found)
+        mended.write(fix)
+        notes.print(f"{fix}: {changed} regions repaired", markup=False)
+    if errors:
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: [bold]annotate stats osie-sr --figure osie_sr.png[/bold]")
+def stats(
+    masks: MasksArgument,
+    root: Annotated[Path | None, typer.Option(help="Folder of the images.")] = None,
+    figure: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw the counts (.png, .pdf, .svg).")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Count regions, images, fixations and area per category."""
+    from ...datasets.masks.mask_set import MaskSet
+    from ...datasets.sources.load import fixations_of, mask_path, root_of
+    from ..labels.stats import draw, statistics
+    from ..labels.tables import render_stats
+
+    path = mask_path(masks)
+    found = MaskSet.read(path)
+    try:
+        fixations = fixations_of(found, root_of(found, root, path.parent))
+    except InputError as error:
+        if root is not None:
+            raise
+        fixations = None
+        notes.print(f"fixations are not counted: {error}", markup=False)
+    table = statistics(found, fixations)
+    title = f"{path.name}: {len(found.annotations)} regions on {len(found.images)} images"
+    if found.info.annotator:
+        title += f"\nlabelled by: {found.info.annotator}"
+    if figure is not None:
+        draw(table, figure, title)
+        notes.print(f"figure: {figure}", markup=False)
+    print_data(str(table.to_json(orient="records")) if as_json else render_stats(table, title))
+
+
+@app.command(epilog="Example: [bold]annotate agree osie-sr osie-sr-second -o disputed.json[/bold]")
+def agree(
+    files: Annotated[list[str], typer.Argument(metavar="MASKS…", help="Two mask files or more.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write the disagreements as a mask file.")
+    ] = None,
+    min_iou: Annotated[float, typer.Option(help="Least IoU of regions that are the same.")] = 0.5,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare annotators: kappa with its interval, confusion table, IoU, disagreements."""
+    from ...datasets.masks.mask_set import MaskSet
+    from ...datasets.sources.load import mask_path
+    from ..labels.agree import agree as compare
+    from ..labels.tables import agreement_record, render_agreement
+
+    found = compare([MaskSet.read(mask_path(one)) for one in files], min_iou, seed)
+    if output is not None:
+        found.disagreements.write(output)
+        count = len(found.disagreements.annotations)
+        notes.print(f"{output}: {count} regions to look at again", markup=False)
+    print_data(json.dumps(agreement_record(found)) if as_json else render_agreement(found, files))
+
+
+@app.command(epilog="Example: [bold]annotate merge ann.json bob.json -o merged.json[/bold]")
+def merge(
+    files: Annotated[list[str], typer.Argument(metavar="MASKS…", help="Two mask files or more.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Mask file to write.")],
+    rule: Annotated[
+        str, typer.Option(help="majority, or first (the earlier file is preferred).")
+    ] = "majority",
+    min_iou: Annotated[float, typer.Option(help="Least IoU of regions that are the same.")] = 0.5,
+) -> None:
+    """Merge several annotators' mask files into one."""
+    from ...datasets.masks.mask_set import MaskSet
+    from ...datasets.sources.load import mask_path
+    from ..labels.merge import merge as merge_files
+
+    found = merge_files([MaskSet.read(mask_path(one)) for one in files], rule, min_iou)  # type: ignore[arg-type]
+    found.masks.write(output)
+    notes.print(
+        f"{output}: {len(found.masks.annotations)} regions, {found.disputed} of them disputed; "
+        f"{found.dropped} left out, which too few files have",
+        markup=False,
+    )
+
+
+@app.command(
+    epilog="Example: [bold]annotate split osie-sr --parts train=0.8,test=0.2 -o parts[/bold]"
+)
+def split(
+    masks: MasksArgument,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write into.")],
+    by: Annotated[str, typer.Option(help="image (stratified by category) or category.")] = "image",
+    parts: Annotated[str, typer.Option(help="Names and shares, for --by image.")] = (
+        "train=0.8,test=0.2"
+    ),
+    seed: Annotated[int, typer.Option(help="Of the dealing.")] = 0,
+) -> None:
+    """Split a mask file by category, or by image into parts with like shares of each category."""
+    from ...datasets.masks.mask_set import MaskSet
+    from ...datasets.sources.load import mask_path
+    from ..labels.merge import split_by_category, split_by_image
+
+    path = mask_path(masks)
+    found = MaskSet.read(path)
+    if by not in ("image", "category"):
+        raise InputError(f"--by {by!r}: expected image or category")
+    made = split_by_category(found) if by == "category" else None
+    if made is None:
+        made = split_by_image(found, _shares(parts), seed)
+    output.mkdir(parents=True, exist_ok=True)
+    for name, part in made.items():
+        target = output / f"{path.stem}-{name.replace(' ', '_')}.json"
+        part.write(target)
+        count = f"{len(part.annotations)} regions on {len(part.images)} images"
+        notes.print(f"{target}: {count}", markup=False)
+
+
+def _shares(text: str) -> dict[str, float]:
+    shares: dict[str, float] = {}
+    for pair in text.split(","):
+        name, _, share = (piece.strip() for piece in pair.partition("="))
+        try:
+            shares[check_relative(name)] = float(share)
+        except ValueError as error:
+            raise InputError(f"--parts {pair!r}: expected NAME=SHARE, as in train=0.8") from error
+    return shares

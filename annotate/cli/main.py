@@ -1,0 +1,227 @@
+"""The command line ``annotate``: parses, calls, prints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ...datasets.errors import InputError
+from ...terminal.app import run_app
+from ...terminal.console import notes
+from ...terminal.progress import progress
+from . import exchange as cli_exchange
+from . import labels as cli_labels
+from . import popout as cli_popout
+from . import server as cli_server
+
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Turn eye fixations into salient regions, and regions into labelled masks.",
+)
+
+
+@app.command(epilog="Example: [bold]annotate fetch sample --root sample[/bold]")
+def fetch(
+    name: Annotated[str, typer.Argument(metavar="DATASET", help="osie or sample.")],
+    root: Annotated[
+        Path | None, typer.Option(help="Folder to put it in (default: the user's data folder).")
+    ] = None,
+    source: Annotated[
+        Path | None, typer.Option("--from", help="Take the files from a local copy.")
+    ] = None,
+) -> None:
+    """Download a dataset, or go on with a download; every file is checked.
+
+    [bold]sample[/bold] needs no network: eight photographs from installed packages, with masks
+    drawn by hand and simulated gaze.
+    """
+    from ...datasets.sources.fetch import copy, download, missing_files
+    from ...datasets.sources.load import PUBLISHED, default_root
+
+    root = root or default_root(name)
+    if name == "sample":
+        from ...datasets.sources.sample import write_sample
+
+        if source is not None:
+            raise InputError("sample comes with the installation; leave --from out")
+        write_sample(root)
+        notes.print(f"{root}: 8 images, masks.json, SIMULATED fixations", markup=False)
+        return
+    if name not in PUBLISHED:
+        raise InputError(f"no dataset {name!r}: expected {', '.join(PUBLISHED)} or sample")
+    description = PUBLISHED[name]
+    n_files = len(description.files())
+    wanted = len(missing_files(description, root))
+    with progress.task(f"fetching {name}", n_files, done=n_files - wanted) as advance:
+        if source is not None:
+            copy(description, root, source, advance)
+        else:
+            download(description, root, advance)
+    notes.print(
+        f"{root}: {n_files} files, {wanted} of them new (licence: {description.licence})\n"
+        f"Please cite: {description.citation}",
+        markup=False,
+    )
+
+
+@app.command(
+    epilog="Example: [bold]annotate cluster osie -o osie_regions.json[/bold]\n\n"
+    "Your own: [bold]annotate cluster pictures/ --fixations gaze.csv --columns "
+    "image=stim,x=gx,y=gy --px-per-degree 32 -o regions.json[/bold]"
+)
+def cluster(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE", help="osie, a folder of images, or a table of fixations beside them."
+        ),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Mask file to write.")],
+    root: Annotated[Path | None, typer.Option(help="Folder of the images.")] = None,
+    fixations: Annotated[
+        Path | None,
+        typer.Option(
+            help="Table of fixations: image, subject, x, y[, duration_ms] (.csv, .tsv, .parquet)."
+        ),
+    ] = None,
+    columns: Annotated[
+        str, typer.Option(help="The table's names for ours, as x=gaze_x,subject=who.")
+    ] = "",
+    unit: Annotated[
+        str, typer.Option(help="Of x and y: px, or deg from the image's centre.")
+    ] = "px",
+    px_per_degree: Annotated[
+        float | None, typer.Option(help="Pixels in one degree of visual angle.")
+    ] = None,
+    drop_invalid: Annotated[
+        bool,
+        typer.Option("--drop-invalid", help="Drop fixations off the image or without position."),
+    ] = False,
+    method: Annotated[str, typer.Option(help="mean-shift, hdbscan or dbscan.")] = "mean-shift",
+    bandwidth: Annotated[float, typer.Option(help="Mean shift: kernel radius, degrees.")] = 2.0,
+    radius: Annotated[float, typer.Option(help="DBSCAN: neighbourhood, degrees.")] = 0.75,
+    min_fixations: Annotated[int, typer.Option(help="Fewest fixations of a region.")] = 8,
+    min_subjects: Annotated[int, typer.Option(help="Fewest subjects of a region.")] = 4,
+    margin: Annotated[float, typer.Option(help="Outline beyond the fixations, degrees.")] = 0.4,
+    labels: Annotated[
+        str | None,
+        typer.Option(help="Labelled mask file, or osie-sr, whose categories to carry over."),
+    ] = None,
+) -> None:
+    """Cluster fixations into salient regions with outlines."""
+    from ...datasets.masks.mask_set import MaskSet
+    from ...datasets.sources.folder import TableFormat
+    from ...datasets.sources.load import load_dataset, mask_path
+    from ..labels.transfer import transfer_labels
+    from ..regions.cluster import Clustering
+    from ..regions.cluster import cluster as find_regions
+
+    if unit not in ("px", "deg"):
+        raise InputError(f"--unit {unit!r}: expected px or deg")
+    clustering = Clustering(
+        method=method,  # type: ignore[arg-type]
+        bandwidth=bandwidth,
+        radius=radius,
+        min_fixations=min_fixations,
+        min_subjects=min_subjects,
+        margin=margin,
+    )
+    labelled = MaskSet.read(mask_path(labels)) if labels else None
+    table_format = TableFormat(_columns(columns), unit, drop_invalid)  # type: ignore[arg-type]
+    dataset, dropped = load_dataset(source, root, fixations, px_per_degree, table_format, progress)
+    with progress.task("clustering", len(dataset.stimuli)) as advance:
+        masks = find_regions(dataset, clustering, advance)
+    if labelled is not None and labels is not None:
+        masks = transfer_labels(masks, labelled, mask_path(labels).name)
+    masks.write(output)
+    count, images = len(masks.annotations), len(masks.images)
+    gaze = "SIMULATED fixations" if dataset.simulated else "fixations"
+    text = f"{output}: {count} regions on {images} images ({count / images:.1f} each) from "
+    text += f"{len(dataset.fixations)} {gaze}"
+    if labelled is not None:
+        unlabelled = sum(a.label_source is None for a in masks.annotations)
+        text += f"; {count - unlabelled} labelled as in {labels}"
+    if dropped:
+        text += f"; {dropped} invalid fixations dropped"
+    notes.print(text, markup=False)
+
+
+@app.command(epilog="Example: [bold]annotate review osie_sr.json[/bold]")
+def review(
+    masks: Annotated[Path, typer.Argument(metavar="MASKS", help="Mask file to review.")],
+    root: Annotated[Path | None, typer.Option(help="Folder of the images.")] = None,
+    second: Annotated[
+        Path | None, typer.Option(help="Another person's mask file of the same images.")
+    ] = None,
+    fixations: Annotated[
+        Path | None, typer.Option(help="Table of fixations, if the mask file has none.")
+    ] = None,
+    prefer: Annotated[
+        str | None,
+        typer.Option(
+            help="If the file has changed under edits that were not saved: mine or theirs."
+        ),
+    ] = None,
+) -> None:
+    """Review labels in the terminal: a key for each category, every change saved as it is made.
+
+    A crash loses nothing: edits are kept in a journal beside the file, which undoing goes
+    back through.
+    """
+    import sys
+
+    from ...datasets.sources.load import fixations_of, root_of
+    from ...datasets.stimuli import Stimuli
+    from ..review.journal import Review, alone
+
+    if prefer not in (None, "mine", "theirs"):
+        raise InputError(f"--prefer {prefer!r}: expected mine or theirs")
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise InputError("review needs a terminal")
+    with alone(masks):
+        opened = Review(masks, prefer)  # type: ignore[arg-type]
+        found = opened.editor.masks
+        folder = root_of(found, root, masks.parent)
+        try:
+            opened.editor.fixations = fixations_of(found, folder, fixations)
+        except InputError as error:
+            if fixations is not None:
+                raise
+            notes.print(f"{error}; they are not shown", markup=False)
+        theirs = {}
+        if second is not None:  # loads pandas: most do without
+            from ...datasets.masks.mask_set import MaskSet
+            from ..labels.agree import labels_by
+
+            theirs = labels_by(MaskSet.read(second), found)
+        from ...tui.labels import LabelReview
+
+        LabelReview(opened, Stimuli(folder, tuple(found.images)), theirs).run()
+
+
+def _columns(text: str) -> dict[str, str]:
+    from ...datasets.fixations import COLUMNS
+
+    ours = ("image", *COLUMNS[1:])
+    pairs = [part.split("=", 1) for part in text.split(",") if part.strip()]
+    for pair in pairs:
+        if len(pair) != 2 or pair[0].strip() not in ours:
+            raise InputError(
+                f"--columns {'='.join(pair)!r}: expected OURS=THEIRS, ours one of {', '.join(ours)}"
+            )
+    return {name.strip(): theirs.strip() for name, theirs in pairs}
+
+
+app.add_typer(cli_labels.app)
+app.add_typer(cli_exchange.app)
+app.add_typer(cli_server.app)
+app.add_typer(cli_popout.app)
+
+
+def main() -> None:
+    """Run the command line."""
+    run_app(app, "annotate")

@@ -1,0 +1,309 @@
+"""The commands of ``annotate`` that work with a Label Studio server."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ...datasets.errors import InputError
+from ...terminal.console import notes
+from ...terminal.progress import progress
+from .exchange import RenameOption, RootOption, changes_text, parse_pairs, total
+from .labels import JsonOption, MasksArgument
+
+if TYPE_CHECKING:
+    from ..labelstudio.client import Client
+    from ..labelstudio.server import LocalServer
+
+app = typer.Typer()
+
+ProjectOption = Annotated[str, typer.Option("--project", help="Title of the project.")]
+UrlOption = Annotated[
+    str, typer.Option(envvar="LABEL_STUDIO_URL", help="Address of the Label Studio server.")
+]
+ServeOption = Annotated[
+    bool, typer.Option("--serve", help="Use the local Label Studio of `annotate serve`.")
+]
+PortOption = Annotated[int, typer.Option(help="Of the local Label Studio; 0 takes a free one.")]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Only say what would be done; change nothing.")
+]
+DEFAULT_URL = "http://localhost:8080"
+DEFAULT_PORT = 8080
+
+
+@app.command(epilog="Example: [bold]annotate serve[/bold]")
+def serve(port: PortOption = DEFAULT_PORT) -> None:
+    """Start a local Label Studio, installing it at first; Ctrl-C stops it.
+
+    Only this machine can reach it. The first start asks for the password that you will log in
+    with (or takes LABEL_STUDIO_PASSWORD).
+    """
+    with _local(port) as (server, process):
+        if process is None:
+            notes.print(f"Label Studio runs already: {server.url}", markup=False)
+        else:
+            notes.print("Ctrl-C stops it")
+            _wait(process)
+
+
+@app.command(
+    epilog="Example: [bold]annotate push osie_regions.json --project OSIE-SR --serve[/bold]"
+)
+def push(
+    masks: MasksArgument,
+    project: ProjectOption,
+    url: UrlOption = DEFAULT_URL,
+    root: RootOption = None,
+    document_root: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT",
+            help="Folder that the server shows files of (default: the one above the images).",
+        ),
+    ] = None,
+    serve: ServeOption = False,
+    port: PortOption = DEFAULT_PORT,
+    dry_run: DryRunOption = False,
+) -> None:
+    """Send regions to be labelled to Label Studio; repeat it at will, nothing is doubled.
+
+    Annotations that people made are never touched. The token is taken from LABEL_STUDIO_API_KEY,
+    or asked for.
+    """
+    from ...datasets.masks.mask_set import MaskSet
+    from ...datasets.sources.load import mask_path, root_of
+    from ..labelstudio.client import Client
+
+    path = mask_path(masks)
+    found = MaskSet.read(path)
+    folder = root_of(found, root, path.parent).absolute()
+    if not serve:
+        with _client(url) as client:
+            _push(found, folder, project, client, document_root or folder.parent, dry_run)
+        return
+    with _local(port) as (server, process):
+        with Client(str(server.url), server.token()) as client:
+            place, images = server.link(folder), server.data / "images"
+            _push(found, folder, project, client, images, dry_run, place)
+        if process is not None and not dry_run:
+            notes.print("Ctrl-C stops the server; `annotate serve` starts it again")
+            _wait(process)
+
+
+@app.command(
+    epilog="Example: [bold]annotate pull --project OSIE-SR --masks osie_regions.json "
+    "-o osie_sr.json --serve[/bold]"
+)
+def pull(
+    project: ProjectOption,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Mask file to write, or to bring up to date.")
+    ],
+    masks: Annotated[
+        str | None,
+        typer.Option(help="Mask file that was pushed, if the output does not exist yet."),
+    ] = None,
+    url: UrlOption = DEFAULT_URL,
+    root: RootOption = None,
+    annotator: Annotated[
+        str | None, typer.Option(help="E-mail address: take only this person's annotations.")
+    ] = None,
+    prefer: Annotated[
+        str | None,
+        typer.Option(help="In conflicts: local (the mask file), remote, or newest annotation."),
+    ] = None,
+    rename: RenameOption = "",
+    serve: ServeOption = False,
+    port: PortOption = DEFAULT_PORT,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring the annotations of a Label Studio project into a mask file; says what changed.
+
+    Exit code 1 if an image changed on both sides, or several people annotated it differently;
+    such images are listed and left as they are, unless --prefer takes a side.
+    """
+    from ...datasets.masks.mask_set import MaskSet
+    from ...datasets.sources.load import fixations_of, mask_path, root_of
+    from ..labelstudio.pull import from_project
+    from ..labelstudio.pull import pull as bring
+
+    base = None
+    if output.exists():
+        base = MaskSet.read(output)
+    elif masks is not None:
+        base = MaskSet.read(mask_path(masks))
+    if not output.parent.is_dir():
+        raise InputError(f"{output}: cannot be written: no such folder")
+    with _connected(url, serve, port) as client, notes.status("asking Label Studio"):
+        there = client.find(project, _uuid(base))
+        if there is None:
+            raise InputError(f"{client.url}: no project titled {project!r}")
+        tasks = client.tasks(there)
+        emails = client.emails()
+    for task in tasks:
+        for one in task.get("annotations") or []:
+            one["completed_by"] = emails.get(one.get("completed_by"), one.get("completed_by"))
+    trusted = base is not None
+    base = base or from_project(there, tasks)
+    try:
+        fixations = fixations_of(base, root_of(base, root, output.parent))
+    except InputError:
+        fixations = None
+    found = bring(
+        *(base, there, tasks, prefer, annotator),  # type: ignore[arg-type]
+        rename=parse_pairs("--rename", rename),
+        fixations=fixations,
+        trusted=trusted,
+    )
+    if not dry_run:
+        found.masks.write(output)
+    if as_json:
+        record = {
+            "changes": {name: dict(count) for name, count in found.changes.items()},
+            "images": dict(+found.images),
+            "conflicts": [vars(one) for one in found.conflicts],
+            "lost": dict(found.lost),
+        }
+        print(json.dumps(record, ensure_ascii=False))
+    else:
+        for name, count in found.changes.items():
+            print(f"{name}: {changes_text(count)}")
+        for one in found.conflicts:
+            print(f"{one.file_name}: CONFLICT: {one.reason}")
+    state = "would be written" if dry_run else "written"
+    notes.print(
+        f"{output}: {state}: {len(found.masks.annotations)} regions; "
+        f"{changes_text(total(found.changes))}",
+        markup=False,
+    )
+    for what, times in (+found.images).items():
+        notes.print(f"images {what}: {times}", markup=False)
+    for text, times in found.lost.items():
+        notes.print(f"left out: {text} ({times} times)", markup=False)
+    if not trusted and fixations is None:
+        notes.print("the fixations are not on the server: --masks names the file that has them")
+    if found.conflicts:
+        notes.print(f"{len(found.conflicts)} conflicts left as they were; --prefer takes a side")
+        raise typer.Exit(1)
+
+
+def _push(
+    masks: Any,
+    folder: Path,
+    title: str,
+    client: Client,
+    document_root: Path,
+    dry_run: bool,
+    place: Path | None = None,
+) -> None:
+    """Push, and say what was done."""
+    from ...datasets.stimuli import Stimuli
+    from ..labelstudio.codec import local_url
+    from ..labelstudio.push import push as send
+
+    stimuli = Stimuli(folder, tuple(masks.images))
+    place = place or folder  # the images' folder as the server sees it
+    if document_root.absolute() not in place.absolute().parents:
+        raise InputError(f"{place}: is not below the document root {document_root}")
+
+    def address(image: Any) -> str:
+        path = place / stimuli.path(image).relative_to(folder)
+        return local_url(path.relative_to(document_root.absolute()).as_posix())
+
+    with progress.task("pushing", len(masks.images)) as advance:
+        plan, project = send(masks, client, title, address, str(place), advance, dry_run)
+    verb = "to be " if dry_run else ""
+    notes.print(
+        f"{client.url}: project {title!r}: {len(plan.add)} images {verb}added, "
+        f"{len(plan.predict)} {verb}updated, {len(plan.delete)} doubles {verb}removed",
+        markup=False,
+    )
+    if plan.annotated:
+        notes.print(
+            f"{plan.annotated} of them are annotated already: those annotations stay as they are"
+        )
+    if plan.foreign:
+        notes.print(f"{len(plan.foreign)} images of the project are not in the mask file")
+    if project is not None:
+        notes.print(f"label at {client.url}/projects/{project.id}", markup=False)
+
+
+def _uuid(masks: Any) -> str | None:
+    from ..labelstudio.push import project_uuid
+
+    return None if masks is None else project_uuid(masks)
+
+
+def _client(url: str) -> Client:
+    from ..labelstudio.client import Client
+
+    token = os.environ.get("LABEL_STUDIO_API_KEY")
+    if not token:
+        token = _secret("LABEL_STUDIO_API_KEY", f"Token of {url} (Account & Settings)")
+    return Client(url, token)
+
+
+def _secret(variable: str, question: str, confirm: bool = False) -> str:
+    if not sys.stdin.isatty():
+        raise InputError(f"{variable} is not set, and there is no terminal to ask at")
+    return typer.prompt(question, hide_input=True, confirmation_prompt=confirm, err=True)
+
+
+@contextmanager
+def _connected(url: str, serve: bool, port: int) -> Iterator[Client]:
+    from ..labelstudio.client import Client
+
+    if not serve:
+        with _client(url) as client:
+            yield client
+        return
+    with _local(port) as (server, _), Client(str(server.url), server.token()) as client:
+        yield client
+
+
+@contextmanager
+def _local(port: int) -> Iterator[tuple[LocalServer, subprocess.Popen | None]]:
+    """Use the local server if it runs, else start it; None if it was not started here."""
+    from ..labelstudio.server import EMAIL, VERSION, LocalServer, stop
+
+    server = LocalServer.default()
+    if server.url is not None:
+        yield server, None
+        return
+    if not server.is_installed:
+        with notes.status(f"installing Label Studio {VERSION} (about 1 GB, only once)"):
+            server.install()
+    password = None
+    if not server.is_set_up:
+        password = os.environ.get("LABEL_STUDIO_PASSWORD") or _secret(
+            "LABEL_STUDIO_PASSWORD", f"Choose a password for {EMAIL}", confirm=True
+        )
+    with notes.status("starting Label Studio"):
+        process = server.start(port, password)
+    try:
+        notes.print(f"Label Studio: {server.url}, log in as {EMAIL}", markup=False)
+        yield server, process
+    finally:
+        stop(process)
+
+
+def _wait(process: subprocess.Popen) -> None:
+    """Wait until Ctrl-C or SIGTERM, which is how a server is stopped."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        process.wait()
+    except KeyboardInterrupt:
+        notes.print("stopped")
+        return
+    raise InputError("Label Studio stopped by itself")

@@ -1,0 +1,108 @@
+"""Mask sets from and to other programs' files."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...datasets.errors import InputError
+from ...datasets.files import atomic_folder
+from ...datasets.masks.mask_set import MaskSet
+from ..regions.draft import revise
+from .registry import format_named, recognised
+
+FOLDERS = ("labelme", "osie-sr", "png")
+"""Formats that are a folder; the others are a file."""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What `import_masks` makes.
+
+    Attributes
+    ----------
+    masks : MaskSet
+    format : str
+    lost : Counter
+        What could not be kept, and how often.
+    changes : dict of Counter, or None
+        What changed on which image, if a mask set was revised.
+    images : int
+        On how many images regions were read.
+    """
+
+    masks: MaskSet
+    format: str
+    lost: Counter[str]
+    changes: dict[str, Counter[str]] | None
+    images: int
+
+
+def import_masks(
+    source: Path,
+    form: str | None = None,
+    root: Path | None = None,
+    rename: Mapping[str, str] | None = None,
+    like: MaskSet | None = None,
+) -> Imported:
+    """Read another program's labelled regions.
+
+    Parameters
+    ----------
+    source : Path
+        A file or a folder.
+    form : str, optional
+        One of `FORMATS`; by default what the source looks like.
+    root : Path, optional
+        The images' folder, where names or sizes of images are not in the source.
+    rename : mapping, optional
+        From the source's categories to ours.
+    like : MaskSet, optional
+        The mask set that was exported: its images, fixations, ids and further keys are kept;
+        images that the source does not have stay as they are.
+
+    Raises
+    ------
+    InputError
+        If the source is malformed, or does not fit ``like``.
+    """
+    form = form or recognised(source)
+    if not source.exists():
+        raise InputError(f"{source}: no such file or folder")
+    draft = format_named(form).read(source, root)
+    draft.rename(rename or {})
+    if like is None:
+        masks, changes = draft.masks(), None
+    else:
+        revision = revise(like, draft)
+        masks, changes = revision.masks, revision.changes
+    return Imported(masks, form, draft.lost, changes, len(draft.images))
+
+
+def export_masks(masks: MaskSet, target: Path, form: str, root: Path | None = None) -> list[str]:
+    """Write a mask set as another program's file or folder, all of it or nothing.
+
+    Parameters
+    ----------
+    root : Path, optional
+        The images' folder, for formats that point to the images.
+
+    Returns
+    -------
+    list of str
+        What the format cannot hold.
+
+    Raises
+    ------
+    InputError
+        If the folder exists already and is not empty, or the format cannot hold a region at all.
+    """
+    module = format_named(form)
+    if form not in FOLDERS:
+        return module.write(masks, target, root)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise InputError(f"{target}: exists and is not empty")
+    with atomic_folder(target) as made:
+        return module.write(masks, made, root)

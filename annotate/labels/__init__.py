@@ -1,0 +1,1 @@
+"""Judging and rearranging labels: agreement, checks, counts, merging, carrying over."""

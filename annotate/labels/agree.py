@@ -1,0 +1,221 @@
+"""How far annotators agree: regions matched by overlap, categories compared by kappa."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pycocotools import mask as coco
+
+from ...datasets.categories import UNLABELLED
+from ...datasets.errors import InputError
+from ...datasets.masks.annotation import Annotation
+from ...datasets.masks.mask_set import MaskSet
+from ...datasets.masks.regions import encoded
+
+RESAMPLES = 2000
+
+
+@dataclass(frozen=True, eq=False)
+class Agreement:
+    """What `agree` finds.
+
+    Attributes
+    ----------
+    n_images : int
+        Images that all files hold; the others are left out.
+    n_regions : list of int
+        Each file's regions on them.
+    matched : DataFrame
+        One row for each region that all files have: ``image``, one column of categories for each
+        file (``0``, ``1`` …), and ``iou``, the mean with the first file's region.
+    same : float
+        Share of matched regions to which all give the same category.
+    kappa : float
+        Cohen's for two files, Fleiss' for more.
+    low, high : float
+        95 % interval of kappa, from a bootstrap over images; NaN for fewer than two images.
+    disagreements : MaskSet
+        The first file's regions that another gives another category or does not have, each
+        with ``disagreement``: the other files' categories (``null`` where it is missing).
+    categories : list of str
+        All files' categories, in the order of the first's.
+    """
+
+    n_images: int
+    n_regions: list[int]
+    matched: pd.DataFrame
+    same: float
+    kappa: float
+    low: float
+    high: float
+    disagreements: MaskSet
+    categories: list[str]
+
+    @property
+    def kappa_name(self) -> str:
+        """Whose kappa it is."""
+        return "Cohen's" if len(self.n_regions) == 2 else "Fleiss'"
+
+    def confusion(self) -> pd.DataFrame:
+        """Return how often the first file's category (row) is the second's (column)."""
+        table = pd.crosstab(self.matched["0"], self.matched["1"])
+        present = set(table.index) | set(table.columns)
+        order = [name for name in self.categories if name in present]
+        return table.reindex(index=order, columns=order, fill_value=0)
+
+
+def match(
+    first: Sequence[Annotation], second: Sequence[Annotation], image: Any, min_iou: float
+) -> list[tuple[int, int, float]]:
+    """Pair regions of one image so that the sum of IoUs is largest.
+
+    Returns
+    -------
+    list of (index in first, index in second, IoU)
+        Only pairs of at least ``min_iou``.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    if not first or not second:
+        return []
+    one: Any = [encoded(region, image) for region in first]
+    other: Any = [encoded(region, image) for region in second]
+    overlap = np.asarray(coco.iou(one, other, [0] * len(second)))
+    overlap[overlap < min_iou] = 0  # or a large overlap could be given up for two small ones
+    pairs = zip(*linear_sum_assignment(overlap, maximize=True), strict=True)
+    return [(int(i), int(j), float(overlap[i, j])) for i, j in pairs if overlap[i, j] > 0]
+
+
+def labels_by(other: MaskSet, masks: MaskSet, min_iou: float = 0.5) -> dict[int, str]:
+    """Return the category that another file gives each region of a mask set, by its id.
+
+    Images are matched by file name, regions by `match`; those without one, and those that the
+    other has not labelled, are left out.
+    """
+    theirs, names = other.by_image(), other.category_of()
+    ids = {image.file_name: image.id for image in other.images}
+    found = {}
+    mine_by_image = masks.by_image()
+    for image in masks.images:
+        mine = mine_by_image.get(image.id, [])
+        there = theirs.get(ids.get(image.file_name, -1), [])
+        for i, j, _ in match(mine, there, image, min_iou):
+            category = names[there[j].category_id]
+            if category != UNLABELLED:
+                found[mine[i].id] = category
+    return found
+
+
+def agree(files: Sequence[MaskSet], min_iou: float = 0.5, seed: int = 0) -> Agreement:
+    """Compare the labels of two or more mask sets of the same images.
+
+    Images are matched by file name, regions of an image by overlap with the first file's.
+
+    Parameters
+    ----------
+    files : sequence of MaskSet
+    min_iou : float
+        Least intersection over union of regions that count as the same.
+
+    Raises
+    ------
+    InputError
+        If fewer than two are given, they share no image, an image differs in size, or no
+        region matches.
+    """
+    if len(files) < 2:
+        raise InputError("agreement needs two mask files or more")
+    if not 0 < min_iou <= 1:
+        raise InputError(f"IoU {min_iou}: expected a number above 0, at most 1")
+    images = [{image.file_name: image for image in masks.images} for masks in files]
+    shared = [name for name in images[0] if all(name in other for other in images)]
+    if not shared:
+        raise InputError("the mask files share no image")
+    regions = [masks.by_image() for masks in files]
+    names = [masks.category_of() for masks in files]
+    rows, disputed = [], {}
+    counts = [0] * len(files)
+    for name in shared:
+        image = images[0][name]
+        if len({(one[name].width, one[name].height) for one in images}) > 1:
+            raise InputError(f"{name} has different sizes in the mask files")
+        here = [found.get(one[name].id, []) for found, one in zip(regions, images, strict=True)]
+        counts = [count + len(found) for count, found in zip(counts, here, strict=True)]
+        pairs = [match(here[0], other, image, min_iou) for other in here[1:]]
+        partners = [{i: (j, iou) for i, j, iou in found} for found in pairs]
+        for index, region in enumerate(here[0]):
+            own = names[0][region.category_id]
+            others = [
+                names[k][here[k][partner[index][0]].category_id] if index in partner else None
+                for k, partner in enumerate(partners, start=1)
+            ]
+            if any(category != own for category in others):
+                disputed[region.id] = others
+            if None not in others:
+                iou = float(np.mean([partner[index][1] for partner in partners]))
+                categories = {str(k): one for k, one in enumerate([own, *others])}
+                rows.append({"image": name, **categories, "iou": iou})
+    if not rows:
+        raise InputError(f"no region of the mask files overlaps by an IoU of {min_iou:g} or more")
+    matched = pd.DataFrame(rows)
+    ratings = matched[[str(k) for k in range(len(files))]].to_numpy(dtype=str)
+    kappa = _kappa_of(np.unique(ratings), len(files))
+    low, high = _interval(kappa, ratings, matched["image"].to_numpy(dtype=str), seed)
+    return Agreement(
+        n_images=len(shared),
+        n_regions=counts,
+        matched=matched,
+        same=float((ratings == ratings[:, :1]).all(axis=1).mean()),
+        kappa=kappa(ratings),
+        low=low,
+        high=high,
+        disagreements=_disputed(files[0], disputed),
+        categories=list(dict.fromkeys(one.name for masks in files for one in masks.categories)),
+    )
+
+
+def _kappa_of(categories: np.ndarray, n_files: int) -> Callable[[np.ndarray], float]:
+    """Return the function that computes kappa from ratings (regions, files)."""
+    from sklearn.metrics import cohen_kappa_score
+    from statsmodels.stats.inter_rater import fleiss_kappa
+
+    def cohen(ratings: np.ndarray) -> float:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # one category only: undefined, said as NaN
+            return float(cohen_kappa_score(ratings[:, 0], ratings[:, 1]))
+
+    def fleiss(ratings: np.ndarray) -> float:
+        table = (ratings[:, :, None] == categories).sum(axis=1)
+        with np.errstate(invalid="ignore"):
+            return float(fleiss_kappa(table))
+
+    return cohen if n_files == 2 else fleiss
+
+
+def _interval(
+    kappa: Callable[[np.ndarray], float], ratings: np.ndarray, images: np.ndarray, seed: int
+) -> tuple[float, float]:
+    _, start = np.unique(images, return_inverse=True)
+    rows = [np.flatnonzero(start == index) for index in range(start.max() + 1)]
+    if len(rows) < 2:
+        return float("nan"), float("nan")
+    rng = np.random.default_rng(seed)
+    resampled = [
+        kappa(ratings[np.concatenate([rows[i] for i in rng.integers(len(rows), size=len(rows))])])
+        for _ in range(RESAMPLES)
+    ]
+    low, high = np.nanpercentile(resampled, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def _disputed(masks: MaskSet, disputed: dict[int, list[str | None]]) -> MaskSet:
+    images = {region.image_id for region in masks.annotations if region.id in disputed}
+    content = masks.subset(images, disputed).to_dict()
+    for entry in content["annotations"]:
+        entry["disagreement"] = disputed[entry["id"]]
+    return MaskSet.from_dict(content)

@@ -1,0 +1,178 @@
+"""Several people's mask sets made one, and one mask set split into several."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from ...datasets.categories import UNLABELLED
+from ...datasets.errors import InputError
+from ...datasets.masks.annotation import Annotation
+from ...datasets.masks.mask_set import MaskSet
+from .agree import match
+
+Rule = Literal["majority", "first"]
+
+
+@dataclass(frozen=True, eq=False)
+class Merged:
+    """What `merge` makes.
+
+    Attributes
+    ----------
+    masks : MaskSet
+    disputed : int
+        Regions whose category was voted on with more than one opinion.
+    dropped : int
+        Regions that too few files have.
+    """
+
+    masks: MaskSet
+    disputed: int
+    dropped: int
+
+
+def merge(files: Sequence[MaskSet], rule: Rule = "majority", min_iou: float = 0.5) -> Merged:
+    """Merge mask sets of the same images.
+
+    Regions of an image that overlap by ``min_iou`` are one region, with the outline of the first
+    file that has it.
+
+    Parameters
+    ----------
+    files : sequence of MaskSet
+        Images are matched by file name; those of the first file are kept, with its fixations.
+    rule : "majority" or "first"
+        ``majority`` keeps a region that at least half of the files have, with the category that
+        most of them give it; a tie goes to the earlier file, and the region is marked
+        ``unsure``. ``first`` keeps all regions, with the category of the first file that
+        labels it.
+
+    Returns
+    -------
+    Merged
+        Each region has ``votes``: how many files give it which category.
+
+    Raises
+    ------
+    InputError
+        If fewer than two files are given, or they differ in their categories.
+    """
+    if len(files) < 2:
+        raise InputError("merging needs two mask files or more")
+    if rule not in get_args(Rule):
+        raise InputError(f"rule {rule!r}: expected {', '.join(get_args(Rule))}")
+    base = files[0]
+    ids = {category.name: category.id for category in base.categories}
+    for masks in files[1:]:
+        strange = [name for name in masks.category_names() if name not in ids]
+        if strange:
+            raise InputError(f"category {strange[0]!r} is not in the first mask file")
+    names = [masks.category_of() for masks in files]
+    images = [{image.file_name: image for image in masks.images} for masks in files]
+    regions = [masks.by_image() for masks in files]
+    annotations: list[dict] = []
+    disputed = dropped = 0
+    for image in base.images:
+        holders = [k for k, known in enumerate(images) if image.file_name in known]
+        groups: list[dict[int, Annotation]] = []
+        for k in holders:
+            here = regions[k].get(images[k][image.file_name].id, [])
+            known = [group[min(group)] for group in groups]
+            partner = {j: i for i, j, _ in match(known, here, image, min_iou)}
+            for j, region in enumerate(here):
+                if j in partner:
+                    groups[partner[j]][k] = region
+                else:
+                    groups.append({k: region})
+        for group in groups:
+            if rule == "majority" and 2 * len(group) < len(holders):
+                dropped += 1
+                continue
+            votes = Counter(
+                name
+                for k, region in sorted(group.items())
+                if (name := names[k][region.category_id]) != UNLABELLED
+            )
+            entry = group[min(group)].model_dump(exclude_unset=True)
+            entry |= {"id": len(annotations) + 1, "image_id": image.id, "votes": dict(votes)}
+            if votes:
+                ranked = votes.most_common()  # ties in the files' order
+                category = next(iter(votes)) if rule == "first" else ranked[0][0]
+                entry |= {"category_id": ids[category], "label_source": "merge"}
+                if rule == "majority" and len(ranked) > 1 and ranked[0][1] == ranked[1][1]:
+                    entry["unsure"] = True
+                disputed += len(votes) > 1
+            annotations.append(entry)
+    content = base.to_dict() | {"annotations": annotations}
+    return Merged(MaskSet.from_dict(content), disputed, dropped)
+
+
+def split_by_category(masks: MaskSet) -> dict[str, MaskSet]:
+    """Return one mask set for each category that has regions, with the images that show it."""
+    parts = {}
+    for category in masks.categories:
+        regions = [one for one in masks.annotations if one.category_id == category.id]
+        if regions:
+            chosen = {one.id for one in regions}
+            parts[category.name] = masks.subset({one.image_id for one in regions}, chosen)
+    return parts
+
+
+def split_by_image(
+    masks: MaskSet, shares: Mapping[str, float], seed: int = 0
+) -> dict[str, MaskSet]:
+    """Deal images into parts so that each has its share of every category's regions.
+
+    Parameters
+    ----------
+    shares : mapping
+        From the parts' names to positive numbers; they need not add up to 1.
+    seed : int
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two parts, a share is not positive, or there are fewer images than
+        parts.
+
+    References
+    ----------
+    Sechidis, Tsoumakas & Vlahavas, "On the stratification of multi-label data", ECML PKDD 2011.
+    """
+    if len(shares) < 2 or not all(share > 0 for share in shares.values()):
+        raise InputError("a split needs two parts or more, each with a share above 0")
+    if len(masks.images) < len(shares):
+        raise InputError(f"{len(masks.images)} images cannot be split into {len(shares)} parts")
+    names = list(shares)
+    share = np.array([shares[name] for name in names])
+    share = share / share.sum()
+    column = {category.id: k for k, category in enumerate(masks.categories)}
+    row = {image.id: k for k, image in enumerate(masks.images)}
+    counts = np.zeros((len(row), len(column)))
+    for region in masks.annotations:
+        counts[row[region.image_id], column[region.category_id]] += 1
+    wanted = share[:, None] * counts.sum(axis=0)
+    room = share * len(row)
+    rng = np.random.default_rng(seed)
+    part = np.full(len(row), -1)
+    while (part < 0).any():
+        left = (counts * (part < 0)[:, None]).sum(axis=0)
+        # The rarest category first, while it can still be dealt out evenly.
+        rarest = int(np.where(left > 0, left, np.inf).argmin()) if left.any() else None
+        open_images = part < 0 if rarest is None else (part < 0) & (counts[:, rarest] > 0)
+        for image in rng.permutation(np.flatnonzero(open_images)):
+            need = room if rarest is None else wanted[:, rarest]
+            best = int(np.lexsort((rng.random(len(names)), room, need))[-1])
+            part[image] = best
+            wanted[best] -= counts[image]
+            room[best] -= 1
+    everything = {region.id for region in masks.annotations}
+    chosen = [{number for number, k in row.items() if part[k] == p} for p in range(len(names))]
+    return {
+        name: masks.subset(found, everything) for name, found in zip(names, chosen, strict=True)
+    }

@@ -1,0 +1,98 @@
+"""Counts of a mask set: regions, images, fixations and area per category; a figure of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+from pycocotools import mask as coco
+
+from ...datasets.categories import UNLABELLED
+from ...datasets.errors import InputError
+from ...datasets.files import atomic_write
+from ...datasets.fixations import Fixations
+from ...datasets.masks.mask_set import MaskSet
+from ...datasets.masks.regions import encoded, inside
+
+
+def statistics(masks: MaskSet, fixations: Fixations | None) -> pd.DataFrame:
+    """Count per category, in the order of the categories' ids.
+
+    Returns
+    -------
+    DataFrame
+        ``category, regions, images, fixations, fixation_share, area_share``: fixations inside
+        the regions (missing if there are none to count), their share of all fixations, and the
+        mean share of its image that a region covers. ``unlabelled`` comes last, where there is
+        any.
+    """
+    names = masks.category_of()
+    images = {image.id: image for image in masks.images}
+    rows = []
+    for image_id, regions in masks.by_image().items():
+        image = images[image_id]
+        looked = None if fixations is None else fixations.of(image_id)
+        for region in regions:
+            area = float(coco.area(encoded(region, image)))
+            rows.append(
+                {
+                    "category": names[region.category_id],
+                    "image_id": image_id,
+                    "fixations": float("nan")
+                    if looked is None
+                    else float(inside(region, image, looked).sum()),
+                    "area_share": area / (image.width * image.height),
+                }
+            )
+    each = pd.DataFrame(rows, columns=["category", "image_id", "fixations", "area_share"])
+    order = masks.category_names()
+    if (each["category"] == UNLABELLED).any():
+        order.append(UNLABELLED)
+    grouped = each.groupby("category")
+    table = pd.DataFrame(
+        {
+            "regions": grouped.size(),
+            "images": grouped["image_id"].nunique(),
+            "fixations": grouped["fixations"].sum(min_count=1),
+            "area_share": grouped["area_share"].mean(),
+        }
+    ).reindex(order)
+    table[["regions", "images"]] = table[["regions", "images"]].fillna(0).astype(int)
+    total = float("nan") if fixations is None else max(len(fixations), 1)
+    table.insert(3, "fixation_share", table["fixations"] / total)
+    return table.rename_axis("category").reset_index()
+
+
+def draw(table: pd.DataFrame, path: Path, title: str) -> None:
+    """Draw the counts as bars; the file's suffix says PNG, PDF or SVG.
+
+    Raises
+    ------
+    InputError
+        If the suffix is another.
+    """
+    from matplotlib.figure import Figure
+
+    kind = path.suffix.lower().lstrip(".")
+    if kind not in ("png", "pdf", "svg"):
+        raise InputError(f"{path}: expected a .png, .pdf or .svg file")
+    figure = Figure(figsize=(9, 0.34 * len(table) + 1.4), layout="constrained")
+    panels = figure.subplots(1, 3, sharey=True)
+    columns = {
+        "regions": ("regions", 1),
+        "fixation_share": ("fixations inside, % of all", 100),
+        "area_share": ("mean area, % of the image", 100),
+    }
+    for panel, (column, (label, factor)) in zip(panels, columns.items(), strict=True):
+        values = (table[column] * factor).fillna(0)
+        bars = panel.barh(table["category"], values, color="#0072B2")
+        style = "%d" if column == "regions" else "%.1f"
+        panel.bar_label(bars, fmt=style, padding=3, fontsize=8)
+        panel.set_xlabel(label)
+        panel.margins(x=0.18)
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.tick_params(axis="y", length=0)
+    panels[0].invert_yaxis()
+    figure.suptitle(title, fontsize=11)
+    with atomic_write(path) as file:
+        figure.savefig(file, format=kind, dpi=150)

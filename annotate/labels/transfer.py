@@ -1,0 +1,76 @@
+"""Labels carried over from one mask set to another on the same images."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...datasets.categories import UNLABELLED
+from ...datasets.errors import InputError
+from ...datasets.masks.mask_set import MaskSet
+from ...datasets.masks.regions import mask_of
+
+
+def transfer_labels(masks: MaskSet, labelled: MaskSet, source: str) -> MaskSet:
+    """Give each unlabelled region the category that covers at least half of its mask.
+
+    Parameters
+    ----------
+    masks : MaskSet
+        Its unlabelled regions may get a category; nothing else changes.
+    labelled : MaskSet
+        Images are matched by file name.
+    source : str
+        Written to ``label_source`` of each region that gets a category.
+
+    Returns
+    -------
+    MaskSet
+
+    Raises
+    ------
+    InputError
+        If the two share no image, or ``labelled`` has a category that ``masks`` lacks.
+    """
+    ids = {category.name: category.id for category in masks.categories}
+    strange = [name for name in labelled.category_names() if name not in ids]
+    if strange:
+        raise InputError(f"{source}: category {strange[0]!r} is not among the 12")
+    names = labelled.category_of()
+    images = {image.file_name: image for image in labelled.images}
+    if not any(image.file_name in images for image in masks.images):
+        raise InputError(f"{source}: labels none of these images")
+    known = labelled.by_image()
+    by_id = {image.id: image for image in masks.images}
+    found: dict[int, str] = {}
+    for image_id, regions in masks.by_image().items():
+        image = by_id[image_id]
+        other = images.get(image.file_name)
+        if other is None:
+            continue
+        if (other.width, other.height) != (image.width, image.height):
+            raise InputError(
+                f"{source}: {image.file_name} is {other.width}×{other.height} there, "
+                f"{image.width}×{image.height} here"
+            )
+        cover: dict[str, np.ndarray] = {}
+        for annotation in known.get(other.id, []):
+            name = names[annotation.category_id]
+            if name != UNLABELLED:
+                mask = mask_of(annotation, other)
+                cover[name] = cover[name] | mask if name in cover else mask
+        for region in regions:
+            if region.category_id != ids.get(UNLABELLED) or not cover:
+                continue
+            mask = mask_of(region, image)
+            shares = {name: (mask & covered).sum() for name, covered in cover.items()}
+            best = max(shares, key=lambda name: shares[name])
+            if 2 * shares[best] >= mask.sum() > 0:
+                found[region.id] = best
+    content = masks.to_dict()
+    if labelled.info.annotator is not None:
+        content["info"]["annotator"] = labelled.info.annotator
+    for annotation in content["annotations"]:
+        if annotation["id"] in found:
+            annotation["category_id"] = ids[found[annotation["id"]]]
+            annotation["label_source"] = source
+    return MaskSet.from_dict(content)

@@ -1,0 +1,1 @@
+"""Regions made of fixations, or drafted by other programs."""

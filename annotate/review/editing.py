@@ -1,0 +1,296 @@
+"""Regions under a reviewer's hand: every change is an edit that can be undone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import copy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import shapely
+
+from ...datasets.categories import UNLABELLED
+from ...datasets.errors import InputError
+from ...datasets.fixations import Fixations
+from ...datasets.masks.annotation import Annotation
+from ...datasets.masks.mask_set import MaskSet
+from ...datasets.masks.outlines import outline_of_mask, outline_of_shape, surface
+from ...datasets.masks.regions import inside, mask_of
+from ...datasets.stimuli import Stimulus
+from ..regions.draft import gaze
+
+SOURCE = "review"
+"""What ``label_source`` says of a category that was given here."""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Regions as they were, and as they are now.
+
+    Attributes
+    ----------
+    what : str
+        For people: ``text``, ``delete``, ``split`` …
+    before, after : tuple of dict
+        Entries of ``annotations``. One that is only in ``before`` is taken away, one that is
+        only in ``after`` is new.
+    """
+
+    what: str
+    before: tuple[dict, ...]
+    after: tuple[dict, ...]
+
+    def reverse(self) -> Edit:
+        """Return the edit that takes this one back."""
+        return Edit(self.what, self.after, self.before)
+
+
+class Editor:
+    """A mask set's regions, and the edits made to them.
+
+    Parameters
+    ----------
+    masks : MaskSet
+    fixations : Fixations, optional
+        Of the stimuli; to count those of new outlines, and to split regions by.
+
+    Attributes
+    ----------
+    regions : dict of Annotation
+        Those that are there, by id.
+    done, undone : list of Edit
+        What can be undone, and what can be done again, the latest last.
+    """
+
+    def __init__(self, masks: MaskSet, fixations: Fixations | None = None) -> None:
+        self.masks, self.fixations = masks, fixations or masks.fixations
+        self.images = {image.id: image for image in masks.images}
+        self.categories = {category.name: category.id for category in masks.categories}
+        self.names = masks.category_of()
+        self.done: list[Edit] = []
+        self.undone: list[Edit] = []
+        self.regions = {region.id: region for region in masks.annotations}
+        self._entries: dict[int, tuple[Annotation, dict]] = {}  # made when first asked for
+        self._rest: dict = {}
+        self._place = {number: float(index) for index, number in enumerate(self.regions)}
+        self._of: dict[int, list[int]] = {}
+        for region in masks.annotations:
+            self._of.setdefault(region.image_id, []).append(region.id)
+
+    def copy(self) -> Editor:
+        """Return an editor of the same regions, without the edits."""
+        other = copy(self)
+        other.regions, other._place = dict(self.regions), dict(self._place)
+        return other
+
+    def of(self, image_id: int) -> list[Annotation]:
+        """Return an image's regions, in the file's order."""
+        return [self.regions[number] for number in self._of.get(image_id, [])]
+
+    def category(self, region: Annotation) -> str:
+        """Return a region's category."""
+        return self.names[region.category_id]
+
+    def do(self, edit: Edit) -> None:
+        """Make an edit."""
+        self._replace(edit)
+        self.done.append(edit)
+        self.undone.clear()
+
+    def undo(self) -> Edit | None:
+        """Take the latest edit back; None if there is none."""
+        if not self.done:
+            return None
+        edit = self.done.pop()
+        self._replace(edit.reverse())
+        self.undone.append(edit)
+        return edit
+
+    def redo(self) -> Edit | None:
+        """Make the edit again that was undone last; None if there is none."""
+        if not self.undone:
+            return None
+        edit = self.undone.pop()
+        self._replace(edit)
+        self.done.append(edit)
+        return edit
+
+    def fits(self, edit: Edit) -> bool:
+        """Tell whether the regions are still as an edit found them."""
+        new = {one["id"] for one in edit.after} - {one["id"] for one in edit.before}
+        return not new & self.regions.keys() and all(
+            one["id"] in self.regions and self._entry(one["id"]) == one for one in edit.before
+        )
+
+    def label(self, number: int, category: str) -> Edit:
+        """Return the edit that gives a region a category.
+
+        Raises
+        ------
+        InputError
+            If there is no such category.
+        """
+        if category not in self.categories:
+            raise InputError(f"no category {category!r}; there are {', '.join(self.categories)}")
+        entry = self._entry(number)
+        after = {**entry, "category_id": self.categories[category], "label_source": SOURCE}
+        if category == UNLABELLED:
+            del after["label_source"]
+        after.pop("suggestion", None)
+        return Edit(category, (entry,), (after,))
+
+    def accept(self, number: int) -> Edit:
+        """Return the edit that takes a region's suggested category.
+
+        Raises
+        ------
+        InputError
+            If it has none.
+        """
+        suggestion = self.suggestion(self.regions[number])
+        if suggestion is None:
+            raise InputError("nothing is suggested for this region")
+        return self.label(number, suggestion)
+
+    def suggestion(self, region: Annotation) -> str | None:
+        """Return the category that is suggested for a region without one."""
+        found = (region.model_extra or {}).get("suggestion")
+        if self.category(region) != UNLABELLED or not isinstance(found, dict):
+            return None
+        name = found.get("category")
+        return name if name in self.categories else None
+
+    def set(self, number: int, key: str, value: Any) -> Edit:
+        """Return the edit that sets a further key of a region: ``unsure``, ``note``."""
+        entry = self._entry(number)
+        return Edit(key, (entry,), ({**entry, key: value},))
+
+    def delete(self, number: int) -> Edit:
+        """Return the edit that takes a region away."""
+        return Edit("delete", (self._entry(number),), ())
+
+    def merge(self, number: int, other: int) -> Edit:
+        """Return the edit that makes two regions of an image one, with the first's category."""
+        first, second = self.regions[number], self.regions[other]
+        image = self.images[first.image_id]
+        if isinstance(first.segmentation, list) and isinstance(second.segmentation, list):
+            shape = surface([*first.segmentation, *second.segmentation])
+            outline = outline_of_shape(shape, image.height, image.width)
+        else:
+            outline = outline_of_mask(mask_of(first, image) | mask_of(second, image))
+        entries = self._entry(number), self._entry(other)
+        return Edit("merge", entries, (self._reshaped(entries[0], outline, image),))
+
+    def split(self, number: int) -> Edit:
+        """Return the edit that cuts a region in two, between two groups of its fixations.
+
+        The groups are found by k-means; the cut is where both centres are equally far.
+
+        Raises
+        ------
+        InputError
+            If it has fixations on fewer than two pixels, or no cut leaves two parts.
+        """
+        region = self.regions[number]
+        image = self.images[region.image_id]
+        centres = self._centres(region, image)
+        outlines = []
+        for nearer in (centres, centres[::-1]):
+            half = _half(nearer, image)
+            if isinstance(region.segmentation, list):
+                part = shapely.intersection(surface(region.segmentation), half)
+                area, outline = (
+                    part.area,
+                    lambda part=part: outline_of_shape(part, image.height, image.width),
+                )
+            else:
+                y, x = np.nonzero(mask_of(region, image))
+                kept = shapely.contains_xy(half, x + 0.5, y + 0.5)
+                mask = np.zeros((image.height, image.width), dtype=bool)
+                mask[y[kept], x[kept]] = True
+                area, outline = mask.sum(), lambda mask=mask: outline_of_mask(mask)
+            if area < 1:
+                raise InputError("no cut leaves two parts of this region")
+            outlines.append(outline())
+        entry = self._entry(number)
+        second = {**entry, "id": max(self._place) + 1}
+        parts = zip((entry, second), outlines, strict=True)
+        return Edit("split", (entry,), tuple(self._reshaped(a, b, image) for a, b in parts))
+
+    def to_dict(self) -> dict:
+        """Return the mask file's content as it is now."""
+        if not self._rest:
+            bare = self.masks.model_copy(update={"annotations": []})
+            self._rest.update(bare.to_dict())
+        order = sorted(self.regions, key=self._place.__getitem__)
+        return {**self._rest, "annotations": [self._entry(number) for number in order]}
+
+    def _entry(self, number: int) -> dict:
+        """Return a region as the file keeps it; copies of the editor share what they made."""
+        region = self.regions[number]
+        known = self._entries.get(number)
+        if known is None or known[0] is not region:
+            known = region, region.model_dump(exclude_unset=True)
+            self._entries[number] = known
+        return known[1]
+
+    def _replace(self, edit: Edit) -> None:
+        old = [one["id"] for one in edit.before]
+        for number in old:
+            region = self.regions.pop(number)
+            self._of[region.image_id].remove(number)
+        anchor = self._place[old[0]] if old else float(len(self._place))
+        for k, entry in enumerate(edit.after):
+            region = Annotation.model_validate(entry)
+            self._place.setdefault(region.id, anchor + k * 1e-6)
+            self.regions[region.id], self._entries[region.id] = region, (region, entry)
+            siblings = self._of.setdefault(region.image_id, [])
+            siblings.append(region.id)
+            siblings.sort(key=self._place.__getitem__)
+
+    def _reshaped(self, entry: dict, outline: dict, image: Stimulus) -> dict:
+        after = {**entry, **outline}
+        after.pop("n_fixations", None)
+        after.pop("n_subjects", None)
+        if self.fixations is not None:
+            after |= gaze(Annotation.model_validate(after), image, self.fixations)
+        return after
+
+    def _centres(self, region: Annotation, image: Stimulus) -> np.ndarray:
+        from sklearn.cluster import KMeans
+
+        if self.fixations is None:
+            raise InputError("without fixations there is nothing to split a region by")
+        looked = self.fixations.of(image.id)
+        looked = looked.where(inside(region, image, looked))
+        points = np.stack([looked.x, looked.y], axis=1) + 0.5
+        if len(np.unique(points, axis=0)) < 2:
+            raise InputError("this region has too few fixations to be split by")
+        return KMeans(2, random_state=0).fit(points).cluster_centers_
+
+
+def reapply(editor: Editor, edits: Sequence[Edit]) -> list[Edit]:
+    """Make edits on regions that may have changed meanwhile; return those that do not fit."""
+    refused = []
+    for edit in edits:
+        if editor.fits(edit):
+            editor.do(edit)
+        else:
+            refused.append(edit)
+    return refused
+
+
+def _half(centres: np.ndarray, image: Stimulus) -> shapely.Polygon:
+    """Return the half of the plane that is nearer to the first centre, as far as the image."""
+    a, b = centres
+    middle, along = (a + b) / 2, (b - a) / np.hypot(*(b - a))
+    across = np.array([-along[1], along[0]])
+    reach = 4 * (image.width + image.height)
+    corners = [
+        middle + reach * across,
+        middle - reach * across,
+        middle - reach * (across + along),
+        middle + reach * (across - along),
+    ]
+    return shapely.Polygon(corners)

@@ -1,0 +1,59 @@
+"""A number with its 95 % interval."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Interval(NamedTuple):
+    """An estimate and the bounds of its 95 % interval.
+
+    Attributes
+    ----------
+    value : float, or float64 array
+    low, high : float, or float64 array
+        NaN where there is too little to compute an interval from.
+    """
+
+    value: Any
+    low: Any
+    high: Any
+
+    @classmethod
+    def of(cls, row: Mapping[Any, Any], name: str, *, prefix: bool = True) -> Interval:
+        """Read an interval back from a table's row; see `columns`."""
+        return cls(*(row[key] for key in cls._keys(name, prefix)))
+
+    @classmethod
+    def none(cls) -> Interval:
+        """Return the interval of nothing: all NaN."""
+        return cls(np.nan, np.nan, np.nan)
+
+    @property
+    def half_width(self) -> float:
+        """What stands behind ±: half the distance of the bounds."""
+        return (self.high - self.low) / 2
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether both bounds lie on one side of 0; False where there are none."""
+        return bool(self.low > 0 or self.high < 0)
+
+    def columns(self, name: str, *, prefix: bool = True) -> dict[str, Any]:
+        """Return a table's columns: ``name, name_low, name_high``.
+
+        Parameters
+        ----------
+        name : str
+        prefix : bool
+            False for ``name, low, high``, where a table holds only one interval.
+        """
+        return dict(zip(self._keys(name, prefix), self, strict=True))
+
+    @staticmethod
+    def _keys(name: str, prefix: bool) -> tuple[str, str, str]:
+        start = f"{name}_" if prefix else ""
+        return name, f"{start}low", f"{start}high"

@@ -1,0 +1,1 @@
+"""The mask file: its regions, outlines and consistency."""

@@ -1,0 +1,186 @@
+"""The mask file: plain COCO that every COCO viewer loads, plus our keys (see docs/formats.md)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import (
+    BeforeValidator,
+    PlainSerializer,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+
+from ..categories import UNLABELLED, coco_categories
+from ..errors import InputError
+from ..files import atomic_write, read_json
+from ..fixations import Fixations
+from ..stimuli import Stimulus
+from .annotation import (
+    FORMAT,
+    Annotation,
+    Category,
+    Info,
+    _Kept,
+)
+from .consistency import inconsistencies
+
+
+class MaskSet(_Kept):
+    """Salient regions of many stimuli, with their categories and, usually, the fixations.
+
+    Attributes
+    ----------
+    info : Info
+    images : list of Stimulus
+    annotations : list of Annotation
+    categories : list of Category
+    fixations : Fixations or None
+
+    Raises
+    ------
+    InputError
+        By `read`, `from_dict`: if anything is malformed; the message names the place.
+    """
+
+    info: Info = Info()
+    images: list[Stimulus]
+    annotations: list[Annotation]
+    categories: list[Category]
+    fixations: (
+        Annotated[
+            Fixations,
+            BeforeValidator(
+                lambda value: (
+                    value if isinstance(value, Fixations) else Fixations.from_columns(value)
+                )
+            ),
+            PlainSerializer(Fixations.to_columns),
+        ]
+        | None
+    ) = None
+
+    @model_validator(mode="after")
+    def _consistent(self, info: ValidationInfo) -> MaskSet:
+        if not info.context:  # `diagnose` lists them all
+            for problem in self._inconsistencies():
+                raise ValueError(problem)
+        return self
+
+    def _inconsistencies(self) -> Iterator[str]:
+        return inconsistencies(
+            self.info, self.images, self.annotations, self.categories, self.fixations
+        )
+
+    @classmethod
+    def from_dict(cls, content: object, name: str = "masks") -> MaskSet:
+        """Build from parsed JSON; ``name`` begins the messages of errors."""
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            problem = error.errors(include_url=False, include_input=False)[0]
+            raise InputError(f"{name}: {_described(problem)}") from error
+
+    @classmethod
+    def read(cls, path: str | Path) -> MaskSet:
+        """Read a mask file, strictly."""
+        return cls.from_dict(read_json(path), str(path))
+
+    @classmethod
+    def diagnose(cls, path: str | Path) -> tuple[MaskSet | None, list[str]]:
+        """Read a mask file and list all that is malformed, instead of refusing at the first.
+
+        Returns
+        -------
+        masks : MaskSet or None
+            None if the structure itself is broken.
+        problems : list of str
+            Each with its place.
+
+        Raises
+        ------
+        InputError
+            If it is no JSON file.
+        """
+        content = read_json(path)
+        try:
+            masks = cls.model_validate(content, context={"diagnose": True})
+        except ValidationError as error:
+            problems = error.errors(include_url=False, include_input=False)
+            return None, [_described(problem) for problem in problems]
+        return masks, list(masks._inconsistencies())
+
+    def to_dict(self) -> dict:
+        """Return what `write` writes: only keys that were set, unknown ones included."""
+        return self.model_dump(exclude_unset=True)
+
+    def write(self, path: str | Path) -> None:
+        """Write the mask file atomically."""
+        text = json.dumps(self.to_dict(), ensure_ascii=False, separators=(",", ":"))
+        with atomic_write(path) as file:
+            file.write(text.encode())
+
+    def category_names(self) -> list[str]:
+        """Return the categories in the order of their ids, without ``unlabelled``."""
+        ordered = sorted(self.categories, key=lambda category: category.id)
+        return [category.name for category in ordered if category.name != UNLABELLED]
+
+    def category_of(self) -> dict[int, str]:
+        """Return the name of each category id."""
+        return {category.id: category.name for category in self.categories}
+
+    def subset(self, image_ids: Collection[int], region_ids: Collection[int]) -> MaskSet:
+        """Return given images, those of their regions that are given, and their fixations."""
+        content = self.to_dict()
+        content["images"] = [one for one in content["images"] if one["id"] in image_ids]
+        content["annotations"] = [
+            one
+            for one in content["annotations"]
+            if one["id"] in region_ids and one["image_id"] in image_ids
+        ]
+        if self.fixations is not None:
+            on_them = np.isin(self.fixations.image_id, sorted(image_ids))
+            content["fixations"] = self.fixations.where(on_them)
+        return MaskSet.from_dict(content)
+
+    def by_image(self) -> dict[int, list[Annotation]]:
+        """Return the regions of every image that has any, in the images' order."""
+        regions: dict[int, list[Annotation]] = {image.id: [] for image in self.images}
+        for annotation in self.annotations:
+            regions[annotation.image_id].append(annotation)
+        return {number: found for number, found in regions.items() if found}
+
+
+def new_mask_set(
+    images: Iterable[Stimulus],
+    annotations: list[dict],
+    fixations: Fixations | None,
+    description: str,
+    **provenance: Any,
+) -> MaskSet:
+    """Build a mask set in the 12 categories and ``unlabelled``; see `Provenance` for the keys."""
+    return MaskSet.from_dict(
+        {
+            "info": {"description": description, "salprobe": {"format": FORMAT, **provenance}},
+            "licenses": [],
+            "images": [image.model_dump() for image in images],
+            "annotations": annotations,
+            "categories": coco_categories(),
+            **({} if fixations is None else {"fixations": fixations}),
+        }
+    )
+
+
+def _described(problem: ErrorDetails) -> str:
+    parts = [part for part in problem["loc"] if part not in ("RLE", "polygons")]
+    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
+    place = place.lstrip(".")
+    message = problem["msg"].removeprefix("Value error, ")
+    message = message.replace("Input should be", "expected").replace("Field required", "missing")
+    return message if message.startswith(place) else f"{place}: {message}"

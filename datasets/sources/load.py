@@ -1,0 +1,154 @@
+"""Datasets by name or folder."""
+
+from __future__ import annotations
+
+import os
+from importlib import resources
+from pathlib import Path
+
+import platformdirs
+
+from ..errors import InputError
+from ..fixations import Fixations
+from ..masks.consistency import check_inside
+from ..masks.mask_set import MaskSet
+from ..progress import SILENT, Progress
+from ..stimuli import Dataset, Stimuli
+from .folder import PLAIN, TABLE_SUFFIXES, TableFormat, load_folder, read_fixations
+from .osie import OSIE, find_fixations_mat, load_osie, read_fixations_mat
+from .salicon import NAME as SALICON
+from .salicon import load_salicon
+
+PUBLISHED = {OSIE.name: OSIE}
+
+
+SHIPPED = {"osie-sr": "osie_sr.json", "osie-sr-second": "osie_sr.second.json"}
+"""Mask sets that come with the package, without the fixations: docs/osie-sr.md."""
+
+SHIPPED_SCENES = {"osie-scenes": "osie_scenes.csv"}
+"""Tables of scenes that come with the package: docs/osie-scenes.md."""
+
+IMPORTED = "osie-sr"
+"""What the authors' own labelling is called once it is imported, instead of the one shipped."""
+
+
+def imported_path(output: str | Path) -> Path:
+    """Return where an import is written: a file, or for `IMPORTED` the user's data folder."""
+    if str(output) == IMPORTED:
+        return default_root(IMPORTED).with_suffix(".json")
+    return Path(output)
+
+
+def mask_path(source: str | Path) -> Path:
+    """Return the path of a mask file, or of one that is imported or shipped, by its name."""
+    if str(source) in SHIPPED and Path(source).is_file():
+        return Path(source)
+    if str(source) == IMPORTED and imported_path(source).exists():
+        return imported_path(source)
+    if str(source) in SHIPPED:
+        return Path(str(resources.files(str(__package__)) / SHIPPED[str(source)]))
+    return Path(source)
+
+
+def scenes_path(source: str | Path) -> Path:
+    """Return the path of a table or folder of scenes, or of one that is shipped, by its name."""
+    if str(source) in SHIPPED_SCENES and not Path(source).exists():
+        return Path(str(resources.files(str(__package__)) / SHIPPED_SCENES[str(source)]))
+    return Path(source)
+
+
+def default_root(name: str) -> Path:
+    """Return where a published dataset lies: below ``$SALPROBE_DATA`` or the user's data folder."""
+    data = os.environ.get("SALPROBE_DATA")
+    return Path(data or platformdirs.user_data_path("salprobe")) / name
+
+
+def load_dataset(
+    source: str,
+    root: Path | None = None,
+    table: Path | None = None,
+    px_per_degree: float | None = None,
+    table_format: TableFormat = PLAIN,
+    progress: Progress = SILENT,
+) -> tuple[Dataset, int]:
+    """Load a dataset.
+
+    Parameters
+    ----------
+    source : str
+        ``osie``, ``salicon``, a folder of images, or a table of fixations beside its images.
+    root : Path, optional
+        Where the images lie, if not at the default place.
+    table, px_per_degree, table_format
+        For your own data: see `load_folder`.
+    progress : Progress
+
+    Returns
+    -------
+    dataset : Dataset
+    dropped : int
+        How many fixations were dropped as invalid.
+    """
+    if source in PUBLISHED:
+        root = root or default_root(source)
+        if not root.is_dir():
+            raise InputError(
+                f"{root}: no such folder; `annotate fetch {source}` downloads it there"
+            )
+        if table is not None:
+            raise InputError(
+                f"{source} has its own fixations; --fixations is for a folder of images"
+            )
+        return load_osie(root), 0
+    if source == SALICON:
+        root = root or default_root(source)
+        if not root.is_dir():
+            raise InputError(f"{root}: no such folder; --root names where SALICON lies")
+        return load_salicon(root, progress)
+    path = Path(source)
+    if path.is_file() and path.suffix.lower() in TABLE_SUFFIXES:
+        return load_folder(root or path.parent, path, px_per_degree, table_format)
+    if not path.is_dir():
+        raise InputError(
+            f"{source}: expected {', '.join((*PUBLISHED, SALICON))}, a folder, or a table of "
+            f"fixations ({', '.join(TABLE_SUFFIXES)})"
+        )
+    return load_folder(path, table, px_per_degree, table_format)
+
+
+def root_of(masks: MaskSet, root: Path | None, beside: Path) -> Path:
+    """Return the folder of a mask set's images: ``root``, else its dataset's, else ``beside``."""
+    name = masks.info.salprobe.dataset
+    root = root or (default_root(name) if name in (*PUBLISHED, SALICON) else beside)
+    if not root.is_dir():
+        hint = f"; `annotate fetch {name}` or --root" if name in PUBLISHED else ""
+        raise InputError(f"{root}: no such folder of images{hint}")
+    return root
+
+
+def fixations_of(masks: MaskSet, root: Path, table: Path | None = None) -> Fixations:
+    """Return the fixations to score a mask set on.
+
+    They come from ``table`` if given, else from the mask file, else from its dataset below
+    ``root``.
+
+    Raises
+    ------
+    InputError
+        If there are none.
+    """
+    stimuli = Stimuli(root, tuple(masks.images))
+    if table is not None:
+        fixations = (
+            read_fixations_mat(table, stimuli, partly=True)
+            if table.suffix == ".mat"
+            else read_fixations(table, stimuli, masks.info.salprobe.px_per_degree)[0]
+        )
+    elif masks.fixations is not None:
+        fixations = masks.fixations
+    elif masks.info.salprobe.dataset == OSIE.name:
+        fixations = read_fixations_mat(find_fixations_mat(root), stimuli, partly=True)
+    else:
+        raise InputError("the mask file holds no fixations; --fixations names a table of them")
+    check_inside(fixations, masks.images)
+    return fixations

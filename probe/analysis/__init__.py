@@ -1,0 +1,1 @@
+"""What finished runs say: two runs, one unit, inside against outside, suggestions."""

@@ -1,0 +1,252 @@
+"""Categories suggested for unlabelled regions: those of the labelled regions most like them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...datasets.categories import UNLABELLED
+from ...datasets.errors import InputError
+from ...datasets.masks.mask_set import MaskSet
+from ..networks.device import resolve_device
+from ..networks.layers import Layer, select
+from ..networks.load import load_model
+from ..networks.model import Model
+from ..scoring.batches import MaskPlan
+from ..scoring.loading import load_batches
+from ..scoring.scorer import Scorer
+
+NEIGHBOURS = 15
+SHARPNESS = 10.0
+"""A neighbour's weight is exp(SHARPNESS · cosine)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Suggested:
+    """What `suggest` makes.
+
+    Attributes
+    ----------
+    masks : MaskSet
+        Unlabelled regions with ``suggestion``: ``category``, ``confidence``, ``source``.
+    count : int
+        How many regions have one.
+    accuracy : float
+        Share of the labelled regions whose category is suggested by the regions of the other
+        images (leave-one-image-out).
+    commonest : float
+        Share of the commonest category: what always saying it would reach.
+    n_labelled : int
+    layer : str
+    """
+
+    masks: MaskSet
+    count: int
+    accuracy: float
+    commonest: float
+    n_labelled: int
+    layer: str
+
+
+def suggest(
+    masks: MaskSet,
+    root: Path,
+    labelled: MaskSet | None = None,
+    labelled_root: Path | None = None,
+    *,
+    model: str = "vgg16",
+    weights: str = "default",
+    layer: str | None = None,
+    input_size: tuple[int, int] | None = None,
+    device: str = "auto",
+    start: Callable[[int], Callable[[int], None]] = lambda n: lambda k: None,
+) -> Suggested:
+    """Suggest a category for each unlabelled region.
+
+    A region is described by the mean of every unit's standardised map over its mask (NMM,
+    He et al. 2019, equation 4); the `NEIGHBOURS` labelled regions with the largest cosine vote,
+    and the confidence is the winner's share of their weights.
+
+    Parameters
+    ----------
+    masks : MaskSet
+    root : Path
+        Of its images.
+    labelled : MaskSet, optional
+        Whose labelled regions vote; by default those of ``masks``.
+    labelled_root : Path, optional
+        Of its images.
+    model, weights, device : str
+        As for `probe`.
+    layer : str, optional
+        By default the last of those that are probed by default.
+    input_size : (height, width), optional
+        By default twice what the model was trained on, for regions are small.
+    start : callable
+        Called with the number of images; returns what is called after each batch of them.
+
+    Raises
+    ------
+    InputError
+        If no region is labelled or none is unlabelled, or the two sets' categories differ.
+    """
+    labelled = labelled or masks
+    names = labelled.category_of()
+    known = [one for one in labelled.annotations if names[one.category_id] != UNLABELLED]
+    ids = {category.name: category.id for category in masks.categories}
+    own = masks.category_of()
+    open_ids = {one.id for one in masks.annotations if own[one.category_id] == UNLABELLED}
+    if not known:
+        raise InputError("no region is labelled to suggest from; --labels names a file with some")
+    if not open_ids:
+        raise InputError("every region has a category already")
+    strange = [names[one.category_id] for one in known if names[one.category_id] not in ids]
+    if strange:
+        raise InputError(f"category {strange[0]!r} is not among those of the mask file")
+    network = load_model(model, weights, input_size=input_size)
+    if input_size is None:
+        height, width = network.input_size
+        network = replace(network, input_size=(2 * height, 2 * width))
+    layers = network.layers()
+    chosen = select(layers, [layer])[-1] if layer else _last(layers)
+    n_images = len(masks.by_image()) + (0 if labelled is masks else len(labelled.by_image()))
+    advance = start(n_images)
+    here = _features(masks, root, network, chosen, device, advance)
+    there = here
+    if labelled is not masks:
+        there = _features(labelled, labelled_root or root, network, chosen, device, advance)
+    keep = [one for one in known if one.id in there]
+    if not keep:
+        raise InputError("every labelled region's mask is empty")
+    votes = Neighbours(
+        np.stack([there[one.id] for one in keep]),
+        [names[one.category_id] for one in keep],
+        _image_keys(labelled, [one.image_id for one in keep]),
+    )
+    wanted = [one for one in masks.annotations if one.id in open_ids and one.id in here]
+    if not wanted:
+        raise InputError("every unlabelled region's mask is empty")
+    keys = _image_keys(masks, [one.image_id for one in wanted])
+    categories, confidences = votes.vote(np.stack([here[one.id] for one in wanted]), keys)
+    found = {
+        one.id: (category, confidence)
+        for one, category, confidence in zip(wanted, categories, confidences, strict=True)
+    }
+    content = masks.to_dict()
+    for entry in content["annotations"]:
+        if entry["id"] in found:
+            category, confidence = found[entry["id"]]
+            entry["suggestion"] = {
+                "category": category,
+                "confidence": round(confidence, 3),
+                "source": f"{model} {chosen.name}",
+            }
+    accuracy, commonest = votes.left_out()
+    return Suggested(
+        MaskSet.from_dict(content), len(found), accuracy, commonest, len(keep), chosen.name
+    )
+
+
+class Neighbours:
+    """Labelled regions that vote on the category of others, never of their own image.
+
+    Parameters
+    ----------
+    features : float array, shape (n, units)
+    categories : list of n str
+    images : list of n str
+        What tells the images apart.
+    """
+
+    def __init__(self, features: np.ndarray, categories: list[str], images: list[str]) -> None:
+        self._features = _unit_length(features)
+        self.names, self._category = np.unique(categories, return_inverse=True)
+        self._images = np.asarray(images)
+
+    def vote(self, features: np.ndarray, images: list[str]) -> tuple[list[str], list[float]]:
+        """Return a category and its confidence for each of m regions.
+
+        Parameters
+        ----------
+        features : float array, shape (m, units)
+        images : list of m str
+
+        Raises
+        ------
+        InputError
+            If only one image has labelled regions, and it is also a region's own.
+        """
+        shares = self._shares(features, np.asarray(images))
+        best = shares.argmax(axis=1)
+        return self.names[best].tolist(), shares.max(axis=1).tolist()
+
+    def left_out(self) -> tuple[float, float]:
+        """Return the accuracy on the labelled regions themselves, and the commonest's share."""
+        commonest = float(np.bincount(self._category).max() / len(self._category))
+        if len(set(self._images)) < 2:
+            return float("nan"), commonest
+        shares = self._shares(self._features, self._images)
+        return float((shares.argmax(axis=1) == self._category).mean()), commonest
+
+    def _shares(self, features: np.ndarray, images: np.ndarray) -> np.ndarray:
+        """Return each category's share of the votes, float array (m, categories)."""
+        cosine = _unit_length(features) @ self._features.T
+        cosine[images[:, None] == self._images[None, :]] = -np.inf
+        k = min(NEIGHBOURS, cosine.shape[1])
+        nearest = np.argsort(-cosine, axis=1, kind="stable")[:, :k]
+        weight = np.exp(SHARPNESS * np.take_along_axis(cosine, nearest, axis=1))
+        if not weight.any(axis=1).all():
+            raise InputError("regions of other images are needed to suggest from")
+        shares = np.zeros((len(features), len(self.names)))
+        for column in range(k):
+            np.add.at(
+                shares,
+                (np.arange(len(features)), self._category[nearest[:, column]]),
+                weight[:, column],
+            )
+        return shares / shares.sum(axis=1, keepdims=True)
+
+
+def _features(
+    masks: MaskSet,
+    root: Path,
+    network: Model,
+    layer: Layer,
+    device: str,
+    advance: Callable[[int], None],
+) -> dict[int, np.ndarray]:
+    """Return the units' NMM of each region that has a pixel, by its id."""
+    plan = MaskPlan.of(masks, root)
+    found: dict[int, np.ndarray] = {}
+    with Scorer(network, [layer], resolve_device(device), "fp32") as scorer:
+        numbers = list(range(len(plan.batches)))
+        for _, loaded, _ in load_batches(plan, numbers, network.input_size, None, False):
+            for one, scores in zip(loaded, scorer.score(loaded), strict=True):
+                for region, row in zip(one.item.regions, scores, strict=True):
+                    if not np.isnan(row).any():
+                        found[region.id] = row
+            advance(len(loaded))
+    return found
+
+
+def _last(layers: list[Layer]) -> Layer:
+    defaults = [layer for layer in layers if layer.default] or layers
+    maps = [one for one in defaults if one.height * one.width > 1 and one.units > 1]
+    if not maps:
+        raise InputError("the model has no layer that is a stack of maps; --layer names another")
+    return maps[-1]
+
+
+def _image_keys(masks: MaskSet, ids: list[int]) -> list[str]:
+    names = {image.id: image.file_name for image in masks.images}
+    return [names[number] for number in ids]
+
+
+def _unit_length(features: Any) -> np.ndarray:
+    features = np.asarray(features, dtype=np.float64)
+    length = np.linalg.norm(features, axis=1, keepdims=True)
+    return features / np.where(length > 0, length, 1)

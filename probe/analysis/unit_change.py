@@ -1,0 +1,105 @@
+"""What training did to single units.
+
+References
+----------
+He et al., CVPR 2019, section 5.2: Figures 5 and 6.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ...datasets.errors import InputError
+from ..runs.run import Run
+from ..statistics.bootstrap import Resamples
+from ..statistics.selectivity import THRESHOLD, groups
+from .compare import shared_regions
+
+
+@dataclass(frozen=True, eq=False)
+class UnitChange:
+    """One unit in two runs.
+
+    Attributes
+    ----------
+    layer, unit
+        The unit counts from 0.
+    categories : DataFrame
+        ``category, n, before, after, difference, low, high``: means over regions, and the 95 %
+        interval of the difference from a bootstrap over stimuli.
+    regions : DataFrame
+        ``annotation_id, image_id, category, before, after, difference``, the largest change
+        first, in either direction.
+    """
+
+    layer: str
+    unit: int
+    categories: pd.DataFrame
+    regions: pd.DataFrame
+
+
+def unit_change(before: Run, after: Run, layer: str, unit: int, seed: int = 0) -> UnitChange:
+    """Compare one unit's scores in two runs, region by region.
+
+    Raises
+    ------
+    InputError
+        If a run lacks the unit, or they share no region.
+    """
+    regions, rows = shared_regions(before, after)
+    regions = regions[["annotation_id", "image_id", "category", "n_fixations"]].copy()
+    for name, run, place in (("before", before, rows[0]), ("after", after, rows[1])):
+        scores = run.scores_of(layer)
+        if unit >= scores.shape[1]:
+            raise InputError(
+                f"{run.folder}: {layer} has units 0 to {scores.shape[1] - 1}, no {unit}"
+            )
+        regions[name] = scores[place, unit].astype(np.float64)
+    regions["difference"] = regions["after"] - regions["before"]
+    resamples = Resamples.draw(regions["image_id"].nunique(), seed)
+    records = []
+    for category, group in groups(regions, before.categories, seed).items():
+        part = regions.iloc[group.rows]
+        means = part[["before", "after"]].mean().to_dict()
+        difference = resamples.interval(part["difference"].to_numpy(), group.stimulus)
+        row = {"category": category, "n": len(part), **means}
+        records.append(row | difference.columns("difference", prefix=False))
+    scored = regions[regions["n_fixations"] > 0].drop(columns="n_fixations")
+    order = scored["difference"].abs().sort_values(ascending=False, kind="stable").index
+    return UnitChange(layer, unit, pd.DataFrame(records), scored.loc[order].reset_index(drop=True))
+
+
+def transitions(before: Run, after: Run, layer: str) -> pd.DataFrame:
+    """Tell which category each unit of a layer responds to most, before and after.
+
+    Returns
+    -------
+    DataFrame
+        ``unit, before, before_mean, after, after_mean``: the category with the highest mean
+        NSS, and that mean; ``none`` where it is not above `THRESHOLD`.
+    """
+    shared_regions(before, after)
+    columns: dict[str, Any] = {}
+    for name, run in (("before", before), ("after", after)):
+        run.scores_of(layer)
+        table = run.units[run.units["layer"] == layer]
+        means = table.pivot(index="unit", columns="category", values="mean")
+        means = means[run.categories].dropna(axis=1, how="all")
+        highest = means.max(axis=1)
+        columns[name] = means.idxmax(axis=1).where(highest > THRESHOLD, "none")
+        columns[f"{name}_mean"] = highest
+    found = pd.DataFrame(columns)
+    if found.isna().any(axis=None):
+        raise InputError(f"{before.name} and {after.name} have different units in {layer}")
+    return found.reset_index()
+
+
+def transition_table(units: pd.DataFrame, categories: list[str]) -> pd.DataFrame:
+    """Count units by what they responded to before (rows) and after (columns)."""
+    names = [*categories, "none"]
+    counts = pd.crosstab(units["before"], units["after"])
+    return counts.reindex(index=names, columns=names, fill_value=0)

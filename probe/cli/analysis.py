@@ -1,0 +1,147 @@
+"""The commands of ``probe`` that look at finished runs: two of them, or one and its output."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ...datasets.errors import InputError
+from ...terminal.console import notes, print_data
+from ...terminal.progress import progress
+from .options import FormatOption, RunFolder, parse_unit
+
+app = typer.Typer()
+
+MasksNow = Annotated[
+    Path | None, typer.Option("--masks", help="The run's mask file, if it has moved.")
+]
+RootNow = Annotated[
+    Path | None, typer.Option("--root", help="Folder of its images, if it has moved.")
+]
+
+
+@app.command(epilog="Example: [bold]probe compare runs/before runs/after --unit conv5_3:288[/bold]")
+def compare(
+    before: Annotated[Path, typer.Argument(metavar="BEFORE", help="Run folder.")],
+    after: Annotated[Path, typer.Argument(metavar="AFTER", help="Run folder.")],
+    unit: Annotated[
+        str | None, typer.Option(metavar="LAYER:UNIT", help="One unit, counted from 0.")
+    ] = None,
+    figure: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="With --unit: draw where it changed most (.png, .pdf)."),
+    ] = None,
+    images: Annotated[int, typer.Option(help="How many stimuli to draw.")] = 6,
+    transitions: Annotated[
+        str | None,
+        typer.Option(metavar="LAYER", help="Which units went from one category to another."),
+    ] = None,
+    masks: MasksNow = None,
+    root: RootNow = None,
+    before_model: Annotated[
+        Path | None,
+        typer.Option("--before", help="BEFORE's weights or training folder, if it has moved."),
+    ] = None,
+    after_model: Annotated[
+        Path | None,
+        typer.Option("--after", help="AFTER's weights or training folder, if it has moved."),
+    ] = None,
+    format: FormatOption = "table",
+) -> None:
+    """Compare two runs: the change per layer and category, with paired intervals; or of units."""
+    from ..analysis.compare import compare as compare_runs
+    from ..runs.run import Run
+    from ..views.run import as_html, check_format, formatted, render_differences
+
+    kind = check_format(format)
+    runs = Run.open(before), Run.open(after)
+    if unit and transitions:
+        raise InputError("--unit or --transitions, not both")
+    if figure and not unit:
+        raise InputError("--figure draws a unit; --unit names it")
+    if images < 1:
+        raise InputError(f"--images {images}: expected 1 or more")
+    if unit:
+        from ..analysis.unit_change import unit_change
+        from ..views.changes import render_change
+        from ..views.figures import draw_change
+
+        change = unit_change(*runs, *parse_unit(unit))
+        frame, view = change.categories, render_change(*runs, change)
+        if figure is not None:
+            from ..runs.sources import masks_of, model_of
+
+            mask_set, folder, _ = masks_of(runs[1], masks, root)
+            models = model_of(runs[0], before_model), model_of(runs[1], after_model)
+            draw_change(change, models, mask_set, folder, figure, images)
+            notes.print(f"figure: {figure}", markup=False)
+    elif transitions:
+        from ..analysis.unit_change import transitions as find
+        from ..views.changes import render_transitions
+
+        frame = find(*runs, transitions)
+        view = render_transitions(frame, runs[0].categories, transitions)
+    else:
+        frame = compare_runs(*runs)
+        view = render_differences(*runs, frame)
+    if kind in ("table", "html"):
+        print_data(view if kind == "table" else as_html(view, "salprobe: comparison"))
+    else:
+        print_data(formatted(frame, kind))
+
+
+@app.command(epilog="Example: [bold]probe output runs/tune-2/run --layer conv5_3[/bold]")
+def output(
+    run: RunFolder,
+    layer: Annotated[
+        str | None, typer.Option("--layer", "-l", help="Of the units (default: the last).")
+    ] = None,
+    maps: Annotated[
+        Path | None, typer.Option(help="Folder of saliency maps, instead of the run's readout.")
+    ] = None,
+    masks: MasksNow = None,
+    root: RootNow = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Folder of results (default: RUN/output)."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the resampling.")] = 0,
+    format: FormatOption = "table",
+) -> None:
+    """Compare what a saliency model puts out with what its units respond to, by category.
+
+    OS is the predicted map's NSS in a category's regions, OD its distance from that of the
+    empirical saliency map. With tests of whether categories differ.
+    """
+    from contextlib import ExitStack
+
+    from ..analysis.inside_outside import output as find
+    from ..analysis.inside_outside import write_output
+    from ..runs.run import Run
+    from ..views.changes import render_output
+    from ..views.figures import draw_output
+    from ..views.run import as_html, check_format, formatted
+
+    kind = check_format(format)
+    opened = Run.open(run)
+    with ExitStack() as stack:
+        found = find(
+            opened,
+            layer=layer,
+            maps=maps,
+            masks=masks,
+            root=root,
+            seed=seed,
+            start=lambda n: stack.enter_context(progress.task("empirical maps", n)),
+        )
+    folder = out or run / "output"
+    write_output(found, folder)
+    draw_output(found, folder / "output.png")
+    view = render_output(found)
+    if kind in ("table", "html"):
+        print_data(view if kind == "table" else as_html(view, "salprobe: output"))
+    else:
+        print_data(formatted(found.categories, kind))
+    notes.print(f"tables and figure: {folder}", markup=False)

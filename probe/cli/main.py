@@ -1,0 +1,265 @@
+"""The command line ``probe``: parses, calls, prints."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ...datasets.errors import InputError
+from ...terminal.app import run_app
+from ...terminal.console import notes, print_data
+from . import analysis as cli_analysis
+from . import saliency as cli_saliency
+from . import training as cli_training
+from .options import FormatOption as Format
+from .options import RunFolder, first_process, parse_size
+
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Score every unit of a network against every salient region.",
+)
+
+
+@app.command(
+    epilog="Example: [bold]probe run --masks osie_sr.json --root osie --layers 'conv5_*'[/bold]"
+)
+def run(
+    masks: Annotated[
+        str,
+        typer.Option(
+            "--masks", "-m", help="Mask file with labelled regions, or [bold]osie-sr[/bold]."
+        ),
+    ],
+    model: Annotated[
+        str,
+        typer.Option(
+            help="A torchvision classification model, [bold]gabor[/bold] (needs no weights), "
+            "or package.module:factory."
+        ),
+    ] = "vgg16",
+    weights: Annotated[
+        str, typer.Option(help="default, random, or a file (.pth, .safetensors).")
+    ] = "default",
+    layers: Annotated[
+        list[str] | None,
+        typer.Option("--layers", "-l", help="Names or wildcards, comma-separated or repeated."),
+    ] = None,
+    pre_relu: Annotated[bool, typer.Option("--pre-relu", help="VGG: maps before ReLU.")] = False,
+    root: Annotated[Path | None, typer.Option(help="Folder of the images.")] = None,
+    fixations: Annotated[
+        Path | None, typer.Option(help="Table of fixations, instead of the mask file's.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Run folder (default: runs/MASKS-MODEL).")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    precision: Annotated[str, typer.Option(help="Of the forward pass: fp32 or bf16.")] = "fp32",
+    batch_size: Annotated[int, typer.Option(help="Stimuli per forward pass.")] = 16,
+    workers: Annotated[int | None, typer.Option(help="Threads that decode images.")] = None,
+    input_size: Annotated[
+        str | None,
+        typer.Option(
+            help="Network input as HEIGHTxWIDTH (default: what its weights were trained on)."
+        ),
+    ] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out images that cannot be read.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of random weights and resampling.")] = 0,
+) -> None:
+    """Score every unit against every labelled region, and print the category table.
+
+    Interrupted, the same command goes on where it stopped. Under torchrun, one process per GPU.
+    """
+    from ...datasets.files import atomic_write
+    from ..runs.probing import probe
+    from ..views.run import as_html, render_run
+
+    result = probe(
+        masks,
+        root=root,
+        fixations=fixations,
+        model=model,
+        weights=weights,
+        layers=[name.strip() for text in layers or [] for name in text.split(",")],
+        pre_relu=pre_relu,
+        input_size=parse_size(input_size),
+        out=out,
+        device=device,
+        precision=precision,  # type: ignore[arg-type]
+        batch_size=batch_size,
+        workers=workers,
+        skip_bad=skip_bad,
+        seed=seed,
+    )
+    if first_process():
+        view = render_run(result)
+        print_data(view)
+        report = result.folder / "report.html"
+        with atomic_write(report) as file:
+            file.write(as_html(view, f"salprobe: {result.name}").encode())
+        notes.print(f"run folder: {result.folder}\nreport: {report}", markup=False)
+
+
+@app.command(epilog="Example: [bold]probe show runs/osie_sr-vgg16 --units text[/bold]")
+def show(
+    folder: RunFolder,
+    units: Annotated[
+        str | None, typer.Option(metavar="CATEGORY", help="List the best units for a category.")
+    ] = None,
+    most: Annotated[int, typer.Option("--most", "-n", help="How many units.")] = 20,
+    format: Format = "table",
+) -> None:
+    """Print a run's category table, or the best units for a category.
+
+    md and latex have the paper's layout, ``mean (units above T)``; csv and json every figure.
+    """
+    from ..runs.run import Run
+    from ..views.run import as_html, check_format, for_print, formatted, render_run, render_units
+
+    kind = check_format(format)
+    result = Run.open(folder)
+    if kind in ("table", "html"):
+        view = render_units(result, units, most) if units else render_run(result)
+        print_data(view if kind == "table" else as_html(view, f"salprobe: {result.name}"))
+    elif units:
+        print_data(formatted(result.best_units(units).head(most), kind))
+    else:
+        paper_layout = kind in ("md", "latex")
+        print_data(formatted(for_print(result) if paper_layout else result.summary, kind))
+
+
+@app.command(epilog="Example: [bold]probe layers resnet50 --json[/bold]")
+def layers(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="As for probe run.")] = "vgg16",
+    pre_relu: Annotated[bool, typer.Option("--pre-relu", help="VGG: maps before ReLU.")] = False,
+    input_size: Annotated[
+        str | None,
+        typer.Option(
+            help="Network input as HEIGHTxWIDTH (default: what its weights were trained on)."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+) -> None:
+    """List a model's layers and the shapes of their activation maps; * is probed by default."""
+    from ..networks.load import is_training, load_model
+
+    given = model == "gabor" or ":" in model or is_training(model)
+    weights = "default" if given else "random"
+    found = load_model(model, weights, input_size=parse_size(input_size)).layers(pre_relu=pre_relu)
+    if as_json:
+        keys = ("name", "units", "height", "width", "default")
+        print_data(json.dumps([{key: getattr(layer, key) for key in keys} for layer in found]))
+        return
+    widest = max(len(layer.name) for layer in found)
+    everything = not any(layer.default for layer in found)
+    for layer in found:
+        mark = "*" if layer.default or everything else " "
+        shape = f"{layer.units:5d} × {layer.height} × {layer.width}"
+        print_data(f"{mark} {layer.name:{widest}} {shape}")
+
+
+@app.command(
+    epilog="Example: [bold]probe suggest regions.json --labels osie-sr -o suggested.json[/bold]"
+)
+def suggest(
+    masks: Annotated[str, typer.Argument(metavar="MASKS", help="Mask file.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Mask file to write.")],
+    labels: Annotated[
+        str | None,
+        typer.Option(help="Mask file whose labels to learn from, or osie-sr (default: MASKS)."),
+    ] = None,
+    root: Annotated[Path | None, typer.Option(help="Folder of the images.")] = None,
+    labels_root: Annotated[
+        Path | None, typer.Option(help="Folder of the labelled images, if another.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="As for probe run.")] = "vgg16",
+    weights: Annotated[
+        str, typer.Option(help="default, random, or a file (.pth, .safetensors).")
+    ] = "default",
+    layer: Annotated[
+        str | None, typer.Option(help="Whose units describe a region (default: the last block's).")
+    ] = None,
+    input_size: Annotated[
+        str | None, typer.Option(help="HEIGHTxWIDTH (default: twice the weights').")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+) -> None:
+    """Suggest categories for unlabelled regions, for a person to confirm.
+
+    Each takes those of the labelled regions that look most like it to the network. How often
+    that is right on the labelled regions themselves is printed. `annotate push` shows the
+    suggestions in Label Studio.
+    """
+    from contextlib import ExitStack
+
+    from ...datasets.masks.mask_set import MaskSet
+    from ...datasets.sources.load import mask_path, root_of
+    from ...terminal.progress import progress
+    from ..analysis.suggest import suggest as propose
+
+    path = mask_path(masks)
+    found = MaskSet.read(path)
+    labelled, labelled_root = None, None
+    if labels is not None:
+        labelled = MaskSet.read(mask_path(labels))
+        labelled_root = root_of(labelled, labels_root, mask_path(labels).parent)
+    with ExitStack() as stack:
+        made = propose(
+            found,
+            root_of(found, root, path.parent),
+            labelled,
+            labelled_root,
+            model=model,
+            weights=weights,
+            layer=layer,
+            input_size=parse_size(input_size),
+            device=device,
+            start=lambda images: stack.enter_context(progress.task("looking", images)),
+        )
+    made.masks.write(output)
+    notes.print(
+        f"{output}: {made.count} suggestions from {made.n_labelled} labelled regions, by "
+        f"{made.layer} of {model}\n"
+        f"right on the labelled regions, each image left out in turn: {made.accuracy:.1%} "
+        f"(always the commonest category: {made.commonest:.1%})",
+        markup=False,
+    )
+
+
+@app.command(epilog="Example: [bold]probe review runs/osie_sr-vgg16 runs/tune-2[/bold]")
+def review(
+    folders: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[RUN]...", help="Run folders (default: all below runs/)."),
+    ] = None,
+) -> None:
+    """Review results in the terminal: tables, units, regions, activation maps."""
+    import sys
+
+    found = folders or sorted(path.parent for path in Path("runs").rglob("run.json"))
+    if not found:
+        raise InputError("no run below runs/; name one")
+    for folder in found:
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such run folder")
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise InputError("review needs a terminal")
+    from ...tui.results import ResultsReview
+
+    ResultsReview(found).run()
+
+
+app.add_typer(cli_analysis.app)
+app.add_typer(cli_saliency.app)
+app.add_typer(cli_training.app)
+
+
+def main() -> None:
+    """Run the command line."""
+    run_app(app, "probe")

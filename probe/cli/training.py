@@ -1,0 +1,305 @@
+"""The commands of ``probe`` that train networks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ...datasets.errors import InputError
+from ...terminal.console import notes, print_data
+from ...terminal.progress import progress
+from .options import first_process, parse_size, words
+
+app = typer.Typer()
+
+Source = Annotated[
+    str,
+    typer.Argument(metavar="SOURCE", help="osie, salicon, a folder, or a table of fixations."),
+]
+Masks = Annotated[
+    str,
+    typer.Option("--masks", "-m", help="Mask file with labelled regions, or [bold]osie-sr[/bold]."),
+]
+Model = Annotated[
+    str, typer.Option(help="The backbone: a torchvision model or package.module:factory.")
+]
+Weights = Annotated[str, typer.Option(help="default, random, or a file (.pth, .safetensors).")]
+LayerName = Annotated[
+    str | None, typer.Option("--layer", "-l", help="Where it is cut (default: its last block).")
+]
+InputSize = Annotated[str | None, typer.Option(help="Network input as HEIGHTxWIDTH.")]
+Root = Annotated[Path | None, typer.Option(help="Folder of the images.")]
+FixationTable = Annotated[
+    Path | None, typer.Option(help="Table of fixations, for a folder of images.")
+]
+PxPerDegree = Annotated[float | None, typer.Option(help="Pixels in one degree of visual angle.")]
+SplitFile = Annotated[
+    Path | None,
+    typer.Option("--split", help="CSV image,split with train, validation, test (default: 4:1:2)."),
+]
+LossText = Annotated[str, typer.Option(help="nss, kl, cc, bce, or a sum as in 10*kl+nss.")]
+Epochs = Annotated[int, typer.Option(help="At most.")]
+Patience = Annotated[int, typer.Option(help="Epochs without a better validation, then stop.")]
+Rate = Annotated[
+    float | None,
+    typer.Option(help="Adam's learning rate, of what is added (default: 0.01; for scenes 0.0001)."),
+]
+BackboneRate = Annotated[float, typer.Option(help="Adam's learning rate, of the backbone.")]
+ScheduleName = Annotated[str, typer.Option(help="Of the rates: cosine or constant.")]
+BatchSize = Annotated[int, typer.Option(help="Stimuli per forward pass.")]
+Accumulate = Annotated[int, typer.Option(help="Forward passes per step of Adam.")]
+Precision = Annotated[str, typer.Option(help="fp32 or bf16.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+Workers = Annotated[int | None, typer.Option(help="Threads that decode images.")]
+Seed = Annotated[int, typer.Option(help="Of new weights, the order of stimuli, and resampling.")]
+SceneTable = Annotated[
+    Path | None,
+    typer.Option(
+        "--scenes", help="CSV image,scene, a folder with one folder per scene, or osie-scenes."
+    ),
+]
+MinImages = Annotated[
+    int, typer.Option("--min-images", help="Scenes with fewer images are left out.")
+]
+
+
+@app.command(epilog="Example: [bold]probe train osie --tune 2 --out runs/tune-2[/bold]")
+def train(
+    source: Source,
+    task: Annotated[str, typer.Option(help="saliency or scenes.")] = "saliency",
+    tune: Annotated[
+        str, typer.Option(help="The last N convolution layers, or all; 0: only what is added.")
+    ] = "0",
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Training folder (default: runs/TASK-TUNE).")
+    ] = None,
+    model: Model = "vgg16",
+    weights: Weights = "default",
+    layer: LayerName = None,
+    input_size: InputSize = None,
+    root: Root = None,
+    fixations: FixationTable = None,
+    px_per_degree: PxPerDegree = None,
+    split: SplitFile = None,
+    scenes: SceneTable = None,
+    min_images: MinImages = 50,
+    loss: LossText = "nss",
+    epochs: Epochs = 20,
+    patience: Patience = 5,
+    rate: Rate = None,
+    backbone_rate: BackboneRate = 1e-4,
+    schedule: ScheduleName = "cosine",
+    batch_size: BatchSize = 16,
+    accumulate: Accumulate = 1,
+    precision: Precision = "fp32",
+    device: Device = "auto",
+    workers: Workers = None,
+    seed: Seed = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+) -> None:
+    """Train a network for saliency (a 1×1 convolution on top), or for scene recognition.
+
+    Interrupted, the same command goes on where it stopped. Under torchrun, each process takes
+    its share of every batch. The folder it makes is a --model for all other commands.
+    """
+    from ...datasets.sources.load import load_dataset, scenes_path
+    from ..training.recipe import Recipe, parse_tune
+    from ..training.scenes import read_scenes
+    from ..training.split import read_split
+    from ..training.train import train as run_training
+    from ..views.training import render_training
+
+    if (scenes is None) == (task == "scenes"):
+        raise InputError("--task scenes and --scenes go together")
+    recipe = Recipe(
+        *(task, parse_tune(tune), loss, epochs, patience, rate, backbone_rate, schedule),  # type: ignore[arg-type]
+        *(batch_size, accumulate, precision, seed),  # type: ignore[arg-type]
+    )
+    dataset, _ = load_dataset(source, root, fixations, px_per_degree, progress=progress)
+    folder = out or Path("runs") / f"{task}-tune-{tune}"
+    found = run_training(
+        dataset,
+        recipe,
+        folder,
+        model=model,
+        weights=weights,
+        layer=layer,
+        input_size=parse_size(input_size),
+        split=read_split(split, dataset.stimuli) if split else None,
+        scenes=read_scenes(scenes_path(scenes), dataset.stimuli, min_images) if scenes else None,
+        device=device,
+        workers=workers,
+    )
+    if first_process():
+        print_data(json.dumps(found, indent=1) if as_json else render_training(found))
+        notes.print(f"training folder: {folder}; probe it with --model {folder}", markup=False)
+
+
+@app.command(
+    epilog="Example: [bold]probe sweep osie --masks osie-sr --tune 0,1,2,3,4,5,6,all[/bold]"
+)
+def sweep(
+    source: Source,
+    masks: Masks,
+    tune: Annotated[
+        str, typer.Option(help="Steps: last N convolution layers, or all; the first is the basis.")
+    ] = "0,1,2,3,4,5,6,all",
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the sweep.")] = Path(
+        "runs/sweep"
+    ),
+    popout: Annotated[
+        Path | None, typer.Option(help="popout.json of annotate popout, to score the units on.")
+    ] = None,
+    model: Model = "vgg16",
+    weights: Weights = "default",
+    layer: LayerName = None,
+    input_size: InputSize = None,
+    root: Root = None,
+    fixations: FixationTable = None,
+    px_per_degree: PxPerDegree = None,
+    masks_root: Annotated[
+        Path | None, typer.Option(help="Folder of the masks' images, if another.")
+    ] = None,
+    split: SplitFile = None,
+    loss: LossText = "nss",
+    epochs: Epochs = 20,
+    patience: Patience = 5,
+    rate: Rate = None,
+    backbone_rate: BackboneRate = 1e-4,
+    schedule: ScheduleName = "cosine",
+    batch_size: BatchSize = 16,
+    accumulate: Accumulate = 1,
+    precision: Precision = "fp32",
+    device: Device = "auto",
+    workers: Workers = None,
+    seed: Seed = 0,
+) -> None:
+    """Fine-tune a network to several depths, each from scratch, and compare its units.
+
+    Regions on stimuli that were trained on are not probed. Interrupted, the same command goes
+    on where it stopped; a finished step is not repeated.
+    """
+    from ...datasets.files import atomic_write
+    from ...datasets.sources.load import load_dataset
+    from ..experiments.sweep import sweep as run_sweep
+    from ..training.recipe import Recipe, parse_tune
+    from ..training.split import read_split
+    from ..views.figures import draw_gains
+    from ..views.run import as_html
+    from ..views.training import render_sweep
+
+    recipe = Recipe(
+        *("saliency", 0, loss, epochs, patience, rate, backbone_rate, schedule),  # type: ignore[arg-type]
+        *(batch_size, accumulate, precision, seed),  # type: ignore[arg-type]
+    )
+    dataset, _ = load_dataset(source, root, fixations, px_per_degree, progress=progress)
+    found = run_sweep(
+        dataset,
+        recipe,
+        [parse_tune(step) for step in words(tune)],
+        out,
+        masks,
+        root=masks_root or root,
+        popout=popout,
+        model=model,
+        weights=weights,
+        layer=layer,
+        input_size=parse_size(input_size),
+        split=read_split(split, dataset.stimuli) if split else None,
+        device=device,
+        workers=workers,
+    )
+    view = render_sweep(found)
+    print_data(view)
+    with atomic_write(out / "report.html") as file:
+        file.write(as_html(view, f"salprobe: sweep of {model}").encode())
+    draw_gains(found, out / "gains.png")
+    notes.print(f"sweep: {out}\nreport: {out / 'report.html'}", markup=False)
+
+
+@app.command(epilog="Example: [bold]probe tasks osie --scenes osie-scenes --masks osie-sr[/bold]")
+def tasks(
+    source: Source,
+    scenes: Annotated[
+        Path,
+        typer.Option(
+            "--scenes", help="CSV image,scene, a folder with one folder per scene, or osie-scenes."
+        ),
+    ],
+    masks: Masks,
+    tune: Annotated[
+        str, typer.Option(help="The last N convolution layers, or all; the paper's is 1.")
+    ] = "1",
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the results.")] = Path(
+        "runs/tasks"
+    ),
+    min_images: MinImages = 50,
+    model: Model = "vgg16",
+    weights: Weights = "default",
+    layer: LayerName = None,
+    input_size: InputSize = None,
+    root: Root = None,
+    fixations: FixationTable = None,
+    px_per_degree: PxPerDegree = None,
+    masks_root: Annotated[
+        Path | None, typer.Option(help="Folder of the masks' images, if another.")
+    ] = None,
+    loss: LossText = "nss",
+    epochs: Epochs = 20,
+    patience: Patience = 5,
+    rate: Rate = None,
+    backbone_rate: BackboneRate = 1e-4,
+    schedule: ScheduleName = "cosine",
+    batch_size: BatchSize = 16,
+    accumulate: Accumulate = 1,
+    precision: Precision = "fp32",
+    device: Device = "auto",
+    workers: Workers = None,
+    seed: Seed = 0,
+) -> None:
+    """Train a network for saliency and for scenes on the same stimuli, and compare its units.
+
+    pt is the network as it was, sp after saliency prediction, sr after scene recognition.
+    Interrupted, the same command goes on where it stopped.
+    """
+    from contextlib import ExitStack
+
+    from ...datasets.files import atomic_write
+    from ...datasets.sources.load import load_dataset, scenes_path
+    from ..experiments.tasks import compare_tasks
+    from ..training.recipe import Recipe, parse_tune
+    from ..training.scenes import read_scenes
+    from ..views.figures import draw_tasks
+    from ..views.run import as_html
+    from ..views.training import render_tasks
+
+    recipe = Recipe(
+        *("saliency", parse_tune(tune), loss, epochs, patience, rate, backbone_rate, schedule),  # type: ignore[arg-type]
+        *(batch_size, accumulate, precision, seed),  # type: ignore[arg-type]
+    )
+    dataset, _ = load_dataset(source, root, fixations, px_per_degree, progress=progress)
+    with ExitStack() as stack:
+        found = compare_tasks(
+            dataset,
+            read_scenes(scenes_path(scenes), dataset.stimuli, min_images),
+            recipe,
+            out,
+            masks,
+            root=masks_root or root,
+            model=model,
+            weights=weights,
+            layer=layer,
+            input_size=parse_size(input_size),
+            device=device,
+            workers=workers,
+            start=lambda text, steps: stack.enter_context(progress.task(text, steps)),
+        )
+    view = render_tasks(found)
+    print_data(view)
+    with atomic_write(out / "report.html") as file:
+        file.write(as_html(view, f"salprobe: tasks of {model}").encode())
+    draw_tasks(found, dataset, out / "tasks.png")
+    notes.print(f"tasks: {out}\nreport: {out / 'report.html'}", markup=False)

@@ -1,0 +1,1 @@
+"""Several trainings and probings that belong together."""

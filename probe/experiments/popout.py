@@ -1,0 +1,172 @@
+"""The whole of `probe popout`: models and networks on search arrays, into a folder."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+
+from ...datasets.errors import InputError
+from ...datasets.files import atomic_write, sha256
+from ...datasets.masks.mask_set import MaskSet
+from ...datasets.sources.load import root_of
+from ...datasets.stimuli import Stimuli
+from ..networks.load import load_model
+from ..popout.measures import SearchArray, measure_models, search_arrays, summarise_models
+from ..popout.units import unit_maps, unit_nmm
+from ..runs.run import write_table
+from ..saliency.maps import MapFolder, MapOf, from_function, function_named
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """What `search` finds, and writes as files of the same names.
+
+    Attributes
+    ----------
+    measures : DataFrame
+        A row for each saliency model and array; see `measure_models`.
+    models : DataFrame
+        A row for each saliency model; see `summarise_models`.
+    units, layers : DataFrame
+        Of the networks, with their ``model``; see `unit_nmm`.
+    resized : dict
+        How many maps of each folder were resized.
+    arrays : list of SearchArray
+    stimuli : Stimuli
+        Of the arrays.
+    maps : dict
+        What makes each model's maps, and those of each network's best units: for figures.
+    folder : Path
+    """
+
+    measures: pd.DataFrame
+    models: pd.DataFrame
+    units: pd.DataFrame
+    layers: pd.DataFrame
+    resized: dict[str, int]
+    arrays: list[SearchArray]
+    stimuli: Stimuli
+    maps: dict[str, MapOf]
+    folder: Path
+
+
+def search(
+    masks_path: Path,
+    models: Sequence[str],
+    maps: Mapping[str, Path] = {},
+    *,
+    root: Path | None = None,
+    out: Path = Path("runs/popout"),
+    weights: str = "default",
+    layers: Sequence[str] = (),
+    device: str = "auto",
+    seed: int = 0,
+    start: Callable[[str, int], Callable[[int], None]] = lambda text, n: lambda k: None,
+) -> Search:
+    """Measure saliency models and score networks' units on search arrays.
+
+    Parameters
+    ----------
+    masks_path : Path
+        ``popout.json``.
+    models : sequence of str
+        Classical models, torchvision networks, ``module:factory``.
+    maps : mapping of Path
+        Folders of saliency maps by the models' names.
+    weights : str
+        Of the networks.
+    out : Path
+        Folder of the results.
+    start : callable
+        Called with a description and a number of steps; returns what counts them.
+
+    Raises
+    ------
+    InputError
+        If there is no model, a name stands twice, or an input is malformed: before any work.
+    """
+    masks = MaskSet.read(masks_path)
+    folder = root_of(masks, root, masks_path.parent)
+    arrays = search_arrays(masks)
+    stimuli = Stimuli(folder, tuple(array.image for array in arrays))
+    for image in stimuli:
+        stimuli.path(image)
+    names = [*models, *maps]
+    if not names:
+        raise InputError("no model is named; --models or --maps")
+    if len(set(names)) < len(names):
+        raise InputError(f"a model is named twice among {', '.join(names)}")
+    check_folder(out)
+    functions = {name: function_named(name) for name in models}
+    sources: dict[str, MapOf] = {
+        name: from_function(name, function, stimuli)
+        for name, function in functions.items()
+        if function is not None
+    }
+    folders = {name: MapFolder(path, stimuli) for name, path in maps.items()}
+    sources |= folders
+    networks = {
+        name: load_model(name, weights, seed=seed)
+        for name, function in functions.items()
+        if function is None
+    }
+    table, summary = pd.DataFrame(), pd.DataFrame()
+    if sources:
+        table = measure_models(arrays, sources, start("maps", len(sources) * len(arrays)))
+        summary = summarise_models(table, seed)
+    units, per_layer = [], []
+    shown = dict(sources)
+    for name, network in networks.items():
+        advance = start(name, len(arrays))
+        found = unit_nmm(masks, folder, network, list(layers), device, advance, seed)
+        for frame, frames in ((found.units, units), (found.summary, per_layer)):
+            frame.insert(0, "model", name)
+            frames.append(frame)
+        shown[f"{name}\n{found.layer.name}, best unit"] = unit_maps(network, found, stimuli)
+    result = Search(
+        table,
+        summary,
+        pd.concat(units, ignore_index=True) if units else pd.DataFrame(),
+        pd.concat(per_layer, ignore_index=True) if per_layer else pd.DataFrame(),
+        {name: one.resized for name, one in folders.items()},
+        arrays,
+        stimuli,
+        shown,
+        out,
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    for name in ("measures", "models", "units", "layers"):
+        write_table(out, name, getattr(result, name))
+    info = {
+        "kind": "popout",
+        "salprobe": version("salprobe"),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "masks": {"file": masks_path.name, "sha256": sha256(masks_path)},
+        "arrays": len(arrays),
+        "without_target": len(masks.images) - len(arrays),
+        "models": list(sources),
+        "networks": {name: network.weights for name, network in networks.items()},
+        "maps_resized": result.resized,
+        "seed": seed,
+        "versions": {name: version(name) for name in ("torch", "torchvision", "numpy", "scipy")},
+    }
+    with atomic_write(out / "run.json") as file:
+        file.write(json.dumps(info, indent=1, ensure_ascii=False).encode())
+    return result
+
+
+def check_folder(out: Path) -> None:
+    """Refuse a folder for results that holds something else."""
+    if out.exists() and not (
+        out.is_dir() and (not any(out.iterdir()) or (out / "run.json").is_file())
+    ):
+        raise InputError(f"{out}: exists and is no folder of results")

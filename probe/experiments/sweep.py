@@ -1,0 +1,224 @@
+"""The same network fine-tuned to different depths, and what that does to its units.
+
+References
+----------
+He et al., CVPR 2019, section 5.2: Table 3, Figure 4; section 7: Table 6.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Unpack
+
+import numpy as np
+import pandas as pd
+
+from ...datasets.errors import InputError
+from ...datasets.files import atomic_write, read_json, sha256
+from ...datasets.interval import Interval
+from ...datasets.masks.mask_set import MaskSet
+from ...datasets.sources.load import mask_path, root_of
+from ...datasets.stimuli import Dataset
+from ...terminal.console import notes
+from ..analysis.compare import compare
+from ..networks.heads import Tune
+from ..networks.load import load_trained
+from ..popout.units import unit_nmm
+from ..runs.probing import probe
+from ..runs.resuming import check_same, make_folder
+from ..runs.run import Run
+from ..statistics.bootstrap import mean_interval
+from ..training.recipe import Recipe
+from ..training.split import Split, usual_split
+from ..training.store import write_table
+from ..training.train import Setting, train
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """What a sweep finds, and writes as CSV files of the same names.
+
+    Attributes
+    ----------
+    folder : Path
+    runs : dict of Run
+        Of the layer and of the readout, by what was tuned.
+    model, layer : str
+        What was trained, and where it was cut.
+    categories : DataFrame
+        ``tune, category, top10_mean, top10_low, top10_high, top10_crossval, above_threshold``
+        as in a run's summary (Table 3), and ``change, change_low, change_high``: what the top
+        ten gained over the first step, with its paired 95 % interval (Figure 4).
+    prediction : DataFrame
+        ``tune, nss, nss_low, nss_high, change, change_low, change_high``: NSS of the predicted
+        maps on the test stimuli, intervals from a bootstrap over stimuli.
+    popout : DataFrame
+        ``tune, nmm, nmm_low, nmm_high, readout_nmm``: of the layer's top ten units on search
+        arrays (Table 6), and of the predicted maps; empty without arrays.
+    """
+
+    folder: Path
+    runs: dict[str, Run]
+    model: str
+    layer: str
+    categories: pd.DataFrame
+    prediction: pd.DataFrame
+    popout: pd.DataFrame
+
+
+def sweep(
+    dataset: Dataset,
+    recipe: Recipe,
+    tunes: Sequence[Tune],
+    out: str | Path,
+    masks: str | Path,
+    *,
+    root: Path | None = None,
+    popout: Path | None = None,
+    split: Split | None = None,
+    **setting: Unpack[Setting],
+) -> Sweep:
+    """Train each step from scratch, probe its last layer, and compare it with the first step.
+
+    Killed, the same call goes on where it was; a finished step is not repeated.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Its ``tune`` is replaced by each of ``tunes``.
+    tunes : sequence of int or "all"
+        The first is what the others are compared with.
+    masks : path or ``osie-sr``
+        Regions to probe on; those on stimuli that were trained on or validated with are left out.
+    root : Path, optional
+        Folder of the masks' images.
+    popout : Path, optional
+        ``popout.json``: search arrays to score the units on.
+    split, **setting
+        See `train`.
+
+    Raises
+    ------
+    InputError
+        As `train` and `probe`; if a step is named twice or the folder holds another sweep.
+    """
+    out, names = Path(out), [str(tune) for tune in tunes]
+    if not names or len(set(names)) < len(names):
+        raise InputError(f"--tune {','.join(names)}: expected different steps")
+    split = split or usual_split(dataset)
+    if not split.test:
+        raise InputError("the split leaves no stimulus to test on")
+    source = mask_path(masks)
+    mask_set = MaskSet.read(source)
+    folder = root_of(mask_set, root, source.parent)
+    unseen = unseen_regions(mask_set, dataset, split)
+    arrays = MaskSet.read(popout) if popout else None
+    parameters = {"masks": sha256(source), "popout": sha256(popout) if popout else None}
+    enter(out, "sweep", parameters, unseen)
+    device, workers = setting.get("device", "auto"), setting.get("workers")
+    runs, predictions, scores, cut = {}, [], [], ""
+    for tune, name in zip(tunes, names, strict=True):
+        notes.print(f"[bold]tune {name}[/bold]")
+        step = out / f"tune-{name}"
+        description = train(
+            dataset,
+            replace(recipe, tune=tune),
+            step,
+            split=split,
+            **setting,
+        )
+        cut = str(description["parameters"]["backbone"]["layer"])
+        runs[name] = probe(
+            out / "masks.json",
+            root=folder,
+            model=str(step),
+            layers=[cut, "readout"],
+            out=step / "run",
+            device=device,
+            workers=workers,
+            seed=recipe.seed,
+        )
+        predictions.append(pd.read_csv(step / "test.csv")["nss"].to_numpy())
+        if arrays is not None and popout is not None:
+            path = step / "popout.csv"
+            if not path.exists():
+                below = root_of(arrays, None, popout.parent)
+                found = unit_nmm(arrays, below, load_trained(step), [cut, "readout"], device)
+                write_table(path, found.summary)
+            scores.append(pd.read_csv(path).set_index("layer"))
+    rows = {name: changes(runs[names[0]], run, cut, recipe.seed) for name, run in runs.items()}
+    result = Sweep(
+        out,
+        runs,
+        setting.get("model", "vgg16"),
+        cut,
+        pd.concat([one.assign(tune=name) for name, one in rows.items()], ignore_index=True),
+        _prediction(names, predictions, recipe.seed),
+        _popout(names, scores, cut),
+    )
+    for name in ("categories", "prediction", "popout"):
+        write_table(out / f"{name}.csv", getattr(result, name))
+    return result
+
+
+def unseen_regions(masks: MaskSet, dataset: Dataset, split: Split) -> MaskSet:
+    """Leave out the regions on stimuli of the dataset that were trained on or validated with.
+
+    Raises
+    ------
+    InputError
+        If none is left.
+    """
+    if masks.info.salprobe.dataset != dataset.name:
+        return masks
+    seen = {*split.train, *split.validation}
+    images = {one.id for one in masks.images} - seen
+    regions = {one.id for one in masks.annotations if one.image_id in images}
+    if not regions:
+        raise InputError("every labelled image was trained on; none is left to probe")
+    return masks.subset(images, regions)
+
+
+def enter(out: Path, kind: str, parameters: dict, masks: MaskSet) -> None:
+    """Begin a folder of several trainings, or go on with it: ``<kind>.json``, ``masks.json``."""
+    description = {"parameters": parameters}
+    path = out / f"{kind}.json"
+    if make_folder(out):
+        with atomic_write(path) as file:
+            file.write(json.dumps(description, indent=1).encode())
+    elif not path.is_file():
+        raise InputError(f"{out}: exists and holds no {kind}; name another with --out")
+    else:
+        before = read_json(path)
+        check_same(out, before if isinstance(before, dict) else {}, description, ("parameters",))
+    if not (out / "masks.json").exists():
+        masks.write(out / "masks.json")
+
+
+def changes(before: Run, after: Run, layer: str, seed: int) -> pd.DataFrame:
+    """Return a run's summary of one layer, with ``change, change_low, change_high``; `compare`."""
+    table = after.summary[after.summary["layer"] == layer].drop(columns="layer")
+    found = compare(before, after, seed)
+    found = found[found["layer"] == layer].set_index("category").loc[table["category"]]
+    change = Interval.of(dict(found.items()), "difference", prefix=False).columns("change")
+    return table.assign(**{name: column.to_numpy() for name, column in change.items()})
+
+
+def _prediction(names: list[str], predictions: list[np.ndarray], seed: int) -> pd.DataFrame:
+    rows = []
+    for name, values in zip(names, predictions, strict=True):
+        nss = mean_interval(values, seed).columns("nss")
+        change = mean_interval(values - predictions[0], seed).columns("change")
+        rows.append({"tune": name, **nss, **change})
+    return pd.DataFrame(rows)
+
+
+def _popout(names: list[str], scores: list[pd.DataFrame], layer: str) -> pd.DataFrame:
+    rows = [
+        {"tune": name, **table.loc[layer].to_dict(), "readout_nmm": table.loc["readout", "nmm"]}
+        for name, table in zip(names, scores, strict=False)
+    ]
+    return pd.DataFrame(rows, columns=["tune", "nmm", "nmm_low", "nmm_high", "readout_nmm"])

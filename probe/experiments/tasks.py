@@ -1,0 +1,223 @@
+"""The same network trained on the same stimuli for two tasks: what the task alone does.
+
+References
+----------
+He et al., CVPR 2019, section 8: Tables 7 and 8, Figure 11.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Unpack
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from ...datasets.errors import InputError
+from ...datasets.files import sha256
+from ...datasets.masks.mask_set import MaskSet
+from ...datasets.sources.load import mask_path, root_of
+from ...datasets.stimuli import Dataset, Stimulus
+from ...terminal.console import notes
+from ..networks.activation import activation
+from ..networks.layers import Layer
+from ..networks.load import load_model, load_trained
+from ..networks.model import Model
+from ..runs.probing import probe
+from ..runs.run import Run
+from ..saliency.metrics import nss
+from ..statistics.bootstrap import mean_interval
+from ..training.recipe import Recipe
+from ..training.split import stratified_split
+from ..training.store import write_table
+from ..training.train import Setting, train
+from .sweep import changes, enter, unseen_regions
+
+TASKS = {
+    "pt": "pre-trained",
+    "sp": "trained for saliency prediction",
+    "sr": "trained for scene recognition",
+}
+"""The paper's names of the three networks."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tasks:
+    """What `compare_tasks` finds, and writes as CSV files of the same names.
+
+    Attributes
+    ----------
+    folder : Path
+    runs : dict of Run
+        By the names of `TASKS`.
+    model, layer : str
+        What was trained, and where it was cut.
+    categories : DataFrame
+        ``task, category, top10_mean …`` as in a run's summary (Table 7), and ``change,
+        change_low, change_high``: over the pre-trained network, with paired 95 % intervals.
+    between : DataFrame
+        ``task, category, change, change_low, change_high``: saliency over scenes.
+    images : DataFrame
+        ``image_id, image, scene, predicted, correct, pt, sp, sr``: of each test stimulus, the
+        NSS of the mean of the layer's activation maps, for each network.
+    attention : DataFrame
+        ``prediction, n, task, nss, low, high``: its means over stimuli whose scene was
+        recognised, or not (Table 8), with intervals from a bootstrap over stimuli.
+    accuracy : dict
+        ``test``: balanced accuracy; ``chance``.
+    """
+
+    folder: Path
+    runs: dict[str, Run]
+    model: str
+    layer: str
+    categories: pd.DataFrame
+    between: pd.DataFrame
+    images: pd.DataFrame
+    attention: pd.DataFrame
+    accuracy: dict[str, float]
+
+
+def compare_tasks(
+    dataset: Dataset,
+    scenes: Mapping[int, str],
+    recipe: Recipe,
+    out: str | Path,
+    masks: str | Path,
+    *,
+    root: Path | None = None,
+    start: Callable[[str, int], Callable[[int], None]] = lambda text, n: lambda k: None,
+    **setting: Unpack[Setting],
+) -> Tasks:
+    """Train a network for saliency and for scenes on the same stimuli, and compare its units.
+
+    The stimuli are those that have a scene, split by `stratified_split`. Killed, the same call
+    goes on where it was.
+
+    Parameters
+    ----------
+    scenes : mapping
+        From a stimulus's id to its scene.
+    recipe : Recipe
+        Of both; its ``task`` is replaced. A rate that is given is for both.
+    masks : path or ``osie-sr``
+        Regions to probe on; those on stimuli that were trained on or validated with are left out.
+    root : Path, optional
+        Folder of the masks' images.
+    start : callable
+        Called with a description and a number of steps; returns what counts them.
+    **setting
+        See `train`.
+
+    Raises
+    ------
+    InputError
+        As `train` and `probe`; if the folder holds something else.
+    """
+    out, source = Path(out), mask_path(masks)
+    split = stratified_split(scenes)
+    if not split.test:
+        raise InputError("the scenes have too few stimuli to test on")
+    mask_set = MaskSet.read(source)
+    folder = root_of(mask_set, root, source.parent)
+    unseen = unseen_regions(mask_set, dataset, split)
+    enter(out, "tasks", {"masks": sha256(source), "split": split.sha256()}, unseen)
+    described = {}
+    for name, task in (("sp", "saliency"), ("sr", "scenes")):
+        notes.print(f"[bold]{TASKS[name]}[/bold]")
+        described[name] = train(
+            dataset,
+            replace(recipe, task=task),  # type: ignore[arg-type]
+            out / name,
+            scenes=scenes,
+            split=split,
+            **setting,
+        )
+    model, weights = setting.get("model", "vgg16"), setting.get("weights", "default")
+    cut = str(described["sp"]["parameters"]["backbone"]["layer"])
+    size = described["sp"]["parameters"]["backbone"]["input_size"]
+    runs = {}
+    for name in TASKS:
+        of, its_weights = (model, weights) if name == "pt" else (str(out / name), "default")
+        runs[name] = probe(
+            out / "masks.json",
+            root=folder,
+            model=of,
+            weights=its_weights,
+            layers=[cut],
+            input_size=(size[0], size[1]),
+            out=out / f"run-{name}",
+            device=setting.get("device", "auto"),
+            workers=setting.get("workers"),
+            seed=recipe.seed,
+        )
+    networks = {
+        "pt": load_model(model, weights, seed=recipe.seed, input_size=(size[0], size[1])),
+        **{name: load_trained(out / name) for name in ("sp", "sr")},
+    }
+    images = pd.read_csv(out / "sr" / "test.csv")
+    images["correct"] = images["scene"] == images["predicted"]
+    stimuli = {one.id: one for one in dataset.stimuli}
+    tested = [stimuli[number] for number in images["image_id"]]
+    advance = start("mean maps", len(TASKS) * len(tested))
+    for name, network in networks.items():
+        images[name] = _attention(dataset, tested, network, cut, advance)
+    rows = {name: changes(runs["pt"], run, cut, recipe.seed) for name, run in runs.items()}
+    between = changes(runs["sr"], runs["sp"], cut, recipe.seed)
+    recalls = images.groupby("scene")["correct"].mean()
+    result = Tasks(
+        out,
+        runs,
+        model,
+        cut,
+        pd.concat([one.assign(task=name) for name, one in rows.items()], ignore_index=True),
+        between[["category", "change", "change_low", "change_high"]].assign(task="sp over sr"),
+        images,
+        _table8(images, recipe.seed),
+        {"test": float(recalls.mean()), "chance": 1 / len(recalls)},
+    )
+    for name in ("categories", "between", "images", "attention"):
+        write_table(out / f"{name}.csv", getattr(result, name))
+    return result
+
+
+def mean_map(model: Model, layer: Layer, dataset: Dataset, stimulus: Stimulus) -> np.ndarray:
+    """Return the mean of a layer's activation maps, resized to the stimulus: float32 (h, w)."""
+    maps = activation(model, layer, dataset.stimuli.read(stimulus)).mean(axis=0)
+    return cv2.resize(maps, (stimulus.width, stimulus.height))
+
+
+def layer_named(model: Model, name: str) -> Layer:
+    """Return a model's layer."""
+    return next(one for one in model.layers() if one.name == name)
+
+
+def _attention(
+    dataset: Dataset,
+    stimuli: list[Stimulus],
+    model: Model,
+    name: str,
+    advance: Callable[[int], None],
+) -> list[float]:
+    """Return the NSS of each stimulus's mean map; NaN where there are no fixations."""
+    layer, scores = layer_named(model, name), []
+    for stimulus in stimuli:
+        looked = dataset.fixations.of(stimulus.id)
+        found = mean_map(model, layer, dataset, stimulus).astype(np.float64)
+        scores.append(nss(found, looked.x, looked.y) if len(looked) else np.nan)
+        advance(1)
+    return scores
+
+
+def _table8(images: pd.DataFrame, seed: int) -> pd.DataFrame:
+    rows = []
+    for prediction, correct in (("correct", True), ("wrong", False)):
+        part = images[images["correct"] == correct]
+        for task in TASKS:
+            values = part[task].dropna().to_numpy()
+            nss = mean_interval(values, seed).columns("nss", prefix=False)
+            rows.append({"prediction": prediction, "n": len(values), "task": task, **nss})
+    return pd.DataFrame(rows)

@@ -1,0 +1,84 @@
+"""Untrained and pre-trained networks by name: torchvision's, or your own."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from urllib.error import URLError
+
+import torch
+import torchvision
+from torch import nn
+
+from ...datasets.errors import InputError
+from ...datasets.files import sha256
+from .factory import from_factory
+from .weights import fill
+
+
+def torchvision_network(
+    name: str, weights: str
+) -> tuple[nn.Module, tuple[int, int], dict[str, str | None]]:
+    """Return a torchvision model, its input size (height, width), and what its weights are.
+
+    Parameters
+    ----------
+    weights : str
+        ``default`` loads the published ones; anything else leaves them random.
+
+    Raises
+    ------
+    InputError
+        If there is no such model, or its weights cannot be downloaded.
+    """
+    if name not in torchvision.models.list_models(module=torchvision.models):
+        raise InputError(
+            f"no model {name!r}: expected a torchvision classification model (vgg16, resnet50 …), "
+            "gabor, or package.module:factory"
+        )
+    published = torchvision.models.get_model_weights(name).DEFAULT  # type: ignore[attr-defined]
+    size = published.transforms().crop_size[0]
+    network = torchvision.models.get_model(name, weights=None, **_implied_options(name))
+    if weights != "default":
+        return network, (size, size), {"source": "random", "file": None, "sha256": None}
+    try:
+        with redirect_stdout(sys.stderr):  # where torch.hub says what it downloads
+            state = published.get_state_dict(
+                progress=sys.stderr.isatty(), check_hash=True, weights_only=True
+            )
+    except (URLError, OSError, RuntimeError) as error:
+        folder = Path(torch.hub.get_dir()) / "checkpoints"
+        raise InputError(
+            f"the default weights of {name} cannot be downloaded ({error}); get {published.url} "
+            f"elsewhere and put it into {folder}, or name it with --weights FILE"
+        ) from error
+    fill(network, state, f"the default weights do not fit {name}")
+    file = Path(torch.hub.get_dir()) / "checkpoints" / Path(published.url).name
+    return network, (size, size), {"source": "default", "file": file.name, "sha256": sha256(file)}
+
+
+def _implied_options(name: str) -> dict[str, bool]:
+    """Return options that the published weights of a model imply."""
+    if name not in ("googlenet", "inception_v3"):
+        return {}
+    return {"aux_logits": True, "transform_input": True, "init_weights": True}
+
+
+def own_network(name: str) -> nn.Module:
+    """Return the Module that ``package.module:factory`` makes.
+
+    Raises
+    ------
+    InputError
+        If the factory fails or returns anything else.
+    """
+    network = from_factory(name)
+    if not isinstance(network, nn.Module):
+        raise InputError(f"{name}: returned {type(network).__name__}, expected torch.nn.Module")
+    return network.cpu()
+
+
+def model_names() -> list[str]:
+    """Return the names of all models that come with torchvision or with us."""
+    return [*torchvision.models.list_models(module=torchvision.models), "gabor"]

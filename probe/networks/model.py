@@ -1,0 +1,86 @@
+"""A network ready to run, and how to feed it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+import torchvision
+from torch import nn
+
+from ...datasets.errors import InputError
+from .heads import Headed
+from .layers import Layer, paper_names, trace
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+
+
+IMAGENET_SD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A network ready to run, and how to feed it.
+
+    Attributes
+    ----------
+    name : str
+    network : Module
+        In evaluation mode, float32.
+    weights : dict
+        ``source`` (``default``, ``random``, ``file``, ``factory``, ``none``), ``file`` and
+        ``sha256``: of the file, or of the parameters where there is no file.
+    input_size : (height, width)
+    mean, sd : tuple of 3 floats
+        Normalisation of RGB in 0 to 1.
+    unit_names : dict
+        Names of a layer's units, where they have any, by layer.
+    """
+
+    name: str
+    network: nn.Module
+    weights: dict[str, str | None]
+    input_size: tuple[int, int]
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    sd: tuple[float, ...] = IMAGENET_SD
+    unit_names: dict[str, list[str]] = field(default_factory=dict)
+
+    def layers(self, *, pre_relu: bool = False) -> list[Layer]:
+        """List the network's layers; see `trace` and, for VGG, `paper_names`.
+
+        A trained saliency model's map is its layer ``readout``, of one unit.
+        """
+        layers = trace(self.network, self.input_size)
+        backbone, prefix, readout = self.network, "", []
+        if isinstance(self.network, Headed):
+            backbone, prefix = self.network.backbone, "backbone."
+            readout = [replace(one, default=True) for one in layers if one.name == "readout"]
+            layers = [
+                replace(one, name=one.name.removeprefix(prefix))
+                for one in layers
+                if one.name.startswith(prefix)
+            ]
+        if isinstance(backbone, torchvision.models.VGG):
+            return paper_names(backbone, layers, pre_relu=pre_relu, prefix=prefix) + readout
+        if pre_relu:
+            raise InputError(
+                "--pre-relu is for VGG's names; for other models name the module itself in --layers"
+            )
+        return layers + readout
+
+    def images(self, rgb: np.ndarray, device: torch.device | str = "cpu") -> torch.Tensor:
+        """Return pictures as the network takes them.
+
+        Parameters
+        ----------
+        rgb : uint8 array, shape (n, height, width, 3)
+
+        Returns
+        -------
+        float32 tensor, shape (n, 3, height, width)
+            Normalised; channels last in memory.
+        """
+        pixels = torch.from_numpy(rgb).to(device).permute(0, 3, 1, 2).float() / 255
+        mean, sd = (torch.tensor(one, device=device)[:, None, None] for one in (self.mean, self.sd))
+        return ((pixels - mean) / sd).contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,85 @@
+"""State dicts: read without unpickling, loaded strictly, hashed."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ...datasets.errors import InputError
+
+
+def read_state(path: Path) -> dict[str, torch.Tensor]:
+    """Read a state dict, unpickling nothing but tensors.
+
+    A dict under ``state_dict``, ``model_state_dict`` or ``model`` is taken; prefixes that all
+    keys share (``module.``, ``_orig_mod.``, ``model.``, ``backbone.``) are dropped.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or no such thing.
+    """
+    if not path.is_file():
+        raise InputError(
+            f"{path}: {'is a folder' if path.is_dir() else 'no such file'}, expected weights"
+        )
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            state = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # pickle, zip and safetensors raise nearly anything
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path}: not a file of weights ({reason})") from error
+    for key in ("state_dict", "model_state_dict", "model"):
+        if isinstance(state, dict) and isinstance(state.get(key), dict):
+            state = state[key]
+    if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
+        raise InputError(f"{path}: not a state dict (names and tensors)")
+    for prefix in ("module.", "_orig_mod.", "model.", "backbone."):
+        if state and all(key.startswith(prefix) for key in state):
+            state = {key.removeprefix(prefix): value for key, value in state.items()}
+    return state
+
+
+def fill(network: nn.Module, state: dict[str, torch.Tensor], complaint: str) -> None:
+    """Load a state dict strictly; half precision is widened.
+
+    Raises
+    ------
+    InputError
+        ``complaint`` and the keys that are missing, unexpected or of another shape.
+    """
+    own = network.state_dict()
+    problems = []
+    missing = [key for key in own if key not in state]
+    unexpected = [key for key in state if key not in own]
+    shapes = [
+        f"{key} is {tuple(state[key].shape)}, expected {tuple(own[key].shape)}"
+        for key in own
+        if key in state and state[key].shape != own[key].shape
+    ]
+    for what, keys in (("missing", missing), ("unexpected", unexpected), ("shape", shapes)):
+        if keys:
+            more = f" (and {len(keys) - 1} more)" if len(keys) > 1 else ""
+            problems.append(f"{what}: {keys[0]}{more}")
+    if problems:
+        raise InputError(f"{complaint}; {'; '.join(problems)}")
+    wrong = [key for key, value in state.items() if not torch.isfinite(value).all()]
+    if wrong:
+        raise InputError(f"{complaint}; {wrong[0]} is not finite")
+    network.load_state_dict(state)
+
+
+def state_sha256(network: nn.Module) -> str:
+    """Return the SHA-256 of all parameters and buffers, as 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for key, value in network.state_dict().items():
+        digest.update(key.encode())
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()

@@ -1,0 +1,108 @@
+"""Units of a network on search arrays, by the NMM of their activation maps.
+
+References
+----------
+He et al., CVPR 2019, section 7, Table 5 and Figure 9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from ...datasets.masks.mask_set import MaskSet
+from ...datasets.stimuli import Stimuli, Stimulus
+from ..networks.activation import activation
+from ..networks.device import resolve_device
+from ..networks.layers import Layer, layer_units, select
+from ..networks.model import Model
+from ..saliency.maps import MapOf
+from ..scoring.batches import MaskPlan
+from ..scoring.loading import load_batches
+from ..scoring.scorer import Scorer
+from ..statistics.bootstrap import mean_interval
+from ..statistics.selectivity import TOP
+
+
+@dataclass(frozen=True, eq=False)
+class UnitScores:
+    """What `unit_nmm` finds.
+
+    Attributes
+    ----------
+    units : DataFrame
+        ``layer, unit, nmm``: the mean over arrays.
+    summary : DataFrame
+        ``layer, nmm, nmm_low, nmm_high``: mean of the `TOP` highest units, with a 95 % interval
+        from a bootstrap over arrays that keeps the units.
+    layer : Layer
+        The layer whose top units score highest.
+    best : dict
+        For each array, by its image's id: that layer's unit which scores highest on it.
+    """
+
+    units: pd.DataFrame
+    summary: pd.DataFrame
+    layer: Layer
+    best: dict[int, int]
+
+
+def unit_nmm(
+    masks: MaskSet,
+    root: Path,
+    model: Model,
+    layers: list[str],
+    device: str = "auto",
+    advance: Callable[[int], None] = lambda n: None,
+    seed: int = 0,
+) -> UnitScores:
+    """Score every unit of a network by the NMM of its activation map (Table 5).
+
+    Parameters
+    ----------
+    layers : list of str
+        Names or wildcards; empty for the default ones.
+    """
+    names = masks.category_of()
+    targets = {one.id for one in masks.annotations if names[one.category_id] == "target"}
+    plan = MaskPlan.of(masks.subset({image.id for image in masks.images}, targets), root)
+    chosen = select(model.layers(), layers)
+    scores = []
+    with Scorer(model, chosen, resolve_device(device), "fp32") as scorer:
+        numbers = list(range(len(plan.batches)))
+        for _, loaded, _ in load_batches(plan, numbers, model.input_size, None, False):
+            scores += scorer.score(loaded)
+            advance(len(loaded))
+    table = np.concatenate(scores).astype(np.float64)
+    units, summary = [], []
+    for layer in layer_units([vars(one) for one in chosen]):
+        values = table[:, layer.columns]
+        mean = values.mean(axis=0)
+        units.append(pd.DataFrame({"layer": layer.name, "unit": np.arange(len(mean)), "nmm": mean}))
+        best = np.argsort(-mean, kind="stable")[:TOP]
+        nmm = mean_interval(values[:, best].mean(axis=1), seed)
+        summary.append({"layer": layer.name, **nmm.columns("nmm")})
+    found = pd.DataFrame(summary)
+    layer = chosen[int(found["nmm"].to_numpy().argmax())]
+    columns = next(
+        one.columns for one in layer_units([vars(one) for one in chosen]) if one.name == layer.name
+    )
+    images = [item.stimulus.id for batch in plan.batches for item in batch]
+    best = dict(zip(images, table[:, columns].argmax(axis=1).tolist(), strict=True))
+    return UnitScores(pd.concat(units, ignore_index=True), found, layer, best)
+
+
+def unit_maps(model: Model, scores: UnitScores, stimuli: Stimuli) -> MapOf:
+    """Return, as maps, the activation of the unit that scores highest on each array (Figure 9)."""
+
+    def map_of(stimulus: Stimulus) -> np.ndarray:
+        maps = activation(model, scores.layer, stimuli.read(stimulus))
+        best = maps[scores.best[stimulus.id]]
+        return cv2.resize(best, (stimulus.width, stimulus.height))
+
+    return map_of

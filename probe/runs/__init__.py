@@ -1,0 +1,1 @@
+"""One probing: the run folder, resuming, provenance."""

@@ -1,0 +1,214 @@
+"""The run folder: what one probing of one model on one mask set leaves behind."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, PositiveInt, ValidationError
+
+from ...datasets.errors import InputError
+from ...datasets.files import atomic_write, read_bytes
+from ..networks.layers import LayerUnits, layer_units
+
+FORMAT = 1
+
+
+class _Layer(BaseModel):
+    name: str
+    units: PositiveInt
+
+
+class _Weights(BaseModel):
+    source: str
+    file: str | None
+
+
+class _Parameters(BaseModel):
+    model: str
+    weights: _Weights
+
+
+class _Begun(BaseModel):
+    """What every ``run.json`` holds, as far as it is read again."""
+
+    format: int
+    status: Literal["running", "complete"]
+    parameters: _Parameters
+    layers: list[_Layer]
+    categories: list[str]
+
+
+class _Complete(_Begun):
+    simulated: bool
+    annotator: str | None
+    masks: str | None
+    dataset: str | None
+    images: int
+    regions: int
+    without_fixations: int
+    bad_images: list[dict]
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A complete run, read from its folder.
+
+    Attributes
+    ----------
+    folder : Path
+    info : dict
+        The content of ``run.json``: command, parameters, versions, hashes, layers …
+
+    Raises
+    ------
+    InputError
+        By `open`: if the folder is none, or the run is unfinished or damaged.
+    """
+
+    folder: Path
+    info: dict
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Run:
+        """Open a run folder, checking that its files belong together."""
+        folder = Path(folder)
+        info = read_info(folder)
+        if info["status"] != "complete":
+            raise InputError(f"{folder}: this run is unfinished; its command resumes it")
+        run = cls(folder, info)
+        expected = (len(run.regions), sum(layer["units"] for layer in info["layers"]))
+        if run.scores.shape != expected or run.scores.dtype != np.float32:
+            raise InputError(
+                f"{folder / 'scores.npy'}: expected float32 {expected}, "
+                f"got {run.scores.dtype} {run.scores.shape}"
+            )
+        return run
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.resolve().name
+
+    @cached_property
+    def scores(self) -> np.ndarray:
+        """NSS of every region (row) and unit (column), float32, memory-mapped."""
+        path = self.folder / "scores.npy"
+        try:
+            return np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: cannot be read ({error})") from error
+
+    @cached_property
+    def regions(self) -> pd.DataFrame:
+        """``annotation_id, image_id, category, n_fixations``, in the order of the rows."""
+        return self._table("regions", ["annotation_id", "image_id", "category", "n_fixations"])
+
+    @cached_property
+    def units(self) -> pd.DataFrame:
+        """``layer, unit, category, mean, sd, n``."""
+        return self._table("units", ["layer", "unit", "category", "mean", "sd", "n"])
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        """One row per layer and category; the columns are those of `summarise`."""
+        return self._table("summary", ["layer", "category", "top10_mean", "top10_crossval"])
+
+    @cached_property
+    def layers(self) -> list[LayerUnits]:
+        """The layers and their columns."""
+        return layer_units(self.info["layers"])
+
+    @property
+    def categories(self) -> list[str]:
+        """The categories, in the order of their ids."""
+        return self.info["categories"]
+
+    def scores_of(self, layer: str) -> np.ndarray:
+        """Return the scores of one layer's units, float32 (regions, units of the layer)."""
+        for known in self.layers:
+            if known.name == layer:
+                return self.scores[:, known.columns]
+        raise InputError(f"{self.folder}: no layer {layer!r} in this run")
+
+    def table(self, column: str = "top10_mean") -> pd.DataFrame:
+        """Return one column of the summary as layers (rows, the last first) × categories."""
+        wide = self.summary.pivot(index="layer", columns="category", values=column)
+        names = [layer["name"] for layer in reversed(self.info["layers"])]
+        return wide.loc[names, self.categories].rename_axis(index=None, columns=None)
+
+    def best_units(self, category: str) -> pd.DataFrame:
+        """Return all units, the best for a category first, with their names where they have one."""
+        if category not in self.categories:
+            raise InputError(
+                f"no category {category!r} in this run; there are {', '.join(self.categories)}"
+            )
+        units = self.units[self.units["category"] == category].drop(columns="category")
+        names = {
+            (layer["name"], index): name
+            for layer in self.info["layers"]
+            for index, name in enumerate(layer.get("unit_names", ()))
+        }
+        if names:
+            keys = zip(units["layer"], units["unit"], strict=True)
+            units = units.assign(name=[names.get(key, "") for key in keys])
+        return units.sort_values("mean", ascending=False, kind="stable", ignore_index=True)
+
+    def _table(self, name: str, columns: list[str]) -> pd.DataFrame:
+        path = self.folder / f"{name}.parquet"
+        try:
+            table = pd.read_parquet(path)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: cannot be read ({error})") from error
+        missing = [column for column in columns if column not in table]
+        if missing:
+            raise InputError(f"{path}: column {missing[0]!r} is missing")
+        return table
+
+
+def read_info(folder: Path) -> dict:
+    """Read ``run.json``.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no run, or a newer salprobe's.
+    """
+    path = folder / "run.json"
+    if not folder.is_dir() or not path.exists():
+        raise InputError(f"{folder}: not a run folder (no run.json)")
+    try:
+        info = json.loads(read_bytes(path))
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: not JSON ({error})") from error
+    complete = isinstance(info, dict) and info.get("status") == "complete"
+    try:
+        (_Complete if complete else _Begun).model_validate(info)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(map(str, problem["loc"]))
+        missing = problem["type"] == "missing"
+        what = f"{place!r} is missing" if missing else f"{place}: {problem['msg']}"
+        raise InputError(f"{path}: {what}") from error
+    if info["format"] > FORMAT:
+        raise InputError(f"{path}: format {info['format']} is newer than this salprobe reads")
+    return info
+
+
+def write_info(folder: Path, info: dict) -> None:
+    """Write ``run.json`` atomically."""
+    with atomic_write(folder / "run.json") as file:
+        file.write(json.dumps(info, indent=1, ensure_ascii=False).encode())
+
+
+def write_table(folder: Path, name: str, table: pd.DataFrame) -> None:
+    """Write a Parquet table of the run atomically."""
+    with atomic_write(folder / f"{name}.parquet") as file:
+        table.to_parquet(file, index=False)

@@ -1,0 +1,1 @@
+"""Saliency maps: classical models, maps from anywhere, metrics, the benchmark."""

@@ -1,0 +1,146 @@
+"""The whole of `probe score`: saliency models against the fixations on a dataset's images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pandas as pd
+from scipy.ndimage import gaussian_filter
+
+from ...datasets.errors import InputError
+from ...datasets.stimuli import Dataset, Stimulus
+from ..statistics.bootstrap import mean_interval
+from .maps import MapOf
+from .metrics import (
+    auc_borji,
+    auc_judd,
+    auc_shuffled,
+    cc,
+    empirical,
+    information_gain,
+    kl,
+    nss,
+    sim,
+)
+
+MEASURES = ("NSS", "AUC-Judd", "AUC-Borji", "sAUC", "CC", "SIM", "KL", "IG")
+_OTHERS = 10  # images from which sAUC draws its negatives, as the benchmark does
+
+
+def score(
+    dataset: Dataset,
+    models: Mapping[str, MapOf],
+    count: int | None = None,
+    seed: int = 0,
+    advance: Callable[[int], None] = lambda n: None,
+) -> pd.DataFrame:
+    """Score saliency models on images.
+
+    Parameters
+    ----------
+    models : mapping
+        From names to what makes a stimulus's map.
+    count : int, optional
+        Only the first images.
+    seed : int
+        Of the drawings of AUC-Borji and sAUC.
+
+    Returns
+    -------
+    DataFrame
+        ``model, image_id, file_name`` and `MEASURES`, a row for each model and image with
+        fixations. The empirical map is fixations blurred by one degree; IG is over a centre-bias
+        baseline, the blurred fixations of all other images, at their relative positions.
+
+    Raises
+    ------
+    InputError
+        If fewer than two images have fixations.
+    """
+    stimuli = [one for one in dataset.stimuli if len(dataset.fixations.of(one.id))][:count]
+    if len(stimuli) < 2:
+        raise InputError("two images with fixations are needed: one's baseline is the others'")
+    everyone = [one for one in dataset.stimuli if len(dataset.fixations.of(one.id))]
+    centre = _CentreBias(dataset, everyone)
+    rows = []
+    for stimulus in stimuli:
+        looked = dataset.fixations.of(stimulus.id)
+        x, y = looked.x, looked.y
+        size = (stimulus.height, stimulus.width)
+        blurred = empirical(x, y, size, dataset.px_per_degree)
+        baseline = centre.without(stimulus)
+        rng = np.random.default_rng([seed, stimulus.id])
+        other_x, other_y = _on_others(dataset, everyone, stimulus, rng)
+        for name, map_of in models.items():
+            drawing = np.random.default_rng([seed, stimulus.id, 1])  # the same for every model
+            found = map_of(stimulus)
+            values = (
+                nss(found, x, y),
+                auc_judd(found, x, y),
+                auc_borji(found, x, y, drawing),
+                auc_shuffled(found, x, y, other_x, other_y, drawing),
+                cc(found, blurred),
+                sim(found, blurred),
+                kl(found, blurred),
+                information_gain(found, baseline, x, y),
+            )
+            keys = {"model": name, "image_id": stimulus.id, "file_name": stimulus.file_name}
+            rows.append({**keys, **dict(zip(MEASURES, values, strict=True))})
+            advance(1)
+    return (
+        pd.DataFrame(rows)
+        .sort_values("model", kind="stable", key=lambda m: m.map(list(models).index))
+        .reset_index(drop=True)
+    )
+
+
+def summarise(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+    """Return ``model, measure, mean, low, high``: 95 % intervals from a bootstrap over images."""
+    rows = []
+    for name, part in table.groupby("model", sort=False):
+        for measure in MEASURES:
+            mean = mean_interval(part[measure].to_numpy(), seed)
+            rows.append({"model": name, "measure": measure, **mean.columns("mean", prefix=False)})
+    return pd.DataFrame(rows)
+
+
+class _CentreBias:
+    """Blurred fixations of all images but one, on a grid of relative positions."""
+
+    _SHAPE = (150, 200)
+
+    def __init__(self, dataset: Dataset, stimuli: list[Stimulus]) -> None:
+        self._dataset = dataset
+        self._all = sum((self._counts(one) for one in stimuli), np.zeros(self._SHAPE))
+
+    def without(self, stimulus: Stimulus) -> np.ndarray:
+        """Return the baseline density's map for a stimulus; nowhere 0."""
+        import cv2
+
+        counts = self._all - self._counts(stimulus)
+        sigma = self._dataset.px_per_degree * self._SHAPE[1] / stimulus.width
+        smooth = gaussian_filter(counts, sigma, mode="constant") + 1e-3 * counts.sum() / counts.size
+        return cv2.resize(smooth, (stimulus.width, stimulus.height))
+
+    def _counts(self, stimulus: Stimulus) -> np.ndarray:
+        looked = self._dataset.fixations.of(stimulus.id)
+        counts = np.zeros(self._SHAPE)
+        rows = looked.y * self._SHAPE[0] // stimulus.height
+        np.add.at(counts, (rows, looked.x * self._SHAPE[1] // stimulus.width), 1)
+        return counts
+
+
+def _on_others(
+    dataset: Dataset, stimuli: list[Stimulus], stimulus: Stimulus, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return fixations on other images, at the same relative places on this one."""
+    others = [one for one in stimuli if one.id != stimulus.id]
+    chosen = rng.choice(len(others), min(_OTHERS, len(others)), replace=False)
+    places = []
+    for k in chosen:
+        looked = dataset.fixations.of(others[k].id)
+        x = looked.x * stimulus.width // others[k].width
+        places.append((x, looked.y * stimulus.height // others[k].height))
+    x, y = (np.concatenate(part) for part in zip(*places, strict=True))
+    return x, y

@@ -1,0 +1,157 @@
+"""Where saliency maps come from: classical models, a folder of maps, or your own function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image
+
+from ...datasets.errors import InputError
+from ...datasets.stimuli import IMAGE_SUFFIXES, Stimuli, Stimulus, read_picture
+from ..networks.activation import resized
+from ..networks.factory import from_factory
+from ..networks.heads import SaliencyModel
+from ..networks.load import load_trained
+
+MapOf = Callable[[Stimulus], np.ndarray]
+"""From a stimulus to its saliency map, float64 (height, width)."""
+
+_ARRAYS = (".npy", ".mat", ".h5", ".hdf5")
+
+
+def from_function(name: str, function: Callable[[np.ndarray], Any], stimuli: Stimuli) -> MapOf:
+    """Return the maps that a function makes of RGB pictures, uint8 (height, width, 3)."""
+
+    def map_of(stimulus: Stimulus) -> np.ndarray:
+        found = np.asarray(function(np.asarray(stimuli.read(stimulus))), dtype=np.float64)
+        return _checked(f"{name}: {stimulus.file_name}", found, stimulus)[0]
+
+    return map_of
+
+
+class MapFolder:
+    """A folder of maps, each named like its image: PNG, JPEG, NPY, MAT or HDF5.
+
+    Parameters
+    ----------
+    folder : Path
+    stimuli : Stimuli
+
+    Attributes
+    ----------
+    resized : int
+        How many maps were not of their image's size, so far.
+
+    Raises
+    ------
+    InputError
+        If there is no such folder, or a map is missing: all are looked for first.
+    """
+
+    def __init__(self, folder: Path, stimuli: Stimuli) -> None:
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such folder of maps")
+        suffixes = (*IMAGE_SUFFIXES, *_ARRAYS)
+        found = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix in suffixes}
+        stems = {image.id: Path(image.file_name).stem for image in stimuli}
+        missing = [stem for stem in stems.values() if stem not in found]
+        if missing:
+            raise InputError(
+                f"{folder}: no map of {missing[0]}"
+                + (f" and {len(missing) - 1} more" if len(missing) > 1 else "")
+            )
+        self._paths = {number: found[stem] for number, stem in stems.items()}
+        self.resized = 0
+
+    def __call__(self, stimulus: Stimulus) -> np.ndarray:
+        """Return a stimulus's map, resized to it (bilinear) if it is not of its size."""
+        path = self._paths[stimulus.id]
+        found, resized = _checked(str(path), _read(path), stimulus)
+        self.resized += resized
+        return found
+
+
+def _read(path: Path) -> np.ndarray:
+    try:
+        if path.suffix == ".npy":
+            return np.load(path, allow_pickle=False).astype(np.float64)
+        if path.suffix == ".mat":
+            from scipy.io import loadmat
+
+            arrays = [one for key, one in loadmat(path).items() if not key.startswith("__")]
+        elif path.suffix in (".h5", ".hdf5"):
+            import h5py
+
+            with h5py.File(path) as file:
+                arrays = [one[()] for one in file.values() if isinstance(one, h5py.Dataset)]
+        else:
+            return np.asarray(read_picture(path).convert("L"), dtype=np.float64)
+        planes = [one for one in map(np.asarray, arrays) if one.ndim == 2]
+        planes = [one for one in planes if one.dtype.kind in "uif"]
+    except (OSError, ValueError, NotImplementedError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from error
+    if len(planes) != 1:
+        raise InputError(f"{path}: expected one array of two dimensions, got {len(planes)}")
+    return np.asarray(planes[0], dtype=np.float64)
+
+
+def _checked(place: str, found: np.ndarray, stimulus: Stimulus) -> tuple[np.ndarray, bool]:
+    if found.ndim != 2:
+        raise InputError(f"{place}: expected a map (height, width), got {found.shape}")
+    if not np.isfinite(found).all():
+        raise InputError(f"{place}: the map has values that are not finite")
+    size = (stimulus.height, stimulus.width)
+    if found.shape == size:
+        return found, False
+    return cv2.resize(found, size[::-1], interpolation=cv2.INTER_LINEAR), True
+
+
+def function_named(name: str) -> Callable[[np.ndarray], Any] | None:
+    """Return a model that makes maps of pictures; None where there is none of the name.
+
+    A classical model, what ``module:factory`` makes, or what a training folder holds.
+
+    A torch Module is none: its units are what is looked at.
+    """
+    from .classical import MODELS
+
+    if name in MODELS:
+        return MODELS[name]
+    if (Path(name) / "train.json").is_file():
+        from .maps import predictor
+
+        return predictor(Path(name))
+    if ":" not in name:
+        return None
+    made = from_factory(name)
+    return made if callable(made) and not hasattr(made, "state_dict") else None
+
+
+def predictor(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what a training for saliency learnt: from a picture to its saliency map.
+
+    Pictures are uint8 (height, width, 3), maps float32 (height, width).
+
+    Raises
+    ------
+    InputError
+        As `load_trained`; if it was trained for something else.
+    """
+    model = load_trained(folder)
+    if not isinstance(model.network, SaliencyModel):
+        raise InputError(f"{folder}: was not trained for saliency")
+    network = model.network
+    height, width = model.input_size
+
+    def predict(picture: np.ndarray) -> np.ndarray:
+        small = Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR)
+        with torch.inference_mode():
+            found = network(model.images(np.array(small)[None]))[0, 0]
+            return resized(found, (picture.shape[0], picture.shape[1])).numpy()
+
+    return predict

@@ -1,0 +1,1 @@
+"""NSS of regions under activation maps, batch by batch."""

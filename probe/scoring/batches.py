@@ -1,0 +1,166 @@
+"""What a run has to do: its regions in order, and its batches of stimuli."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from ...datasets.categories import UNLABELLED
+from ...datasets.errors import InputError
+from ...datasets.fixations import Fixations
+from ...datasets.masks.annotation import Annotation
+from ...datasets.masks.mask_set import MaskSet
+from ...datasets.masks.regions import distinct_pixels, inside, mask_of
+from ...datasets.stimuli import Stimuli, Stimulus
+from .nss import Pixels
+
+_MASK_BATCH = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """One stimulus with its regions, which are consecutive rows of the scores."""
+
+    stimulus: Stimulus
+    regions: list[Annotation]
+    first_row: int
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A stimulus ready for the network.
+
+    Attributes
+    ----------
+    rgb : uint8 array, shape (height, width, 3)
+        Resized to the network's input.
+    pixels : list of Pixels
+        The distinct fixated pixels of each region.
+    n_fixations : list of int
+        Fixations inside each region's mask.
+    """
+
+    item: Item
+    rgb: np.ndarray
+    pixels: list[Pixels]
+    n_fixations: list[int]
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """All of a run's work, in a fixed order.
+
+    A batch always holds the same stimuli, whatever the number of processes and whether or not
+    the run was interrupted: that makes the scores the same, bit for bit.
+    """
+
+    masks: MaskSet
+    stimuli: Stimuli
+    fixations: Fixations
+    batches: list[list[Item]]
+
+    @property
+    def n_regions(self) -> int:
+        """Rows of the scores."""
+        last = self.batches[-1][-1]
+        return last.first_row + len(last.regions)
+
+    @property
+    def n_stimuli(self) -> int:
+        """Stimuli that have a labelled region."""
+        return sum(len(batch) for batch in self.batches)
+
+    def regions_table(self) -> pd.DataFrame:
+        """Return ``annotation_id, image_id, category``, in the order of the rows."""
+        names = self.masks.category_of()
+        rows = [
+            (region.id, region.image_id, names[region.category_id])
+            for batch in self.batches
+            for item in batch
+            for region in item.regions
+        ]
+        return pd.DataFrame(rows, columns=["annotation_id", "image_id", "category"])
+
+    def load(self, item: Item, input_size: tuple[int, int]) -> Loaded:
+        """Decode and resize one stimulus and find each region's fixated pixels.
+
+        The picture is resized to the input without keeping its aspect ratio, as the authors
+        do, with Pillow's bilinear filter, which averages when it shrinks.
+
+        Raises
+        ------
+        InputError
+            If the image is missing, broken or of another size than the mask file says.
+        """
+        picture = self.stimuli.read(item.stimulus)
+        height, width = input_size
+        picture = picture.resize((width, height), Image.Resampling.BILINEAR)
+        fixations = self.fixations.of(item.stimulus.id)
+        pixels, counts = [], []
+        for region in item.regions:
+            within = inside(region, item.stimulus, fixations)
+            pixels.append(distinct_pixels(fixations.x[within], fixations.y[within]))
+            counts.append(int(within.sum()))
+        return Loaded(item, np.asarray(picture), pixels, counts)
+
+
+@dataclass(frozen=True, eq=False)
+class MaskPlan:
+    """All regions of a mask set, batched; each region's pixels are its whole mask."""
+
+    stimuli: Stimuli
+    batches: list[list[Item]]
+
+    @classmethod
+    def of(cls, masks: MaskSet, root: Path) -> MaskPlan:
+        """Plan every region, in the order of the images."""
+        images = {image.id: image for image in masks.images}
+        items, row = [], 0
+        for image_id, regions in masks.by_image().items():
+            items.append(Item(images[image_id], regions, row))
+            row += len(regions)
+        batches = [
+            items[start : start + _MASK_BATCH] for start in range(0, len(items), _MASK_BATCH)
+        ]
+        return cls(Stimuli(root, tuple(masks.images)), batches)
+
+    def load(self, item: Item, input_size: tuple[int, int]) -> Loaded:
+        """Decode and resize one stimulus and rasterise its masks."""
+        height, width = input_size
+        picture = self.stimuli.read(item.stimulus)
+        picture = picture.resize((width, height), Image.Resampling.BILINEAR)
+        pixels = []
+        for region in item.regions:
+            y, x = np.nonzero(mask_of(region, item.stimulus))
+            pixels.append((x, y))
+        return Loaded(item, np.asarray(picture), pixels, [len(x) for x, _ in pixels])
+
+
+def make_plan(masks: MaskSet, root: Path, fixations: Fixations, batch_size: int) -> Plan:
+    """Plan the labelled regions of a mask set, in the order of its images.
+
+    Raises
+    ------
+    InputError
+        If no region has a category, or ``batch_size`` is no positive number.
+    """
+    if batch_size < 1:
+        raise InputError(f"batch size {batch_size}: expected 1 or more")
+    unlabelled = {c.id for c in masks.categories if c.name == UNLABELLED}
+    images = {image.id: image for image in masks.images}
+    items, row = [], 0
+    for image_id, regions in masks.by_image().items():
+        labelled = [region for region in regions if region.category_id not in unlabelled]
+        if labelled:
+            items.append(Item(images[image_id], labelled, row))
+            row += len(labelled)
+    if not items:
+        raise InputError(
+            f"none of the {len(masks.annotations)} regions has a category; label them first"
+        )
+    batches = [items[start : start + batch_size] for start in range(0, len(items), batch_size)]
+    return Plan(masks, Stimuli(root, tuple(masks.images)), fixations, batches)

@@ -1,0 +1,92 @@
+"""Stimuli decoded in threads, a few batches ahead of the network."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol, TypeVar
+
+from ...datasets.errors import InputError
+from ...datasets.stimuli import Stimulus
+from ...terminal.console import notes
+
+
+class OnStimulus(Protocol):
+    """What has to be loaded: something about a stimulus."""
+
+    @property
+    def stimulus(self) -> Stimulus:
+        """The stimulus."""
+        ...
+
+
+Item = TypeVar("Item", bound=OnStimulus)
+Loaded = TypeVar("Loaded", covariant=True)
+
+
+class Work(Protocol[Item, Loaded]):
+    """Batches of stimuli, and how one is loaded."""
+
+    @property
+    def batches(self) -> list[list[Item]]:
+        """The stimuli."""
+        ...
+
+    def load(self, item: Item, input_size: tuple[int, int]) -> Loaded:
+        """Make one ready for the network."""
+        ...
+
+
+def load_batches(
+    plan: Work[Item, Loaded],
+    numbers: list[int],
+    input_size: tuple[int, int],
+    workers: int | None,
+    skip_bad: bool,
+) -> Iterator[tuple[int, list[Loaded], list[dict]]]:
+    """Load batches in order; Pillow releases the GIL while it decodes.
+
+    Yields
+    ------
+    number : int
+        Of the batch.
+    loaded : list of Loaded
+    bad : list of dict
+        ``image_id`` and ``reason`` of the images that ``skip_bad`` left out.
+
+    Raises
+    ------
+    InputError
+        If an image cannot be read, unless ``skip_bad``.
+    """
+    threads = workers or min(16, os.cpu_count() or 1)
+    pool = ThreadPoolExecutor(threads)
+    ahead: deque[tuple[int, list[Future]]] = deque()
+    remaining = iter(numbers)
+
+    def submit() -> None:
+        number = next(remaining, None)
+        if number is not None:
+            batch = plan.batches[number]
+            ahead.append((number, [pool.submit(plan.load, item, input_size) for item in batch]))
+
+    try:
+        for _ in range(2 + threads // max(1, len(plan.batches[0]))):
+            submit()
+        while ahead:
+            number, futures = ahead.popleft()
+            loaded, bad = [], []
+            for item, future in zip(plan.batches[number], futures, strict=True):
+                try:
+                    loaded.append(future.result())
+                except InputError as error:
+                    if not skip_bad:
+                        raise InputError(f"{error} (--skip-bad goes on without)") from error
+                    notes.print(f"skipped: {error}", markup=False)
+                    bad.append({"image_id": item.stimulus.id, "reason": str(error)})
+            submit()
+            yield number, loaded, bad
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)

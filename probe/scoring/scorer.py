@@ -1,0 +1,102 @@
+"""A network running over stimuli, its units scored as their maps are made."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Literal
+
+import numpy as np
+import torch
+
+from ...datasets.errors import InputError
+from ..networks.device import exact
+from ..networks.layers import Layer, layer_units, reading
+from ..networks.model import Model
+from .batches import Loaded
+from .nss import region_nss
+
+Precision = Literal["fp32", "bf16"]
+
+
+class Scorer:
+    """Scores batches of stimuli against all units of some layers; hooked while it is entered.
+
+    Parameters
+    ----------
+    model : Model
+    layers : list of Layer
+    device : torch.device
+    precision : "fp32" or "bf16"
+        Of the forward pass; the scoring itself is float32.
+    """
+
+    def __init__(
+        self, model: Model, layers: list[Layer], device: torch.device, precision: Precision
+    ) -> None:
+        self.model, self.layers, self.device, self.precision = model, layers, device, precision
+        self.columns = {
+            units.name: units.columns for units in layer_units([vars(layer) for layer in layers])
+        }
+
+    def __enter__(self) -> Scorer:
+        network = self.model.network.to(self.device)
+        network = network.to(memory_format=torch.channels_last)  # pyright: ignore
+        with ExitStack() as stack:
+            stack.enter_context(exact(self.device))
+            self._forward = stack.enter_context(reading(network, self.layers))
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def score(self, loaded: list[Loaded]) -> list[np.ndarray]:
+        """Return each stimulus's scores, float32 (its regions, all units).
+
+        Raises
+        ------
+        InputError
+            If the device's memory does not suffice, or an activation is not finite.
+        """
+        if not loaded:
+            return []
+        images = self.model.images(np.stack([one.rgb for one in loaded]), self.device)
+        regions = [one.pixels for one in loaded]
+        sizes = [(one.item.stimulus.height, one.item.stimulus.width) for one in loaded]
+        n_units = sum(layer.units for layer in self.layers)
+        scores = [torch.empty(len(found), n_units, device=self.device) for found in regions]
+
+        def consume(layer: Layer, maps: torch.Tensor) -> None:
+            for rows, part in zip(scores, region_nss(maps, regions, sizes), strict=True):
+                rows[:, self.columns[layer.name]] = part
+
+        bf16 = self.precision == "bf16"
+        try:
+            with (
+                torch.inference_mode(),
+                torch.autocast(self.device.type, torch.bfloat16, enabled=bf16),
+            ):
+                self._forward(images, consume)
+        except torch.OutOfMemoryError as error:
+            raise InputError(
+                f"{self.device}: out of memory with {len(loaded)} images at a time; "
+                "try a smaller --batch-size"
+            ) from error
+        found = [part.cpu().numpy() for part in scores]
+        for one, part in zip(loaded, found, strict=True):
+            self._check_finite(one, part)
+        return found
+
+    def _check_finite(self, one: Loaded, scores: np.ndarray) -> None:
+        known = scores[[len(x) > 0 for x, _ in one.pixels]]
+        wrong = ~np.isfinite(known).all(axis=0)
+        if not wrong.any():
+            return
+        column = int(wrong.argmax())
+        name, columns = next(
+            (name, units) for name, units in self.columns.items() if column < units.stop
+        )
+        raise InputError(
+            f"{one.item.stimulus.file_name}: unit {column - columns.start} of {name} has "
+            "activations that are not finite (try --precision fp32, or check the weights)"
+        )

@@ -1,0 +1,1 @@
+"""Bootstrap, selectivity of units, tests between categories: arrays in, numbers out."""

@@ -1,0 +1,196 @@
+"""Category statistics of a run (He et al. 2019, section 4.3), intervals, cross-validation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ..networks.layers import LayerUnits
+from .bootstrap import Resamples
+
+TOP = 10
+"""Units whose mean Table 2 shows."""
+
+THRESHOLD = 1.5
+"""T of Table 2: a unit whose mean NSS is above it responds to the category."""
+
+
+HALVINGS = 20
+"""Random halvings of the stimuli that a cross-validated mean averages over."""
+
+_COLUMNS = 128  # units read at a time: memory stays small whatever the run's size
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """The scored regions of one category.
+
+    Attributes
+    ----------
+    rows : int array, shape (n,)
+        Rows of the scores.
+    stimulus : int array, shape (n,)
+        Index of each region's stimulus among all stimuli of the run.
+    halves : bool array, shape (HALVINGS, n)
+        Which regions fall into the first half of each halving; regions of one stimulus stay
+        together. Empty if fewer than two stimuli have the category.
+    """
+
+    rows: np.ndarray
+    stimulus: np.ndarray
+    halves: np.ndarray
+
+
+def groups(regions: pd.DataFrame, categories: list[str], seed: int) -> dict[str, Group]:
+    """Sort a run's regions by category; those without fixations have no score and are left out.
+
+    Parameters
+    ----------
+    regions : DataFrame
+        ``image_id, category, n_fixations``, in the order of the scores' rows.
+    """
+    scored = (regions["n_fixations"] > 0).to_numpy()
+    _, stimulus = np.unique(regions["image_id"], return_inverse=True)
+    found = {}
+    for category in categories:
+        rows = np.flatnonzero((regions["category"] == category).to_numpy() & scored)
+        found[category] = Group(rows, stimulus[rows], _halvings(stimulus[rows], seed))
+    return found
+
+
+def summarise(
+    scores: np.ndarray,
+    regions: pd.DataFrame,
+    layers: list[LayerUnits],
+    categories: list[str],
+    seed: int = 0,
+    advance: Callable[[int], None] = lambda n: None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Compute the statistics of every unit, and of every layer and category.
+
+    Parameters
+    ----------
+    scores : float32 array (or memory map), shape (regions, units)
+    regions : DataFrame
+        ``image_id, category, n_fixations``, in the order of the rows.
+    layers : list of LayerUnits
+    categories : list of str
+    seed : int
+        Of the bootstrap and the halvings.
+    advance : callable
+        Called with 1 after each layer.
+
+    Returns
+    -------
+    units : DataFrame
+        ``layer, unit, category, mean, sd, n``: over the category's regions, each region once; sd
+        with n - 1. Units count from 0.
+    summary : DataFrame
+        ``layer, category, top10_mean, top10_low, top10_high, top10_crossval, above_threshold``:
+        the mean of the ten highest units (all, if the layer has fewer); its 95 % interval from
+        a bootstrap over stimuli with those ten units kept; the mean of ten units chosen on one
+        half of the stimuli and scored on the other, both ways, over `HALVINGS` halvings; the
+        number of units whose mean is above `THRESHOLD`. NaN where there is nothing to compute
+        from (no region; for the interval and the cross-validation, fewer than two stimuli).
+    """
+    by_category = groups(regions, categories, seed)
+    resamples = Resamples.draw(regions["image_id"].nunique(), seed)
+    unit_rows, summary_rows = [], []
+    for layer in layers:
+        moments = _moments(scores, layer.columns, by_category)
+        for category, group in by_category.items():
+            mean, sd, first, second = moments[category]
+            unit_rows.append(
+                pd.DataFrame(
+                    {
+                        "layer": layer.name,
+                        "unit": np.arange(len(mean), dtype=np.int32),
+                        "category": category,
+                        "mean": mean,
+                        "sd": sd,
+                        "n": np.int32(len(group.rows)),
+                    }
+                )
+            )
+            best = top_units(mean)
+            series = top_series(scores, layer, group, best)
+            top10 = resamples.interval(series, group.stimulus)
+            known = len(group.rows) > 0
+            summary_rows.append(
+                {
+                    "layer": layer.name,
+                    "category": category,
+                    "top10_mean": top10.value,
+                    "top10_low": top10.low,
+                    "top10_high": top10.high,
+                    "top10_crossval": _cross_validated(first, second),
+                    "above_threshold": int((mean > THRESHOLD).sum()) if known else 0,
+                }
+            )
+        advance(1)
+    return pd.concat(unit_rows, ignore_index=True), pd.DataFrame(summary_rows)
+
+
+def top_units(mean: np.ndarray) -> np.ndarray:
+    """Return the indices of the `TOP` highest units, the highest first; ties by index."""
+    return np.argsort(-mean, kind="stable")[:TOP]
+
+
+def top_series(
+    scores: np.ndarray, layer: LayerUnits, group: Group, units: np.ndarray
+) -> np.ndarray:
+    """Return each region's score averaged over given units of a layer, float64 (n,)."""
+    columns = layer.columns.start + units
+    return np.asarray(scores[group.rows[:, None], columns], dtype=np.float64).mean(axis=1)
+
+
+def _moments(
+    scores: np.ndarray, columns: slice, by_category: dict[str, Group]
+) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+    """Return each category's mean, sd (units,) and half means (HALVINGS, units) twice."""
+    parts: dict[str, list] = {category: [] for category in by_category}
+    for start in range(columns.start, columns.stop, _COLUMNS):
+        block = np.asarray(scores[:, start : min(start + _COLUMNS, columns.stop)])
+        for category, group in by_category.items():
+            values = block[group.rows].astype(np.float64)
+            parts[category].append(_block_moments(values, group.halves))
+    return {
+        category: tuple(np.concatenate(part, axis=-1) for part in zip(*blocks, strict=True))  # type: ignore[misc]
+        for category, blocks in parts.items()
+    }
+
+
+def _block_moments(values: np.ndarray, halves: np.ndarray) -> tuple[np.ndarray, ...]:
+    n, units = values.shape
+    nothing = np.full(units, np.nan)
+    mean = values.mean(axis=0) if n else nothing
+    sd = values.std(axis=0, ddof=1) if n > 1 else nothing
+    if len(halves) == 0:
+        return mean, sd, np.empty((0, units)), np.empty((0, units))
+    first = halves / halves.sum(axis=1, keepdims=True)
+    second = ~halves / (~halves).sum(axis=1, keepdims=True)
+    return mean, sd, first @ values, second @ values
+
+
+def _cross_validated(first: np.ndarray, second: np.ndarray) -> float:
+    """Choose the top units on one half's means, average them on the other's; both ways."""
+    if len(first) == 0:
+        return np.nan
+    ways = [
+        tested[top_units(chosen)].mean()
+        for one, other in zip(first, second, strict=True)
+        for chosen, tested in ((one, other), (other, one))
+    ]
+    return float(np.mean(ways))
+
+
+def _halvings(stimulus: np.ndarray, seed: int) -> np.ndarray:
+    present = np.unique(stimulus)
+    if len(present) < 2:
+        return np.empty((0, len(stimulus)), dtype=bool)
+    rng = np.random.default_rng(seed)
+    half = len(present) // 2
+    return np.stack([np.isin(stimulus, rng.permutation(present)[:half]) for _ in range(HALVINGS)])

@@ -1,0 +1,97 @@
+"""Changes of units, and a model's output, as tables for the terminal."""
+
+from __future__ import annotations
+
+import pandas as pd
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from ...datasets.interval import Interval
+from ...terminal.tables import plain_table
+from ..analysis.inside_outside import MEASURES, Output
+from ..analysis.unit_change import UnitChange, transition_table
+from ..runs.run import Run
+from ..statistics.category_tests import CategoryTests
+from ..statistics.selectivity import THRESHOLD, TOP
+from .cells import change as change_cell
+from .cells import count, grid, number, with_interval
+from .run import describe
+
+_MOST = 10  # regions listed
+
+
+def render_change(before: Run, after: Run, change: UnitChange) -> Group:
+    """Return the terminal view of a unit's change: by category, and where it is largest."""
+    title = f"{change.layer}, unit {change.unit}: mean NSS, ± half the 95 % interval"
+    table = plain_table(title, "category", ("regions", "before", "after", "change"))
+    for row in change.categories.to_dict("records"):
+        gain = change_cell(Interval.of(row, "difference", prefix=False))
+        cells = (number(row["before"]), number(row["after"]), Text(" ").join(gain.split()))
+        table.add_row(str(row["category"]), str(row["n"]), *cells)
+    most = plain_table("Regions where it changed most", "region", ("image", "before", "after"))
+    for row in change.regions.head(_MOST).to_dict("records"):
+        name = f"{row['annotation_id']} {row['category']}"
+        most.add_row(name, str(row["image_id"]), number(row["before"]), number(row["after"]))
+    head = Text(f"before: {describe(before)}\nafter:  {describe(after)}\n", style="bold")
+    return Group(head, table, most)
+
+
+def render_transitions(units: pd.DataFrame, categories: list[str], layer: str) -> Group:
+    """Return the terminal view of `transitions`: how many units went from where to where."""
+    counts = transition_table(units, categories)
+    moved = units[units["before"] != units["after"]]
+    between = moved[(moved["before"] != "none") & (moved["after"] != "none")]
+    title = (
+        f"Units of {layer} by the category they respond to most (mean NSS above {THRESHOLD}): "
+        "before in rows, after in columns"
+    )
+    said = (
+        f"{len(moved)} of {len(units)} units changed; {len(between)} from one category to another"
+        + ("" if between.empty else ": ")
+        + ", ".join(
+            f"{row['unit']} ({row['before']} → {row['after']})"
+            for row in between.head(_MOST).to_dict("records")
+        )
+        + (" …" if len(between) > _MOST else "")
+    )
+    return Group(grid(title, counts, count, "before"), Text(said))
+
+
+def render_output(found: Output) -> Group:
+    """Return the terminal view of a model's output: OS and OD, correlations, tests."""
+    names = ("inner saliency", "output, OS", "difference, OD")
+    title = f"Top {TOP} units of {found.layer} and the output: mean NSS, ± half its 95 % interval"
+    table = plain_table(title, "category", ("regions", *names))
+    for row in found.categories.to_dict("records"):
+        cells = (with_interval(Interval.of(row, m)) for m in MEASURES)
+        table.add_row(str(row["category"]), str(row["n"]), *cells)
+    parts: list[RenderableType] = [Text(describe(found.run), style="bold"), table]
+    for row in found.correlations.to_dict("records"):
+        parts.append(
+            Text(
+                f"Spearman of inner saliency and {row['measure']} over {row['categories']} "
+                f"categories: {row['spearman']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
+            )
+        )
+    tests = plain_table(
+        "Do categories differ? p (statistic)", "measure", found.tests["inner"].overall["test"]
+    )
+    pairs = plain_table(
+        "From how many other categories each differs, p < 0.05: Tukey / Dunn", "category", names
+    )
+    for measure, name in zip(MEASURES, names, strict=True):
+        overall = found.tests[measure].overall.to_dict("records")
+        cells = [f"{row['p']:.1g} ({row['statistic']:.1f})" for row in overall]
+        tests.add_row(name, *("–" if "nan" in cell else cell for cell in cells))
+    for category in found.categories["category"]:
+        cells = [_differing(found.tests[measure], str(category)) for measure in MEASURES]
+        pairs.add_row(str(category), *cells)
+    return Group(*parts, tests, pairs)
+
+
+def _differing(tests: CategoryTests, category: str) -> str:
+    pairs = tests.pairs
+    own = pairs[(pairs["first"] == category) | (pairs["second"] == category)]
+    if own.empty:
+        return "–"
+    return f"{(own['p_tukey'] < 0.05).sum()} / {(own['p_dunn'] < 0.05).sum()}"

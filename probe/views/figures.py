@@ -1,0 +1,217 @@
+"""The figures that commands write; analysis computes what they show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ...datasets.categories import COLOURS
+from ...datasets.interval import Interval
+from ...datasets.masks.mask_set import MaskSet
+from ...datasets.masks.regions import mask_of
+from ...datasets.stimuli import Dataset, Stimuli
+from ..analysis.inside_outside import (
+    MEASURES,
+    Output,
+)
+from ..analysis.unit_change import UnitChange
+from ..experiments.popout import Search
+from ..experiments.sweep import Sweep
+from ..experiments.tasks import Tasks, layer_named, mean_map
+from ..networks.activation import activation
+from ..networks.layers import Layer
+from ..networks.load import load_trained
+from ..networks.model import Model
+from ..popout.measures import SearchArray
+from ..runs.sources import model_of
+from ..saliency.metrics import empirical
+from ..statistics.selectivity import TOP
+from .cells import intervals
+from .overlays import panel, save_figure
+
+
+def draw_output(found: Output, path: Path) -> None:
+    """Draw output saliency and difference against inner saliency, a dot a category (Figure 7)."""
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    axes: Any = figure.subplots(1, 2)
+    table = found.categories
+    for axis, name, label in zip(
+        axes,
+        MEASURES[1:],
+        ("output saliency OS (NSS)", "output difference OD (NSS)"),
+        strict=True,
+    ):
+        for row in table.to_dict("records"):
+            inner, outer = Interval.of(row, "inner"), Interval.of(row, name)
+            axis.errorbar(
+                inner.value,
+                outer.value,
+                *(error_bar(one) for one in (outer, inner)),  # first the vertical one
+                fmt="o",
+                markersize=7,
+                elinewidth=0.5,
+                color=COLOURS.get(row["category"], "black"),
+                markeredgecolor="black",
+                markeredgewidth=0.4,
+                ecolor="0.6",
+                label=row["category"],
+            )
+        row = found.correlations.set_index("measure").loc[name].to_dict()
+        spearman = Interval.of(row, "spearman", prefix=False)
+        axis.set_title(
+            f"Spearman {spearman.value:.2f} [{spearman.low:.2f}, {spearman.high:.2f}]", fontsize=10
+        )
+        axis.set_xlabel(f"inner saliency: top 10 units of {found.layer} (NSS)")
+        axis.set_ylabel(label)
+        axis.spines[["top", "right"]].set_visible(False)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right", frameon=False)
+    save_figure(figure, path)
+
+
+def error_bar(interval: Interval) -> np.ndarray:
+    """Return how far an interval reaches below and above its value, shape (2, n)."""
+    return np.abs(np.stack([np.atleast_1d(one - interval.value) for one in interval[1:]]))
+
+
+def draw_change(
+    change: UnitChange,
+    models: tuple[Model, Model],
+    masks: MaskSet,
+    root: Path,
+    path: Path,
+    most: int = 6,
+) -> None:
+    """Draw the unit's maps over the stimuli where it changed most, before and after.
+
+    The region whose score changed most in each is outlined.
+    """
+    stimuli = Stimuli(root, tuple(masks.images))
+    images = {one.id: one for one in stimuli}
+    outlines = {one.id: one for one in masks.annotations}
+    chosen = change.regions.drop_duplicates("image_id").head(most)
+    layers = [_layer(model, change.layer) for model in models]
+    figure = Figure(figsize=(9, 2.35 * len(chosen)), layout="constrained")
+    axes: Any = figure.subplots(len(chosen), 3, squeeze=False)
+    for row, record in zip(axes, chosen.to_dict("records"), strict=True):
+        stimulus = images[record["image_id"]]
+        picture = stimuli.read(stimulus)
+        mask = mask_of(outlines[record["annotation_id"]], stimulus)
+        panel(row[0], np.asarray(picture))
+        row[0].set_ylabel(f"{Path(stimulus.file_name).stem}: {record['category']}", fontsize=8)
+        for axis, model, layer, when in zip(
+            row[1:], models, layers, ("before", "after"), strict=True
+        ):
+            panel(axis, np.asarray(picture), activation(model, layer, picture)[change.unit])
+            axis.set_title(f"{when}: NSS {record[when]:.2f}", fontsize=9)
+        for axis in row:
+            axis.contour(mask, levels=[0.5], colors="white", linewidths=1)
+    axes[0][0].set_title(f"{change.layer}, unit {change.unit}", fontsize=9)
+    save_figure(figure, path)
+
+
+def _layer(model: Model, name: str) -> Layer:
+    return next(one for one in model.layers() if one.name == name)
+
+
+def draw_search(found: Search, path: Path, most: int = 8) -> None:
+    """Draw arrays and the maps of all models side by side, as the paper's Figures 8 and 9.
+
+    One array of each feature, that with the strongest difference; the target is outlined.
+    """
+    strongest: dict[str, SearchArray] = {}
+    for array in sorted(found.arrays, key=lambda one: np.nan_to_num(one.contrast), reverse=True):
+        strongest.setdefault(array.feature, array)
+    shown = list(strongest.values())[:most]
+    figure = Figure(figsize=(1.6 * (1 + len(found.maps)), 1.25 * len(shown)), layout="constrained")
+    axes: Any = figure.subplots(len(shown), 1 + len(found.maps), squeeze=False)
+    for row, array in zip(axes, shown, strict=True):
+        row[0].imshow(found.stimuli.read(array.image))
+        row[0].contour(array.target, levels=[0.5], colors="red", linewidths=0.8)
+        row[0].set_ylabel(array.feature, fontsize=7)
+        for axis, map_of in zip(row[1:], found.maps.values(), strict=True):
+            axis.imshow(map_of(array.image), cmap="gray")
+        for axis in row:
+            axis.set_xticks([])
+            axis.set_yticks([])
+    for axis, name in zip(axes[0], ["array", *found.maps], strict=True):
+        axis.set_title(name, fontsize=8)
+    save_figure(figure, path, dpi=200)
+
+
+def draw_gains(found: Sweep, path: Path) -> None:
+    """Draw what each category's top ten gained, step by step (Figure 4)."""
+    others = list(found.runs)[1:]
+    if not others:
+        return
+    table = found.categories[found.categories["tune"].isin(others)]
+    gain = intervals(table, "tune", "change")
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    axis: Any = figure.subplots()
+    width = 0.8 / len(others)
+    colours = _shades(len(others))
+    for k, (name, colour) in enumerate(zip(others, colours, strict=True)):
+        own = Interval(*(frame.loc[name].to_numpy(np.float64) for frame in gain))
+        values = own.value
+        place = np.arange(len(values)) + (k - (len(others) - 1) / 2) * width
+        axis.bar(
+            place,
+            values,
+            width,
+            yerr=error_bar(own),
+            color=colour,
+            label=f"tune {name}",
+            error_kw={"elinewidth": 0.7},
+        )
+    axis.axhline(0, color="black", linewidth=0.6)
+    axis.set_xticks(
+        range(gain.value.shape[1]), [str(one).replace(" ", "\n") for one in gain.value.columns]
+    )
+    axis.set_ylabel(f"gain in mean NSS of the top {TOP}")
+    axis.set_title(
+        f"{found.layer}: gain over tune {next(iter(found.runs))}, 95 % intervals", fontsize=10
+    )
+    # A category of few regions has an interval that would leave the others no room.
+    values = gain.value.to_numpy(np.float64)
+    axis.set_ylim(np.nanmin(values) - 0.5, np.nanmax(values) + 0.5)
+    figure.legend(loc="outside upper right", frameon=False, ncols=len(others), fontsize=9)
+    axis.spines[["top", "right"]].set_visible(False)
+    save_figure(figure, path)
+
+
+def _shades(count: int) -> list:
+    from matplotlib import colormaps
+
+    return [colormaps["viridis"](one) for one in np.linspace(0.1, 0.85, count)]
+
+
+def draw_tasks(found: Tasks, dataset: Dataset, path: Path, most: int = 6) -> None:
+    """Draw fixations and the three networks' mean maps on test stimuli (Figure 11).
+
+    The stimuli are taken at equal distances among those tested.
+    """
+    models = {"pt": model_of(found.runs["pt"])}
+    models |= {name: load_trained(found.folder / name) for name in ("sr", "sp")}
+    layers = {name: layer_named(model, found.layer) for name, model in models.items()}
+    stimuli = {one.id: one for one in dataset.stimuli}
+    places = np.linspace(0, len(found.images) - 1, min(most, len(found.images))).round().astype(int)
+    rows = found.images.iloc[np.unique(places)].to_dict("records")
+    figure = Figure(figsize=(11, 1.75 * len(rows)), layout="constrained")
+    axes: Any = figure.subplots(len(rows), 5, squeeze=False)
+    for axis, row in zip(axes, rows, strict=True):
+        stimulus = stimuli[row["image_id"]]
+        picture = np.asarray(dataset.stimuli.read(stimulus))
+        looked = dataset.fixations.of(stimulus.id)
+        size = (stimulus.height, stimulus.width)
+        panel(axis[0], picture)
+        panel(axis[1], picture, empirical(looked.x, looked.y, size, dataset.px_per_degree))
+        said = "right" if row["correct"] else f"took for {row['predicted']}"
+        axis[0].set_title(f"{row['scene']} ({said})", fontsize=6)
+        for place, (name, model) in zip(axis[2:], models.items(), strict=True):
+            panel(place, picture, mean_map(model, layers[name], dataset, stimulus))
+            place.set_title(f"NSS {row[name]:.2f}", fontsize=7)
+    for place, title in zip(axes[0][1:], ("fixations", *models), strict=True):
+        place.set_title(f"{title}\n{place.get_title()}".strip(), fontsize=8)
+    save_figure(figure, path)

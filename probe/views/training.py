@@ -1,0 +1,173 @@
+"""What trainings did to the units, as tables for the terminal and as figures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ...datasets.interval import Interval
+from ...terminal.tables import plain_table
+from ..experiments.sweep import Sweep
+from ..experiments.tasks import TASKS, Tasks
+from ..statistics.selectivity import THRESHOLD, TOP
+from .cells import (
+    change,
+    count,
+    grid,
+    intervals,
+    number,
+    paper_tables,
+    score,
+    shaded,
+    wide,
+    with_interval,
+)
+from .run import describe
+
+
+def render_training(description: dict) -> Group:
+    """Return the terminal view of a training: how to repeat it, and what came out."""
+    parameters, result = description["parameters"], description["result"]
+    backbone, measure = parameters["backbone"], "NSS"
+    if description["scenes"]:
+        measure = f"balanced accuracy over {len(description['scenes'])} scenes"
+    weights = backbone["weights"]
+    rows = {
+        "trained": f"{parameters['task']} on {description['dataset']}"
+        + (", SIMULATED fixations" if description["simulated"] else ""),
+        "backbone": f"{backbone['model']} up to {backbone['layer']}, "
+        f"{backbone['input_size'][0]}×{backbone['input_size'][1]} px",
+        "weights": f"{weights['file'] or weights['source']} (sha256 {weights['sha256']})",
+        "recipe": ", ".join(
+            f"{name} {value}"
+            for name, value in parameters.items()
+            if name not in ("task", "backbone", "fixations", "split", "device")
+        ),
+        "epochs": f"{result['epochs']}, the best was number {result['best_epoch']}",
+        f"validation {measure}": f"{result['validation']:.3f}",
+    }
+    if "test" in result:
+        rows[f"test {measure}"] = f"{result['test']:.3f}"
+    if "readout.safetensors" in description["sha256"]:
+        rows["readout"] = f"sha256 {description['sha256']['readout.safetensors']}"
+    rows["command"] = description["command"]
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for name, value in rows.items():
+        table.add_row(Text(name, style="bold"), value)
+    return Group(table)
+
+
+def render_sweep(found: Sweep) -> Group:
+    """Return the terminal view of a sweep: Table 3, Figure 4, test NSS, Table 6."""
+    first, *others = found.runs
+    parts: list[RenderableType] = [
+        Text(describe(found.runs[first]), style="bold"),
+        *selectivity(found.categories, "tune", f"{found.layer}, "),
+        gains(found.categories[found.categories["tune"].isin(others)], "tune", f"tune {first}"),
+    ]
+    paper = paper_tables()
+    if as_in_paper(found):
+        values = pd.DataFrame(paper["table3"]["mean_nss_top10"], index=paper["categories"]).T
+        title = "He et al. 2019, Table 3 (VGG-16 trained on SALICON), for comparison"
+        parts.append(grid(title, values, shaded, "tune"))
+    parts.append(_prediction(found))
+    if len(found.popout):
+        parts.append(_popout(found, paper["table6"]["nmm_top10"]))
+    return Group(*parts)
+
+
+def as_in_paper(found: Sweep | Tasks) -> bool:
+    """Tell whether the paper has tables of the same network and layer."""
+    return (found.model, found.layer) == ("vgg16", "conv5_3")
+
+
+def selectivity(frame: pd.DataFrame, rows: str, title: str) -> tuple[Table, Table]:
+    """Return mean NSS of the top ten and the units above T, of several runs' summaries."""
+    columns = ("top10_mean", "top10_low", "top10_high")
+    top10 = Interval(*(wide(frame, rows, name) for name in columns))
+    return (
+        grid(
+            f"{title}mean NSS of the top {TOP} units, ± half its 95 % interval over stimuli",
+            top10,
+            score,
+            rows,
+        ),
+        grid(
+            f"{title}units whose mean NSS is above {THRESHOLD}",
+            wide(frame, rows, "above_threshold"),
+            count,
+            rows,
+        ),
+    )
+
+
+def gains(frame: pd.DataFrame, rows: str, over: str) -> Table:
+    """Return the changes of the top ten, with paired intervals."""
+    return grid(
+        f"Gain over {over}, ± half its paired 95 % interval (bold: the interval excludes 0)",
+        intervals(frame, rows, "change"),
+        change,
+        rows,
+    )
+
+
+def _prediction(found: Sweep) -> Table:
+    first = found.prediction["tune"].iloc[0]
+    columns = ("NSS", f"over tune {first}")
+    table = plain_table("Predicted maps, test stimuli", "tune", columns)
+    for row in found.prediction.to_dict("records"):
+        gain = with_interval(Interval.of(row, "change"))
+        nss = with_interval(Interval.of(row, "nss"))
+        table.add_row(str(row["tune"]), nss, gain if row["tune"] != first else "")
+    return table
+
+
+def _popout(found: Sweep, paper: dict[str, float]) -> Table:
+    known = as_in_paper(found)
+    columns = (f"{found.layer}, top {TOP}", "predicted map", *(["paper"] if known else []))
+    table = plain_table("Mean NMM on search arrays (Table 6)", "tune", columns)
+    for row in found.popout.to_dict("records"):
+        cells: list[Text | str] = [
+            with_interval(Interval.of(row, "nmm")),
+            number(row["readout_nmm"]),
+        ]
+        cells += [number(paper.get(str(row["tune"]), np.nan))] if known else []
+        table.add_row(str(row["tune"]), *cells)
+    return table
+
+
+def render_tasks(found: Tasks) -> Group:
+    """Return the terminal view of two tasks compared: Tables 7 and 8."""
+    trained = found.categories[found.categories["task"] != "pt"]
+    parts: list[RenderableType] = [
+        Text(describe(found.runs["pt"]), style="bold"),
+        Text("; ".join(f"{name}: {meaning}" for name, meaning in TASKS.items())),
+        *selectivity(found.categories, "task", f"{found.layer}, "),
+        gains(trained, "task", "pt"),
+        gains(found.between, "task", "sr"),
+    ]
+    paper = paper_tables() if as_in_paper(found) else None
+    if paper:
+        values = pd.DataFrame(paper["table7"]["mean_nss_top10"], index=paper["categories"]).T
+        title = "He et al. 2019, Table 7 (VGG-16, SALICON-SAL-SCE), for comparison"
+        parts.append(grid(title, values, shaded, "task"))
+    columns = ("stimuli", *TASKS, *(["paper, sr"] if paper else []))
+    table = plain_table(
+        f"NSS of the mean activation map of {found.layer} on test stimuli whose scene sr "
+        "recognised, or not (Table 8)",
+        "prediction",
+        columns,
+    )
+    for prediction, rows in found.attention.groupby("prediction", sort=False):
+        by_task = {row["task"]: row for row in rows.to_dict("records")}
+        cells = [with_interval(Interval.of(by_task[task], "nss", prefix=False)) for task in TASKS]
+        cells += [Text(number(paper["table8"]["nss"][prediction]))] if paper else []
+        table.add_row(str(prediction), str(rows["n"].iloc[0]), *cells)
+    accuracy = (
+        f"balanced accuracy of sr on test stimuli: {found.accuracy['test']:.1%} "
+        f"(chance {found.accuracy['chance']:.1%})"
+    )
+    return Group(*parts, table, Text(accuracy))

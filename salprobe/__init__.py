@@ -1,0 +1,1 @@
+"""The public face of salprobe, for notebooks and scripts."""

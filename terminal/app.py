@@ -1,0 +1,41 @@
+"""Running a command line: bad input is one line, never a traceback."""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+import typer
+
+from ..datasets.errors import InputError
+
+_INTERRUPTED = 130
+
+
+def run_app(app: typer.Typer, program: str) -> None:
+    """Run a command line; bad input is one line and exit code 2, Ctrl-C exit code 130."""
+    try:
+        if len(sys.argv) == 1:
+            sys.argv.append("--help")
+        status = app(prog_name=program, standalone_mode=False)
+    except InputError as error:
+        _fail(program, str(error), 2)
+    except typer.TyperException as error:
+        _fail(program, error.format_message(), 2)
+    except (KeyboardInterrupt, typer.Abort):
+        status = _INTERRUPTED
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            # The reader (head, less) has what it wanted.
+            sys.stderr.close()
+            sys.exit(0)
+        _fail(program, f"{error.filename or ''}: {error.strerror or error}".lstrip(": "), 2)
+    if status == _INTERRUPTED:  # typer turns Ctrl-C into this
+        _fail(program, "interrupted; run the same command again to go on", _INTERRUPTED)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _fail(program: str, message: str, code: int) -> NoReturn:
+    one_line = " ".join(message.split())
+    print(f"{program}: {one_line}", file=sys.stderr)
+    sys.exit(code)

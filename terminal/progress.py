@@ -1,0 +1,45 @@
+"""Progress bars on stderr."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from ..datasets.progress import Advance
+from .console import notes
+
+
+class TerminalProgress:
+    """A `Progress` that draws a bar on stderr where it is a terminal, and prints what is said."""
+
+    @contextmanager
+    def task(self, text: str, total: int, *, done: int = 0) -> Iterator[Advance]:
+        """Show a bar until the context ends."""
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        with Progress(
+            *columns, console=notes, transient=True, disable=not notes.is_terminal
+        ) as bar:
+            task = bar.add_task(text, total=total, completed=done)
+            yield lambda steps: bar.update(task, advance=steps)
+
+    def say(self, text: str) -> None:
+        """Print a line, as it is."""
+        notes.print(text, markup=False)
+
+
+progress = TerminalProgress()
