@@ -23,8 +23,9 @@ from salprobe.annotate.regions.cluster import cluster
 from salprobe.annotate.regions.methods import mean_shift
 from salprobe.datasets.masks.mask_set import MaskSet
 from salprobe.datasets.sources.osie import load_osie
+from salprobe.probe.networks.device import Execution
 from salprobe.probe.networks.layers import reading, select
-from salprobe.probe.networks.load import load_model
+from salprobe.probe.networks.load import Backbone, load_model
 from salprobe.probe.runs.probing import probe
 from salprobe.probe.saliency.classical import MODELS
 from salprobe.probe.scoring.nss import region_nss
@@ -79,10 +80,10 @@ def forward_pass(precision: str = "fp32", model: str = "vgg16", n: int = 64) -> 
     def whole() -> float:
         with tempfile.TemporaryDirectory() as folder:
             run = probe(
-                masks, root=OSIE, model=model, weights="random", out=Path(folder) / "run",
-                batch_size=batch, precision=precision, device="cpu",
+                masks, root=OSIE, model=Backbone(model, "random"), out=Path(folder) / "run",
+                execution=Execution("cpu", None, precision, batch),
             )  # fmt: skip
-            return run.info["timings_s"]["batches"]
+            return run.info.timings_s["batches"]
 
     bare()
     pairs = [(bare(), whole()) for _ in range(5)]  # in turns, since the machine's speed drifts
@@ -159,12 +160,12 @@ _APART = """
 import sys, tempfile
 from pathlib import Path
 sys.path.insert(0, {folder!r})
-from run import OSIE, part, probe
+from run import OSIE, Backbone, Execution, part, probe
 with tempfile.TemporaryDirectory() as folder:
-    run = probe(part({n}), root=OSIE, model="squeezenet1_0", weights="random",
-                out=Path(folder) / "run", device="cpu")
+    run = probe(part({n}), root=OSIE, model=Backbone("squeezenet1_0", "random"),
+                out=Path(folder) / "run", execution=Execution("cpu"))
 status = Path("/proc/self/status").read_text()
-print(status.split("VmHWM:")[1].split()[0], run.info["timings_s"]["batches"])
+print(status.split("VmHWM:")[1].split()[0], run.info.timings_s["batches"])
 """
 
 
@@ -216,8 +217,8 @@ def precision() -> None:
     for kind in ("fp32", "bf16"):
         with tempfile.TemporaryDirectory() as folder:
             run = probe(
-                part(100), root=OSIE, model="squeezenet1_0", weights=weights, precision=kind,
-                out=Path(folder) / "run", device="cpu",
+                part(100), root=OSIE, model=Backbone("squeezenet1_0", weights),
+                out=Path(folder) / "run", execution=Execution("cpu", None, kind),
             )  # fmt: skip
             runs.append((np.array(run.scores), run.table().to_numpy()))
     scores, tables = (np.abs(a - b) for a, b in zip(*runs, strict=True))

@@ -1,1 +1,18 @@
-"""Uses masks: scores every unit of a network against every salient region."""
+"""Uses masks: scores, trains, compares and explains networks; alone may import torch.
+
+In Python the package is also its main function: ``salprobe.probe(masks)`` is
+`runs.probing.probe`.
+"""
+
+import sys
+from types import ModuleType
+
+
+class _Probe(ModuleType):
+    def __call__(self, *arguments, **options):
+        from .runs.probing import probe
+
+        return probe(*arguments, **options)
+
+
+sys.modules[__name__].__class__ = _Probe

@@ -1,1 +1,58 @@
-"""The public face of salprobe, for notebooks and scripts."""
+"""The public face of salprobe, for notebooks and scripts: ``import salprobe as sp``.
+
+Every name is loaded when it is first used: importing salprobe costs nothing, and reading a run
+or clustering fixations needs no torch. The types of these names are in ``__init__.pyi``.
+"""
+
+from importlib import import_module
+from importlib.metadata import version
+
+_PLACES = {
+    "annotate.labels.agree": ("agree",),
+    "annotate.labels.merge": ("merge",),
+    "annotate.popout.arrays": ("Arrays", "write_arrays"),
+    "annotate.regions.cluster": ("Clustering", "cluster"),
+    "datasets.errors": ("InputError",),
+    "datasets.fixations": ("Fixations",),
+    "datasets.interval": ("Interval",),
+    "datasets.masks.mask_set": ("MaskSet",),
+    "datasets.progress": ("Progress",),
+    "datasets.sources.load": ("load_dataset", "load_masks"),
+    "datasets.sources.sample": ("write_sample",),
+    "datasets.stimuli": ("Dataset", "Stimuli"),
+    "probe.analysis.compare": ("compare",),
+    "probe.analysis.inside_outside": ("output",),
+    "probe.analysis.suggest": ("suggest",),
+    "probe.analysis.unit_change": ("unit_change",),
+    "probe.experiments.popout": ("popout",),
+    "probe.experiments.sweep": ("sweep",),
+    "probe.experiments.tasks": ("compare_tasks",),
+    "probe.networks.activation": ("activation",),
+    "probe.networks.device": ("Execution",),
+    "probe.networks.load": ("Backbone", "load_model"),
+    "probe.networks.model": ("Model",),
+    "probe.runs.run": ("Run",),
+    "probe.saliency.benchmark": ("score",),
+    "probe.saliency.maps": ("saliency_map",),
+    "probe.training.recipe": ("Recipe",),
+    "probe.training.train": ("train",),
+    "probe.views.figures": ("draw_table",),
+    "terminal.progress": ("progress",),
+}
+_MODULES = {name: module for module, names in _PLACES.items() for name in names}
+
+__all__ = ["__version__", "probe", *_MODULES]
+
+
+def __getattr__(name: str) -> object:
+    if name == "__version__":
+        return version("salprobe")
+    if name == "probe":  # a package that can be called: ADR 13
+        return import_module(".probe", __name__)
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_MODULES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

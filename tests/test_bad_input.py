@@ -94,7 +94,7 @@ def test_masks(small_world: Path, tmp_path: Path, refused) -> None:
     run(good, "1.png: no such image", "--root", TESTS)
     run(good, "--batch-size", "--batch-size", "many")
     run(good, "batch size 0", "--batch-size", "0")
-    run(good, "precision 'fp8'", "--precision", "fp8")
+    run(good, "'fp8' is not one of 'fp32', 'bf16'", "--precision", "fp8")
     run(good, "device 'abacus'", "--device", "abacus")
     run(good, "--input-size 'big'", "--input-size", "big")
     run(good, "no layer matches 'conv'", "--layers", "conv")
@@ -173,11 +173,14 @@ def test_runs(tmp_path: Path, refused) -> None:
     refused("probe", "show", broken, says="run.json: not JSON")
     (broken / "run.json").write_text("{}")
     refused("probe", "show", broken, says="'format' is missing")
-    refused("probe", "show", broken, "--format", "pdf", says="format 'pdf'")
+    refused("probe", "show", broken, "--format", "pdf", says="'pdf' is not one of")
     refused("probe", "compare", broken, broken, says="'format' is missing")
     complete = {
         **{"format": 1, "status": "complete", "layers": [], "categories": []},
-        "parameters": {"model": "gabor", "weights": {"source": "none", "file": None}},
+        "parameters": {
+            **{"model": "gabor", "weights": {"source": "none", "file": None}},
+            **{"input_size": [9, 9], "seed": 0, "masks": ""},
+        },
         **{"simulated": False, "annotator": None, "masks": None, "dataset": None},
         **{"images": 0, "regions": 0, "without_fixations": 0, "bad_images": []},
     }

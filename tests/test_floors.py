@@ -21,8 +21,8 @@ ROOMS = {
     "datasets": ("", "masks", "sources"),
     "annotate": (*("", "regions", "labels", "review", "labelstudio", "formats", "popout", "cli"),),
     "probe": (
-        *("", "networks", "statistics", "scoring", "runs", "saliency", "training", "popout"),
-        *("analysis", "experiments", "views", "cli"),
+        *("", "records", "networks", "statistics", "scoring", "runs", "saliency", "training"),
+        *("popout", "analysis", "experiments", "views", "cli"),
     ),
     "tui": ("",),
 }

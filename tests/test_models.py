@@ -181,8 +181,8 @@ def test_select_by_wildcard() -> None:
 def test_your_own_factory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mynets", sys.modules[__name__])
     model = load_model("mynets:toy", input_size=(9, 9))
-    assert model.weights["source"] == "factory"
-    assert len(model.weights["sha256"] or "") == 64
+    assert model.weights.source == "factory"
+    assert len(model.weights.sha256 or "") == 64
     with pytest.raises(InputError, match="mynets:nothing: AttributeError"):
         load_model("mynets:nothing")
     with pytest.raises(InputError, match=r"no_such: ModuleNotFoundError|no_such:x"):
@@ -201,7 +201,7 @@ def test_random_weights_are_the_seeds() -> None:
 def test_real_weights_load(squeezenet_weights: Path) -> None:
     model = load_model("squeezenet1_0", str(squeezenet_weights))
     assert {p.dtype for p in model.network.parameters()} == {torch.float32}
-    assert model.weights["file"] == squeezenet_weights.name
+    assert model.weights.file == squeezenet_weights.name
 
 
 def test_weights_in_every_wrapping(tmp_path: Path) -> None:

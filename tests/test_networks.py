@@ -8,8 +8,7 @@ import torchvision
 from salprobe.datasets.errors import InputError
 from salprobe.probe.networks.heads import SaliencyModel, SceneModel, last_layer
 from salprobe.probe.networks.layers import reading
-from salprobe.probe.networks.load import load_model
-from salprobe.probe.networks.trained import add_head
+from salprobe.probe.networks.load import add_head, load_model
 
 ARCHITECTURES = [
     ("squeezenet1_0", "features.12", "backbone.classifier.1.weight"),

@@ -14,6 +14,7 @@ from salprobe.datasets.errors import InputError
 from salprobe.datasets.masks.mask_set import MaskSet
 from salprobe.probe.analysis.inside_outside import output
 from salprobe.probe.cli.main import app
+from salprobe.probe.records.run_info import RunInfo
 from salprobe.probe.runs.probing import probe
 from salprobe.probe.runs.run import Run
 from salprobe.probe.saliency.metrics import empirical
@@ -173,9 +174,8 @@ def test_what_output_cannot_do_it_says(
     other.write_bytes((small_world / "masks.json").read_bytes() + b" ")
     with pytest.raises(InputError, match="is not the mask file that colours was made of"):
         output(run, maps=maps, masks=other)
-    info = json.loads((run.folder / "run.json").read_text())
-    info["paths"]["root"] = "/nowhere"
-    gone = Run(run.folder, info)
+    gone = Run(run.folder, RunInfo.read(run.folder))
+    gone.info.paths.root = "/nowhere"
     with pytest.raises(InputError, match="/nowhere: no such folder of images any more; --root"):
         output(gone, maps=maps)
     assert len(output(gone, maps=maps, root=small_world).categories) == 3

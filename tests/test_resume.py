@@ -14,6 +14,9 @@ from conftest import world
 
 from salprobe.datasets.errors import InputError
 from salprobe.datasets.masks.mask_set import MaskSet
+from salprobe.probe.networks.device import Execution
+from salprobe.probe.networks.load import Backbone
+from salprobe.probe.records.run_info import RunInfo
 from salprobe.probe.runs import probing as job
 from salprobe.probe.runs.partial import Partial
 from salprobe.probe.runs.probing import probe
@@ -33,7 +36,11 @@ def assert_same(run: Run, whole: Run) -> None:
 
 def gabor(world: Path, out: Path) -> Run:
     return probe(
-        world / "masks.json", root=world, model="gabor", out=out, batch_size=1, input_size=(32, 32)
+        world / "masks.json",
+        model=Backbone("gabor", input_size=(32, 32)),
+        root=world,
+        out=out,
+        execution=Execution(batch_size=1),
     )
 
 
@@ -68,22 +75,23 @@ def test_interrupted_in_every_batch(
         assert sorted(scored + again) == list(range(6))  # nothing is done twice
 
 
-@pytest.mark.parametrize("where", ["write_table", "summarise", "write_info"])
+@pytest.mark.parametrize("where", ["write_table", "summarise", "write"])
 def test_interrupted_while_finishing(
     where: str, small_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = gabor(small_world, tmp_path / "whole")
-    original = getattr(job, where)
+    place = RunInfo if where == "write" else job
+    original = getattr(place, where)
 
-    def interrupt(*arguments):
-        if where == "write_info" and arguments[1]["status"] == "running":
+    def interrupt(*arguments, **options):
+        if where == "write" and arguments[0].status == "running":
             return original(*arguments)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(job, where, interrupt)
+    monkeypatch.setattr(place, where, interrupt)
     with pytest.raises(KeyboardInterrupt):
         gabor(small_world, tmp_path / "run")
-    monkeypatch.setattr(job, where, original)
+    monkeypatch.setattr(place, where, original)
     monkeypatch.setattr(job.Scorer, "score", lambda *_: pytest.fail("scored again"))
     assert_same(gabor(small_world, tmp_path / "run"), whole)
 

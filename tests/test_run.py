@@ -17,6 +17,9 @@ from salprobe.datasets.masks.mask_set import MaskSet
 from salprobe.datasets.masks.regions import distinct_pixels, inside
 from salprobe.datasets.sources.load import fixations_of, mask_path
 from salprobe.probe.analysis.compare import compare
+from salprobe.probe.networks.device import Execution
+from salprobe.probe.networks.load import Backbone
+from salprobe.probe.records.run_info import LayerInfo
 from salprobe.probe.runs.probing import probe
 from salprobe.probe.runs.run import Run
 from salprobe.probe.views.run import describe, for_print, formatted, paper_table
@@ -29,9 +32,25 @@ def nets_importable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(TESTS)
 
 
-def colours(small_world: Path, out: Path, **options) -> Run:
-    defaults = {"model": "nets:colours", "input_size": (36, 48), "layers": ["units"]}
-    return probe(small_world / "masks.json", root=small_world, out=out, **defaults | options)
+def colours(
+    small_world: Path,
+    out: Path,
+    model: str = "nets:colours",
+    input_size: tuple[int, int] = (36, 48),
+    skip_bad: bool = False,
+    seed: int = 0,
+    **execution,
+) -> Run:
+    return probe(
+        small_world / "masks.json",
+        model=Backbone(model, input_size=input_size),
+        layers=["units"],
+        root=small_world,
+        out=out,
+        execution=Execution(**execution),
+        skip_bad=skip_bad,
+        seed=seed,
+    )
 
 
 def test_scores_equal_resizing_every_map(small_world: Path, tmp_path: Path) -> None:
@@ -125,10 +144,10 @@ def test_bad_images_stop_a_run_or_are_skipped_and_counted(
     (world / "5.png").unlink()
     run = colours(world, tmp_path / "run", batch_size=2, skip_bad=True)
     whole = colours(small_world, tmp_path / "whole", batch_size=2)
-    assert [bad["image_id"] for bad in run.info["bad_images"]] == [2, 5]
+    assert [bad.image_id for bad in run.info.bad_images] == [2, 5]
     kept = ~whole.regions["image_id"].isin([2, 5]).to_numpy()
     np.testing.assert_array_equal(run.scores, whole.scores[kept])
-    assert run.info["images"] == 4
+    assert run.info.images == 4
 
 
 def test_a_whole_batch_of_bad_images(small_world: Path, tmp_path: Path) -> None:
@@ -137,7 +156,7 @@ def test_a_whole_batch_of_bad_images(small_world: Path, tmp_path: Path) -> None:
     (world / "masks.json").write_bytes((small_world / "masks.json").read_bytes())
     (world / "6.png").write_bytes((small_world / "6.png").read_bytes())
     run = colours(world, tmp_path / "run", batch_size=1, skip_bad=True)
-    assert run.info["images"] == 1
+    assert run.info.images == 1
     (world / "6.png").unlink()
     with pytest.raises(InputError, match="no image could be read"):
         colours(world, tmp_path / "none", batch_size=1, skip_bad=True)
@@ -159,11 +178,12 @@ def test_regions_without_fixations_have_no_score(small_world: Path, tmp_path: Pa
     content = MaskSet.read(small_world / "masks.json").to_dict()
     content["annotations"][3]["segmentation"] = [[0.0, 0, 2, 0, 2, 2, 0, 2]]
     masks = MaskSet.from_dict(content)
-    run = probe(masks, root=small_world, model="nets:colours", input_size=(36, 48), out=tmp_path)
+    backbone = Backbone("nets:colours", input_size=(36, 48))
+    run = probe(masks, root=small_world, model=backbone, out=tmp_path)
     nothing = (run.regions["n_fixations"] == 0).to_numpy()
     assert nothing.nonzero()[0].tolist() == [3]
     assert np.isnan(run.scores[nothing]).all() and np.isfinite(run.scores[~nothing]).all()
-    assert run.info["without_fixations"] == 1
+    assert run.info.without_fixations == 1
 
 
 def test_unlabelled_regions_are_not_probed(small_world: Path, tmp_path: Path) -> None:
@@ -220,9 +240,9 @@ def test_the_papers_table_stands_beside_a_vgg16(small_world: Path, tmp_path: Pat
         *("person head", "person part", "animal head", "animal part", "object", "text"),
         *("symbol", "vehicle", "food", "plant", "drink", "other"),
     )
-    run.info["parameters"]["model"] = "vgg16"
-    run.info["categories"] = list(names)
-    run.info["layers"] = [{"name": "conv5_3", "units": 4}]
+    run.info.parameters.model = "vgg16"
+    run.info.categories = list(names)
+    run.info.layers = [LayerInfo(name="conv5_3", units=4)]
     run.__dict__["summary"] = pd.DataFrame(
         {"layer": "conv5_3", "category": names, "top10_mean": 1.0, "top10_crossval": 1.0}
     )
@@ -280,7 +300,7 @@ def test_real_network_on_real_images(
         *("--model", "squeezenet1_0", "--weights", squeezenet_weights),
     )
     run = Run.open(out)
-    assert (run.info["images"], run.info["regions"]) == (700, 3162)
+    assert (run.info.images, run.info.regions) == (700, 3162)
     best = run.table("top10_crossval").max()
     assert best["person head"] > 2.4
     assert best["animal head"] > 1.6

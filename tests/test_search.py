@@ -105,7 +105,7 @@ def test_units_equal_the_slow_reference(arrays: Path) -> None:
     masks = MaskSet.read(arrays / "popout.json")
     model = load_model("gabor", input_size=(64, 96))
     layer = select(model.layers(), [])[0]
-    scores = unit_nmm(masks, arrays, model, [layer.name], "cpu")
+    scores = unit_nmm(masks, arrays, model, [layer.name], device="cpu")
     units, summary = scores.units, scores.summary
     images = {image.id: image for image in masks.images}
     expected = []
@@ -261,6 +261,6 @@ def test_middle_layers_see_what_the_last_does_not(squeezenet_weights, tmp_path: 
     masks = write_arrays(Arrays(), tmp_path / "arrays")
     model = load_model("squeezenet1_0", str(squeezenet_weights))
     layers = ["features.7", "features.12"]
-    scores = unit_nmm(masks, tmp_path / "arrays", model, layers, "cpu")
+    scores = unit_nmm(masks, tmp_path / "arrays", model, layers, device="cpu")
     by_layer = scores.summary.set_index("layer")
     assert by_layer.loc["features.7", "nmm_low"] > 2 > by_layer.loc["features.12", "nmm_high"]

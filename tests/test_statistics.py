@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from salprobe.probe.networks.layers import LayerUnits
+from salprobe.probe.records.columns import LayerUnits
 from salprobe.probe.statistics import selectivity
 from salprobe.probe.statistics.bootstrap import Resamples
 from salprobe.probe.statistics.selectivity import HALVINGS, groups, summarise

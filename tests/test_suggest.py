@@ -9,6 +9,7 @@ from salprobe.datasets.categories import UNLABELLED_ID
 from salprobe.datasets.errors import InputError
 from salprobe.datasets.masks.mask_set import MaskSet
 from salprobe.probe.analysis.suggest import SHARPNESS, Neighbours, suggest
+from salprobe.probe.networks.load import Backbone
 
 
 def test_votes_by_hand() -> None:
@@ -74,7 +75,7 @@ def test_what_cannot_be_suggested(small_world: Path) -> None:
     ]
     with pytest.raises(InputError, match="category 'face' is not among those of the mask file"):
         suggest(everything, small_world, MaskSet.from_dict(content), model="gabor")
-    options = {"model": "gabor", "input_size": (64, 64)}
+    options = {"model": Backbone("gabor", input_size=(64, 64))}
     found = [suggest(everything, small_world, masks, **options) for _ in range(2)]
     assert found[0].count == len(everything.annotations)
     assert found[0].masks.to_dict() == found[1].masks.to_dict()
@@ -87,7 +88,7 @@ def test_better_than_the_commonest_by_far(osie_root, osie_labels, squeezenet_wei
     masks = masks.subset(some, {one.id for one in masks.annotations})
     masks = unlabelled(masks, {masks.annotations[0].id})
     found = suggest(
-        masks, osie_root, model="squeezenet1_0", weights=str(squeezenet_weights), device="cpu"
+        masks, osie_root, model=Backbone("squeezenet1_0", str(squeezenet_weights)), device="cpu"
     )
     assert found.accuracy > found.commonest + 0.15
     assert found.count == 1

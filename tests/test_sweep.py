@@ -15,15 +15,19 @@ from salprobe.probe.analysis.compare import compare
 from salprobe.probe.cli.main import app
 from salprobe.probe.experiments import sweep as sweeping
 from salprobe.probe.experiments.sweep import sweep, unseen_regions
-from salprobe.probe.experiments.tasks import compare_tasks, layer_named, mean_map
-from salprobe.probe.networks.load import load_trained
+from salprobe.probe.experiments.tasks import compare_tasks, mean_map
+from salprobe.probe.networks.device import Execution
+from salprobe.probe.networks.load import Backbone, load_trained
 from salprobe.probe.runs.run import Run
 from salprobe.probe.saliency.metrics import nss
 from salprobe.probe.training.recipe import Recipe
 from salprobe.probe.training.split import Split, stratified_split, usual_split
 
-RECIPE = Recipe(epochs=2, batch_size=4, rate=0.05, backbone_rate=0.01)
-OPTIONS = {"model": "nets:small", "input_size": (36, 48)}
+RECIPE = Recipe(epochs=2, rate=0.05, backbone_rate=0.01)
+OPTIONS = {
+    "model": Backbone("nets:small", input_size=(36, 48)),
+    "execution": Execution(batch_size=4),
+}
 
 
 @pytest.fixture
@@ -146,7 +150,7 @@ def test_two_tasks_are_compared_on_the_same_stimuli(
     dataset: Dataset, gaze_world: Path, tmp_path: Path
 ) -> None:
     scenes, masks = scenes_of(dataset), gaze_world / "masks.json"
-    recipe = Recipe(tune=1, epochs=2, batch_size=4)
+    recipe = Recipe(tune=1, epochs=2)
     found = compare_tasks(dataset, scenes, recipe, tmp_path / "t", masks, **OPTIONS)
     assert list(found.runs) == ["pt", "sp", "sr"]
     splits = [(tmp_path / "t" / name / "split.csv").read_text() for name in ("sp", "sr")]
@@ -158,7 +162,7 @@ def test_two_tasks_are_compared_on_the_same_stimuli(
     model = load_trained(tmp_path / "t" / "sr")
     stimulus = next(one for one in dataset.stimuli if one.id == found.images["image_id"][0])
     looked = dataset.fixations.of(stimulus.id)
-    saliency = mean_map(model, layer_named(model, "three.1"), dataset, stimulus)
+    saliency = mean_map(model, model.layer("three.1"), dataset, stimulus)
     assert found.images["sr"][0] == pytest.approx(nss(saliency.astype(float), looked.x, looked.y))
     for row in found.attention.to_dict("records"):
         part = found.images[found.images["correct"] == (row["prediction"] == "correct")]

@@ -10,6 +10,7 @@ from PIL import Image
 from salprobe.datasets.errors import InputError
 from salprobe.probe.analysis.unit_change import transition_table, transitions, unit_change
 from salprobe.probe.cli.main import app
+from salprobe.probe.networks.load import Backbone
 from salprobe.probe.runs.probing import probe
 from salprobe.probe.runs.run import Run
 
@@ -104,8 +105,8 @@ def test_a_network_that_has_changed_is_not_drawn(
     weights = tmp_path / "weights.pth"
     shutil.copy(squeezenet_weights, weights)
     masks, layers = small_world / "masks.json", ["features.12"]
-    options = {"root": small_world, "model": "squeezenet1_0", "layers": layers}
-    run = probe(masks, weights=str(weights), out=tmp_path / "run", **options)
+    backbone = Backbone("squeezenet1_0", str(weights))
+    run = probe(masks, model=backbone, layers=layers, root=small_world, out=tmp_path / "run")
     figure = str(tmp_path / "unit.png")
     arguments = ["compare", *[str(run.folder)] * 2, "--unit", "features.12:3", "--figure", figure]
     app(arguments, standalone_mode=False)

@@ -33,7 +33,7 @@ def names(folders: Sequence[Path]) -> list[str]:
 
 def sources(run: Run) -> tuple[Stimuli, dict, dict[int, str]]:
     """Return a run's stimuli, its regions by id, and the categories' names by id."""
-    from ..probe.runs.sources import masks_of
+    from ..probe.runs.inputs import masks_of
 
     masks, root, _ = masks_of(run)
     outlines = {one.id: one for one in masks.annotations}
@@ -42,7 +42,7 @@ def sources(run: Run) -> tuple[Stimuli, dict, dict[int, str]]:
 
 @lru_cache(maxsize=2)
 def _model(run: Run) -> Any:
-    from ..probe.runs.sources import model_of
+    from ..probe.runs.inputs import model_of
 
     return model_of(run)
 

@@ -50,6 +50,28 @@ def mask_path(source: str | Path) -> Path:
     return Path(source)
 
 
+def load_masks(source: str | Path) -> MaskSet:
+    """Read a mask file, or one that is imported or shipped, by its name.
+
+    Parameters
+    ----------
+    source : path, ``osie-sr`` or ``osie-sr-second``
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or anything in it is malformed; the message names the place.
+
+    Examples
+    --------
+    >>> import salprobe as sp
+    >>> masks = sp.load_masks("osie-sr")
+    >>> len(masks.images), len(masks.annotations)
+    (700, 3162)
+    """
+    return MaskSet.read(mask_path(source))
+
+
 def scenes_path(source: str | Path) -> Path:
     """Return the path of a table or folder of scenes, or of one that is shipped, by its name."""
     if str(source) in SHIPPED_SCENES and not Path(source).exists():

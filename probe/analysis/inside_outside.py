@@ -21,9 +21,10 @@ from ...datasets.errors import InputError
 from ...datasets.files import atomic_write
 from ...datasets.masks.mask_set import MaskSet
 from ...datasets.masks.regions import distinct_pixels, inside
+from ...datasets.progress import SILENT, Progress
 from ...datasets.stimuli import Stimuli
+from ..runs.inputs import masks_of
 from ..runs.run import Run
-from ..runs.sources import masks_of
 from ..saliency.maps import MapFolder
 from ..saliency.metrics import empirical, nss
 from ..statistics.bootstrap import Resamples, percentiles
@@ -72,7 +73,7 @@ def output(
     masks: Path | None = None,
     root: Path | None = None,
     seed: int = 0,
-    start: Callable[[int], Callable[[int], None]] = lambda n: lambda k: None,
+    progress: Progress = SILENT,
 ) -> Output:
     """Compare what a model's units respond to with what it puts out.
 
@@ -88,8 +89,8 @@ def output(
         The mask file and the folder of its images, where they are not where they were.
     seed : int
         Of the bootstrap.
-    start : callable
-        Called with the number of stimuli; returns what counts them.
+    progress : Progress
+        Where to report; in silence by default.
 
     Raises
     ------
@@ -118,7 +119,7 @@ def output(
         wanted = set(regions["image_id"])
         kept = Stimuli(folder, tuple(one for one in stimuli if one.id in wanted))
         found = MapFolder(maps, kept)
-        regions["output"] = _region_scores(regions, mask_set, fixations, found, start)
+        regions["output"] = _region_scores(regions, mask_set, fixations, found, progress)
     degree = mask_set.info.salprobe.px_per_degree
     if degree is None:
         raise InputError("the mask file does not say its px_per_degree, which blurs fixations")
@@ -127,7 +128,7 @@ def output(
         looked = fixations.of(stimulus.id)
         return empirical(looked.x, looked.y, (stimulus.height, stimulus.width), degree)
 
-    regions["empirical"] = _region_scores(regions, mask_set, fixations, blurred, start)
+    regions["empirical"] = _region_scores(regions, mask_set, fixations, blurred, progress)
     regions["difference"] = (regions["output"] - regions["empirical"]).abs()
     regions["inner"] = np.nan
     by_category = groups(regions, run.categories, seed)
@@ -170,22 +171,22 @@ def _region_scores(
     masks: MaskSet,
     fixations,
     map_of: Callable,
-    start: Callable[[int], Callable[[int], None]],
+    progress: Progress,
 ) -> np.ndarray:
     """Return each region's NSS under a map of its stimulus, float64 (regions,); see equation 1."""
     images = {one.id: one for one in masks.images}
     outlines = {one.id: one for one in masks.annotations}
     scores = np.full(len(regions), np.nan)
-    advance = start(regions["image_id"].nunique())
-    for number, rows in regions.groupby("image_id").indices.items():
-        stimulus = images[number]  # type: ignore[index]
-        saliency, looked = map_of(stimulus), fixations.of(stimulus.id)
-        for row in rows:
-            within = inside(outlines[regions["annotation_id"].iloc[row]], stimulus, looked)
-            if within.any():
-                x, y = distinct_pixels(looked.x[within], looked.y[within])
-                scores[row] = nss(saliency, x, y)
-        advance(1)
+    with progress.task("maps of regions", regions["image_id"].nunique()) as advance:
+        for number, rows in regions.groupby("image_id").indices.items():
+            stimulus = images[number]  # type: ignore[index]
+            saliency, looked = map_of(stimulus), fixations.of(stimulus.id)
+            for row in rows:
+                within = inside(outlines[regions["annotation_id"].iloc[row]], stimulus, looked)
+                if within.any():
+                    x, y = distinct_pixels(looked.x[within], looked.y[within])
+                    scores[row] = nss(saliency, x, y)
+            advance(1)
     return scores
 
 

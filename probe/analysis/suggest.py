@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,10 @@ import numpy as np
 from ...datasets.categories import UNLABELLED
 from ...datasets.errors import InputError
 from ...datasets.masks.mask_set import MaskSet
+from ...datasets.progress import SILENT, Advance, Progress
 from ..networks.device import resolve_device
 from ..networks.layers import Layer, select
-from ..networks.load import load_model
+from ..networks.load import Backbone
 from ..networks.model import Model
 from ..scoring.batches import MaskPlan
 from ..scoring.loading import load_batches
@@ -58,12 +58,9 @@ def suggest(
     labelled: MaskSet | None = None,
     labelled_root: Path | None = None,
     *,
-    model: str = "vgg16",
-    weights: str = "default",
-    layer: str | None = None,
-    input_size: tuple[int, int] | None = None,
+    model: str | Backbone = "vgg16",
     device: str = "auto",
-    start: Callable[[int], Callable[[int], None]] = lambda n: lambda k: None,
+    progress: Progress = SILENT,
 ) -> Suggested:
     """Suggest a category for each unlabelled region.
 
@@ -80,14 +77,13 @@ def suggest(
         Whose labelled regions vote; by default those of ``masks``.
     labelled_root : Path, optional
         Of its images.
-    model, weights, device : str
-        As for `probe`.
-    layer : str, optional
-        By default the last of those that are probed by default.
-    input_size : (height, width), optional
-        By default twice what the model was trained on, for regions are small.
-    start : callable
-        Called with the number of images; returns what is called after each batch of them.
+    model : str or Backbone
+        See `probe`. Its layer is by default the last of those that are probed by default, its
+        input size twice what the network was trained on, as regions are small.
+    device : str
+        ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+    progress : Progress
+        Where to report; in silence by default.
 
     Raises
     ------
@@ -107,18 +103,19 @@ def suggest(
     strange = [names[one.category_id] for one in known if names[one.category_id] not in ids]
     if strange:
         raise InputError(f"category {strange[0]!r} is not among those of the mask file")
-    network = load_model(model, weights, input_size=input_size)
-    if input_size is None:
+    backbone = Backbone(model) if isinstance(model, str) else model
+    network = backbone.load()
+    if backbone.input_size is None:
         height, width = network.input_size
         network = replace(network, input_size=(2 * height, 2 * width))
     layers = network.layers()
-    chosen = select(layers, [layer])[-1] if layer else _last(layers)
+    chosen = select(layers, [backbone.layer])[-1] if backbone.layer else _last(layers)
     n_images = len(masks.by_image()) + (0 if labelled is masks else len(labelled.by_image()))
-    advance = start(n_images)
-    here = _features(masks, root, network, chosen, device, advance)
-    there = here
-    if labelled is not masks:
-        there = _features(labelled, labelled_root or root, network, chosen, device, advance)
+    with progress.task("looking", n_images) as advance:
+        here = _features(masks, root, network, chosen, device, advance)
+        there = here
+        if labelled is not masks:
+            there = _features(labelled, labelled_root or root, network, chosen, device, advance)
     keep = [one for one in known if one.id in there]
     if not keep:
         raise InputError("every labelled region's mask is empty")
@@ -143,7 +140,7 @@ def suggest(
             entry["suggestion"] = {
                 "category": category,
                 "confidence": round(confidence, 3),
-                "source": f"{model} {chosen.name}",
+                "source": f"{backbone.model} {chosen.name}",
             }
     accuracy, commonest = votes.left_out()
     return Suggested(
@@ -217,14 +214,13 @@ def _features(
     network: Model,
     layer: Layer,
     device: str,
-    advance: Callable[[int], None],
+    advance: Advance,
 ) -> dict[int, np.ndarray]:
     """Return the units' NMM of each region that has a pixel, by its id."""
     plan = MaskPlan.of(masks, root)
     found: dict[int, np.ndarray] = {}
     with Scorer(network, [layer], resolve_device(device), "fp32") as scorer:
-        numbers = list(range(len(plan.batches)))
-        for _, loaded, _ in load_batches(plan, numbers, network.input_size, None, False):
+        for _, loaded, _ in load_batches(plan, range(len(plan.batches)), network.input_size):
             for one, scores in zip(loaded, scorer.score(loaded), strict=True):
                 for region, row in zip(one.item.regions, scores, strict=True):
                     if not np.isnan(row).any():

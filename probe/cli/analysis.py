@@ -53,9 +53,8 @@ def compare(
     """Compare two runs: the change per layer and category, with paired intervals; or of units."""
     from ..analysis.compare import compare as compare_runs
     from ..runs.run import Run
-    from ..views.run import as_html, check_format, formatted, render_differences
+    from ..views.run import as_html, formatted, render_differences
 
-    kind = check_format(format)
     runs = Run.open(before), Run.open(after)
     if unit and transitions:
         raise InputError("--unit or --transitions, not both")
@@ -71,7 +70,7 @@ def compare(
         change = unit_change(*runs, *parse_unit(unit))
         frame, view = change.categories, render_change(*runs, change)
         if figure is not None:
-            from ..runs.sources import masks_of, model_of
+            from ..runs.inputs import masks_of, model_of
 
             mask_set, folder, _ = masks_of(runs[1], masks, root)
             models = model_of(runs[0], before_model), model_of(runs[1], after_model)
@@ -86,10 +85,10 @@ def compare(
     else:
         frame = compare_runs(*runs)
         view = render_differences(*runs, frame)
-    if kind in ("table", "html"):
-        print_data(view if kind == "table" else as_html(view, "salprobe: comparison"))
+    if format in ("table", "html"):
+        print_data(view if format == "table" else as_html(view, "salprobe: comparison"))
     else:
-        print_data(formatted(frame, kind))
+        print_data(formatted(frame, format))
 
 
 @app.command(epilog="Example: [bold]probe output runs/tune-2/run --layer conv5_3[/bold]")
@@ -115,33 +114,29 @@ def output(
     OS is the predicted map's NSS in a category's regions, OD its distance from that of the
     empirical saliency map. With tests of whether categories differ.
     """
-    from contextlib import ExitStack
-
     from ..analysis.inside_outside import output as find
     from ..analysis.inside_outside import write_output
     from ..runs.run import Run
     from ..views.changes import render_output
     from ..views.figures import draw_output
-    from ..views.run import as_html, check_format, formatted
+    from ..views.run import as_html, formatted
 
-    kind = check_format(format)
     opened = Run.open(run)
-    with ExitStack() as stack:
-        found = find(
-            opened,
-            layer=layer,
-            maps=maps,
-            masks=masks,
-            root=root,
-            seed=seed,
-            start=lambda n: stack.enter_context(progress.task("empirical maps", n)),
-        )
+    found = find(
+        opened,
+        layer=layer,
+        maps=maps,
+        masks=masks,
+        root=root,
+        seed=seed,
+        progress=progress,
+    )
     folder = out or run / "output"
     write_output(found, folder)
     draw_output(found, folder / "output.png")
     view = render_output(found)
-    if kind in ("table", "html"):
-        print_data(view if kind == "table" else as_html(view, "salprobe: output"))
+    if format in ("table", "html"):
+        print_data(view if format == "table" else as_html(view, "salprobe: output"))
     else:
-        print_data(formatted(found.categories, kind))
+        print_data(formatted(found.categories, format))
     notes.print(f"tables and figure: {folder}", markup=False)

@@ -11,11 +11,22 @@ import typer
 from ...datasets.errors import InputError
 from ...terminal.app import run_app
 from ...terminal.console import notes, print_data
+from ...terminal.progress import progress
 from . import analysis as cli_analysis
 from . import saliency as cli_saliency
 from . import training as cli_training
-from .options import FormatOption as Format
-from .options import RunFolder, first_process, parse_size
+from .options import (
+    BatchSizeOption,
+    DeviceOption,
+    FormatOption,
+    InputSizeOption,
+    PrecisionOption,
+    RunFolder,
+    WeightsOption,
+    WorkersOption,
+    first_process,
+    parse_size,
+)
 
 app = typer.Typer(
     add_completion=False,
@@ -42,9 +53,7 @@ def run(
             "or package.module:factory."
         ),
     ] = "vgg16",
-    weights: Annotated[
-        str, typer.Option(help="default, random, or a file (.pth, .safetensors).")
-    ] = "default",
+    weights: WeightsOption = "default",
     layers: Annotated[
         list[str] | None,
         typer.Option("--layers", "-l", help="Names or wildcards, comma-separated or repeated."),
@@ -57,16 +66,11 @@ def run(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Run folder (default: runs/MASKS-MODEL).")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
-    precision: Annotated[str, typer.Option(help="Of the forward pass: fp32 or bf16.")] = "fp32",
-    batch_size: Annotated[int, typer.Option(help="Stimuli per forward pass.")] = 16,
-    workers: Annotated[int | None, typer.Option(help="Threads that decode images.")] = None,
-    input_size: Annotated[
-        str | None,
-        typer.Option(
-            help="Network input as HEIGHTxWIDTH (default: what its weights were trained on)."
-        ),
-    ] = None,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "fp32",
+    batch_size: BatchSizeOption = 16,
+    workers: WorkersOption = None,
+    input_size: InputSizeOption = None,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out images that cannot be read.")
     ] = False,
@@ -77,25 +81,23 @@ def run(
     Interrupted, the same command goes on where it stopped. Under torchrun, one process per GPU.
     """
     from ...datasets.files import atomic_write
+    from ..networks.device import Execution
+    from ..networks.load import Backbone
     from ..runs.probing import probe
     from ..views.run import as_html, render_run
 
     result = probe(
         masks,
-        root=root,
-        fixations=fixations,
-        model=model,
-        weights=weights,
+        model=Backbone(model, weights, parse_size(input_size)),
         layers=[name.strip() for text in layers or [] for name in text.split(",")],
         pre_relu=pre_relu,
-        input_size=parse_size(input_size),
+        root=root,
+        fixations=fixations,
         out=out,
-        device=device,
-        precision=precision,  # type: ignore[arg-type]
-        batch_size=batch_size,
-        workers=workers,
+        execution=Execution(device, workers, precision, batch_size),
         skip_bad=skip_bad,
         seed=seed,
+        progress=progress,
     )
     if first_process():
         view = render_run(result)
@@ -113,37 +115,31 @@ def show(
         str | None, typer.Option(metavar="CATEGORY", help="List the best units for a category.")
     ] = None,
     most: Annotated[int, typer.Option("--most", "-n", help="How many units.")] = 20,
-    format: Format = "table",
+    format: FormatOption = "table",
 ) -> None:
     """Print a run's category table, or the best units for a category.
 
     md and latex have the paper's layout, ``mean (units above T)``; csv and json every figure.
     """
     from ..runs.run import Run
-    from ..views.run import as_html, check_format, for_print, formatted, render_run, render_units
+    from ..views.run import as_html, for_print, formatted, render_run, render_units
 
-    kind = check_format(format)
     result = Run.open(folder)
-    if kind in ("table", "html"):
+    if format in ("table", "html"):
         view = render_units(result, units, most) if units else render_run(result)
-        print_data(view if kind == "table" else as_html(view, f"salprobe: {result.name}"))
+        print_data(view if format == "table" else as_html(view, f"salprobe: {result.name}"))
     elif units:
-        print_data(formatted(result.best_units(units).head(most), kind))
+        print_data(formatted(result.best_units(units).head(most), format))
     else:
-        paper_layout = kind in ("md", "latex")
-        print_data(formatted(for_print(result) if paper_layout else result.summary, kind))
+        paper_layout = format in ("md", "latex")
+        print_data(formatted(for_print(result) if paper_layout else result.summary, format))
 
 
 @app.command(epilog="Example: [bold]probe layers resnet50 --json[/bold]")
 def layers(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="As for probe run.")] = "vgg16",
     pre_relu: Annotated[bool, typer.Option("--pre-relu", help="VGG: maps before ReLU.")] = False,
-    input_size: Annotated[
-        str | None,
-        typer.Option(
-            help="Network input as HEIGHTxWIDTH (default: what its weights were trained on)."
-        ),
-    ] = None,
+    input_size: InputSizeOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
 ) -> None:
     """List a model's layers and the shapes of their activation maps; * is probed by default."""
@@ -179,16 +175,14 @@ def suggest(
         Path | None, typer.Option(help="Folder of the labelled images, if another.")
     ] = None,
     model: Annotated[str, typer.Option(help="As for probe run.")] = "vgg16",
-    weights: Annotated[
-        str, typer.Option(help="default, random, or a file (.pth, .safetensors).")
-    ] = "default",
+    weights: WeightsOption = "default",
     layer: Annotated[
         str | None, typer.Option(help="Whose units describe a region (default: the last block's).")
     ] = None,
     input_size: Annotated[
         str | None, typer.Option(help="HEIGHTxWIDTH (default: twice the weights').")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    device: DeviceOption = "auto",
 ) -> None:
     """Suggest categories for unlabelled regions, for a person to confirm.
 
@@ -196,32 +190,25 @@ def suggest(
     that is right on the labelled regions themselves is printed. `annotate push` shows the
     suggestions in Label Studio.
     """
-    from contextlib import ExitStack
-
-    from ...datasets.masks.mask_set import MaskSet
-    from ...datasets.sources.load import mask_path, root_of
-    from ...terminal.progress import progress
+    from ...datasets.sources.load import load_masks, mask_path, root_of
     from ..analysis.suggest import suggest as propose
+    from ..networks.load import Backbone
 
     path = mask_path(masks)
-    found = MaskSet.read(path)
+    masks_read = load_masks(masks)
     labelled, labelled_root = None, None
     if labels is not None:
-        labelled = MaskSet.read(mask_path(labels))
+        labelled = load_masks(labels)
         labelled_root = root_of(labelled, labels_root, mask_path(labels).parent)
-    with ExitStack() as stack:
-        made = propose(
-            found,
-            root_of(found, root, path.parent),
-            labelled,
-            labelled_root,
-            model=model,
-            weights=weights,
-            layer=layer,
-            input_size=parse_size(input_size),
-            device=device,
-            start=lambda images: stack.enter_context(progress.task("looking", images)),
-        )
+    made = propose(
+        masks_read,
+        root_of(masks_read, root, path.parent),
+        labelled,
+        labelled_root,
+        model=Backbone(model, weights, parse_size(input_size), layer),
+        device=device,
+        progress=progress,
+    )
     made.masks.write(output)
     notes.print(
         f"{output}: {made.count} suggestions from {made.n_labelled} labelled regions, by "

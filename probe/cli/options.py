@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from ...datasets.errors import InputError
+from ..views.formats import Format
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")]
-FormatOption = Annotated[
-    str, typer.Option("--format", "-f", help="table, md, csv, json, latex or html.")
+FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How to print it.")]
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
+PrecisionOption = Annotated[
+    Literal["fp32", "bf16"], typer.Option("--precision", help="Of the network's passes.")
+]
+WeightsOption = Annotated[
+    str, typer.Option("--weights", help="default, random, or a file (.pth, .safetensors).")
+]
+WorkersOption = Annotated[int | None, typer.Option("--workers", help="Threads that decode images.")]
+BatchSizeOption = Annotated[int, typer.Option("--batch-size", help="Stimuli per forward pass.")]
+InputSizeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--input-size",
+        help="Network input as HEIGHTxWIDTH (default: what its weights were trained on).",
+    ),
 ]
 
 

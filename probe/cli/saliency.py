@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +10,7 @@ import typer
 from ...datasets.errors import InputError
 from ...terminal.console import notes, print_data
 from ...terminal.progress import progress
-from .options import parse_maps, words
+from .options import DeviceOption, WeightsOption, parse_maps, words
 
 app = typer.Typer()
 
@@ -35,13 +34,11 @@ def popout(
     models: ModelsOption = "",
     maps: MapsOption = None,
     root: Annotated[Path | None, typer.Option(help="Folder of the arrays.")] = None,
-    weights: Annotated[
-        str, typer.Option(help="Of networks: default, random, or a file (.pth, .safetensors).")
-    ] = "default",
+    weights: WeightsOption = "default",
     layers: Annotated[
         str, typer.Option("--layers", "-l", help="Of networks: names or wildcards.")
     ] = "",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    device: DeviceOption = "auto",
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the results.")] = Path(
         "runs/popout"
     ),
@@ -55,23 +52,22 @@ def popout(
     A torchvision network (vgg16) or a factory of a torch Module has its units scored, layer by
     layer; everything else is a saliency model.
     """
-    from ..experiments.popout import search
+    from ..experiments.popout import popout as measure
     from ..views.figures import draw_search
     from ..views.saliency import render_search
 
-    with ExitStack() as stack:
-        found = search(
-            masks,
-            words(models),
-            parse_maps(maps),
-            root=root,
-            out=out,
-            weights=weights,
-            layers=words(layers),
-            device=device,
-            seed=seed,
-            start=lambda text, steps: stack.enter_context(progress.task(text, steps)),
-        )
+    found = measure(
+        masks,
+        words(models),
+        parse_maps(maps),
+        root=root,
+        out=out,
+        weights=weights,
+        layers=words(layers),
+        device=device,
+        seed=seed,
+        progress=progress,
+    )
     print_data(render_search(found))
     _say_resized(found.resized)
     notes.print(f"results: {found.folder}", markup=False)
@@ -125,9 +121,7 @@ def score(
     folders = {name: MapFolder(path, dataset.stimuli) for name, path in parse_maps(maps).items()}
     if not sources and not folders:
         raise InputError("no model is named; --models or --maps")
-    steps = (len(sources) + len(folders)) * min(count or len(dataset.stimuli), len(dataset.stimuli))
-    with progress.task("scoring", steps) as advance:
-        table = score_models(dataset, {**sources, **folders}, count, seed, advance)
+    table = score_models(dataset, {**sources, **folders}, count, seed, progress)
     summary = summarise(table, seed)
     if out is not None:
         with atomic_write(out) as file:

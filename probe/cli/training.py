@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from ...datasets.errors import InputError
 from ...terminal.console import notes, print_data
 from ...terminal.progress import progress
-from .options import first_process, parse_size, words
+from .options import (
+    BatchSizeOption,
+    DeviceOption,
+    InputSizeOption,
+    PrecisionOption,
+    WeightsOption,
+    WorkersOption,
+    first_process,
+    parse_size,
+    words,
+)
 
 app = typer.Typer()
 
@@ -26,14 +36,20 @@ Masks = Annotated[
 Model = Annotated[
     str, typer.Option(help="The backbone: a torchvision model or package.module:factory.")
 ]
-Weights = Annotated[str, typer.Option(help="default, random, or a file (.pth, .safetensors).")]
 LayerName = Annotated[
     str | None, typer.Option("--layer", "-l", help="Where it is cut (default: its last block).")
 ]
-InputSize = Annotated[str | None, typer.Option(help="Network input as HEIGHTxWIDTH.")]
 Root = Annotated[Path | None, typer.Option(help="Folder of the images.")]
 FixationTable = Annotated[
     Path | None, typer.Option(help="Table of fixations, for a folder of images.")
+]
+Accumulate = Annotated[int, typer.Option(help="Forward passes per step of Adam.")]
+Seed = Annotated[int, typer.Option(help="Of new weights, the order of stimuli, and resampling.")]
+SceneTable = Annotated[
+    Path | None,
+    typer.Option(
+        "--scenes", help="CSV image,scene, a folder with one folder per scene, or osie-scenes."
+    ),
 ]
 PxPerDegree = Annotated[float | None, typer.Option(help="Pixels in one degree of visual angle.")]
 SplitFile = Annotated[
@@ -48,19 +64,7 @@ Rate = Annotated[
     typer.Option(help="Adam's learning rate, of what is added (default: 0.01; for scenes 0.0001)."),
 ]
 BackboneRate = Annotated[float, typer.Option(help="Adam's learning rate, of the backbone.")]
-ScheduleName = Annotated[str, typer.Option(help="Of the rates: cosine or constant.")]
-BatchSize = Annotated[int, typer.Option(help="Stimuli per forward pass.")]
-Accumulate = Annotated[int, typer.Option(help="Forward passes per step of Adam.")]
-Precision = Annotated[str, typer.Option(help="fp32 or bf16.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
-Workers = Annotated[int | None, typer.Option(help="Threads that decode images.")]
-Seed = Annotated[int, typer.Option(help="Of new weights, the order of stimuli, and resampling.")]
-SceneTable = Annotated[
-    Path | None,
-    typer.Option(
-        "--scenes", help="CSV image,scene, a folder with one folder per scene, or osie-scenes."
-    ),
-]
+ScheduleName = Annotated[Literal["constant", "cosine"], typer.Option(help="Of the rates.")]
 MinImages = Annotated[
     int, typer.Option("--min-images", help="Scenes with fewer images are left out.")
 ]
@@ -69,7 +73,9 @@ MinImages = Annotated[
 @app.command(epilog="Example: [bold]probe train osie --tune 2 --out runs/tune-2[/bold]")
 def train(
     source: Source,
-    task: Annotated[str, typer.Option(help="saliency or scenes.")] = "saliency",
+    task: Annotated[
+        Literal["saliency", "scenes"], typer.Option(help="What to learn.")
+    ] = "saliency",
     tune: Annotated[
         str, typer.Option(help="The last N convolution layers, or all; 0: only what is added.")
     ] = "0",
@@ -77,9 +83,9 @@ def train(
         Path | None, typer.Option("--out", "-o", help="Training folder (default: runs/TASK-TUNE).")
     ] = None,
     model: Model = "vgg16",
-    weights: Weights = "default",
+    weights: WeightsOption = "default",
     layer: LayerName = None,
-    input_size: InputSize = None,
+    input_size: InputSizeOption = None,
     root: Root = None,
     fixations: FixationTable = None,
     px_per_degree: PxPerDegree = None,
@@ -92,11 +98,11 @@ def train(
     rate: Rate = None,
     backbone_rate: BackboneRate = 1e-4,
     schedule: ScheduleName = "cosine",
-    batch_size: BatchSize = 16,
+    batch_size: BatchSizeOption = 16,
     accumulate: Accumulate = 1,
-    precision: Precision = "fp32",
-    device: Device = "auto",
-    workers: Workers = None,
+    precision: PrecisionOption = "fp32",
+    device: DeviceOption = "auto",
+    workers: WorkersOption = None,
     seed: Seed = 0,
     as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
 ) -> None:
@@ -106,6 +112,8 @@ def train(
     its share of every batch. The folder it makes is a --model for all other commands.
     """
     from ...datasets.sources.load import load_dataset, scenes_path
+    from ..networks.device import Execution
+    from ..networks.load import Backbone
     from ..training.recipe import Recipe, parse_tune
     from ..training.scenes import read_scenes
     from ..training.split import read_split
@@ -115,8 +123,16 @@ def train(
     if (scenes is None) == (task == "scenes"):
         raise InputError("--task scenes and --scenes go together")
     recipe = Recipe(
-        *(task, parse_tune(tune), loss, epochs, patience, rate, backbone_rate, schedule),  # type: ignore[arg-type]
-        *(batch_size, accumulate, precision, seed),  # type: ignore[arg-type]
+        task=task,
+        tune=parse_tune(tune),
+        loss=loss,
+        epochs=epochs,
+        patience=patience,
+        rate=rate,
+        backbone_rate=backbone_rate,
+        schedule=schedule,
+        accumulate=accumulate,
+        seed=seed,
     )
     dataset, _ = load_dataset(source, root, fixations, px_per_degree, progress=progress)
     folder = out or Path("runs") / f"{task}-tune-{tune}"
@@ -124,17 +140,14 @@ def train(
         dataset,
         recipe,
         folder,
-        model=model,
-        weights=weights,
-        layer=layer,
-        input_size=parse_size(input_size),
+        model=Backbone(model, weights, parse_size(input_size), layer),
         split=read_split(split, dataset.stimuli) if split else None,
         scenes=read_scenes(scenes_path(scenes), dataset.stimuli, min_images) if scenes else None,
-        device=device,
-        workers=workers,
+        execution=Execution(device, workers, precision, batch_size),
+        progress=progress,
     )
     if first_process():
-        print_data(json.dumps(found, indent=1) if as_json else render_training(found))
+        print_data(json.dumps(found.content(), indent=1) if as_json else render_training(found))
         notes.print(f"training folder: {folder}; probe it with --model {folder}", markup=False)
 
 
@@ -154,9 +167,9 @@ def sweep(
         Path | None, typer.Option(help="popout.json of annotate popout, to score the units on.")
     ] = None,
     model: Model = "vgg16",
-    weights: Weights = "default",
+    weights: WeightsOption = "default",
     layer: LayerName = None,
-    input_size: InputSize = None,
+    input_size: InputSizeOption = None,
     root: Root = None,
     fixations: FixationTable = None,
     px_per_degree: PxPerDegree = None,
@@ -170,11 +183,11 @@ def sweep(
     rate: Rate = None,
     backbone_rate: BackboneRate = 1e-4,
     schedule: ScheduleName = "cosine",
-    batch_size: BatchSize = 16,
+    batch_size: BatchSizeOption = 16,
     accumulate: Accumulate = 1,
-    precision: Precision = "fp32",
-    device: Device = "auto",
-    workers: Workers = None,
+    precision: PrecisionOption = "fp32",
+    device: DeviceOption = "auto",
+    workers: WorkersOption = None,
     seed: Seed = 0,
 ) -> None:
     """Fine-tune a network to several depths, each from scratch, and compare its units.
@@ -185,6 +198,8 @@ def sweep(
     from ...datasets.files import atomic_write
     from ...datasets.sources.load import load_dataset
     from ..experiments.sweep import sweep as run_sweep
+    from ..networks.device import Execution
+    from ..networks.load import Backbone
     from ..training.recipe import Recipe, parse_tune
     from ..training.split import read_split
     from ..views.figures import draw_gains
@@ -192,8 +207,14 @@ def sweep(
     from ..views.training import render_sweep
 
     recipe = Recipe(
-        *("saliency", 0, loss, epochs, patience, rate, backbone_rate, schedule),  # type: ignore[arg-type]
-        *(batch_size, accumulate, precision, seed),  # type: ignore[arg-type]
+        loss=loss,
+        epochs=epochs,
+        patience=patience,
+        rate=rate,
+        backbone_rate=backbone_rate,
+        schedule=schedule,
+        accumulate=accumulate,
+        seed=seed,
     )
     dataset, _ = load_dataset(source, root, fixations, px_per_degree, progress=progress)
     found = run_sweep(
@@ -204,13 +225,10 @@ def sweep(
         masks,
         root=masks_root or root,
         popout=popout,
-        model=model,
-        weights=weights,
-        layer=layer,
-        input_size=parse_size(input_size),
+        model=Backbone(model, weights, parse_size(input_size), layer),
         split=read_split(split, dataset.stimuli) if split else None,
-        device=device,
-        workers=workers,
+        execution=Execution(device, workers, precision, batch_size),
+        progress=progress,
     )
     view = render_sweep(found)
     print_data(view)
@@ -238,9 +256,9 @@ def tasks(
     ),
     min_images: MinImages = 50,
     model: Model = "vgg16",
-    weights: Weights = "default",
+    weights: WeightsOption = "default",
     layer: LayerName = None,
-    input_size: InputSize = None,
+    input_size: InputSizeOption = None,
     root: Root = None,
     fixations: FixationTable = None,
     px_per_degree: PxPerDegree = None,
@@ -253,11 +271,11 @@ def tasks(
     rate: Rate = None,
     backbone_rate: BackboneRate = 1e-4,
     schedule: ScheduleName = "cosine",
-    batch_size: BatchSize = 16,
+    batch_size: BatchSizeOption = 16,
     accumulate: Accumulate = 1,
-    precision: Precision = "fp32",
-    device: Device = "auto",
-    workers: Workers = None,
+    precision: PrecisionOption = "fp32",
+    device: DeviceOption = "auto",
+    workers: WorkersOption = None,
     seed: Seed = 0,
 ) -> None:
     """Train a network for saliency and for scenes on the same stimuli, and compare its units.
@@ -265,11 +283,11 @@ def tasks(
     pt is the network as it was, sp after saliency prediction, sr after scene recognition.
     Interrupted, the same command goes on where it stopped.
     """
-    from contextlib import ExitStack
-
     from ...datasets.files import atomic_write
     from ...datasets.sources.load import load_dataset, scenes_path
     from ..experiments.tasks import compare_tasks
+    from ..networks.device import Execution
+    from ..networks.load import Backbone
     from ..training.recipe import Recipe, parse_tune
     from ..training.scenes import read_scenes
     from ..views.figures import draw_tasks
@@ -277,26 +295,28 @@ def tasks(
     from ..views.training import render_tasks
 
     recipe = Recipe(
-        *("saliency", parse_tune(tune), loss, epochs, patience, rate, backbone_rate, schedule),  # type: ignore[arg-type]
-        *(batch_size, accumulate, precision, seed),  # type: ignore[arg-type]
+        tune=parse_tune(tune),
+        loss=loss,
+        epochs=epochs,
+        patience=patience,
+        rate=rate,
+        backbone_rate=backbone_rate,
+        schedule=schedule,
+        accumulate=accumulate,
+        seed=seed,
     )
     dataset, _ = load_dataset(source, root, fixations, px_per_degree, progress=progress)
-    with ExitStack() as stack:
-        found = compare_tasks(
-            dataset,
-            read_scenes(scenes_path(scenes), dataset.stimuli, min_images),
-            recipe,
-            out,
-            masks,
-            root=masks_root or root,
-            model=model,
-            weights=weights,
-            layer=layer,
-            input_size=parse_size(input_size),
-            device=device,
-            workers=workers,
-            start=lambda text, steps: stack.enter_context(progress.task(text, steps)),
-        )
+    found = compare_tasks(
+        dataset,
+        read_scenes(scenes_path(scenes), dataset.stimuli, min_images),
+        recipe,
+        out,
+        masks,
+        root=masks_root or root,
+        model=Backbone(model, weights, parse_size(input_size), layer),
+        execution=Execution(device, workers, precision, batch_size),
+        progress=progress,
+    )
     view = render_tasks(found)
     print_data(view)
     with atomic_write(out / "report.html") as file:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -16,6 +16,7 @@ import pandas as pd
 from ...datasets.errors import InputError
 from ...datasets.files import atomic_write, sha256
 from ...datasets.masks.mask_set import MaskSet
+from ...datasets.progress import SILENT, Progress
 from ...datasets.sources.load import root_of
 from ...datasets.stimuli import Stimuli
 from ..networks.load import load_model
@@ -27,7 +28,7 @@ from ..saliency.maps import MapFolder, MapOf, from_function, function_named
 
 @dataclass(frozen=True, eq=False)
 class Search:
-    """What `search` finds, and writes as files of the same names.
+    """What `popout` finds, and writes as files of the same names.
 
     Attributes
     ----------
@@ -58,7 +59,7 @@ class Search:
     folder: Path
 
 
-def search(
+def popout(
     masks_path: Path,
     models: Sequence[str],
     maps: Mapping[str, Path] = {},
@@ -69,7 +70,7 @@ def search(
     layers: Sequence[str] = (),
     device: str = "auto",
     seed: int = 0,
-    start: Callable[[str, int], Callable[[int], None]] = lambda text, n: lambda k: None,
+    progress: Progress = SILENT,
 ) -> Search:
     """Measure saliency models and score networks' units on search arrays.
 
@@ -85,8 +86,8 @@ def search(
         Of the networks.
     out : Path
         Folder of the results.
-    start : callable
-        Called with a description and a number of steps; returns what counts them.
+    progress : Progress
+        Where to report; in silence by default.
 
     Raises
     ------
@@ -120,13 +121,14 @@ def search(
     }
     table, summary = pd.DataFrame(), pd.DataFrame()
     if sources:
-        table = measure_models(arrays, sources, start("maps", len(sources) * len(arrays)))
+        table = measure_models(arrays, sources, progress)
         summary = summarise_models(table, seed)
     units, per_layer = [], []
     shown = dict(sources)
     for name, network in networks.items():
-        advance = start(name, len(arrays))
-        found = unit_nmm(masks, folder, network, list(layers), device, advance, seed)
+        found = unit_nmm(
+            masks, folder, network, layers, device=device, seed=seed, progress=progress
+        )
         for frame, frames in ((found.units, units), (found.summary, per_layer)):
             frame.insert(0, "model", name)
             frames.append(frame)
@@ -154,7 +156,7 @@ def search(
         "arrays": len(arrays),
         "without_target": len(masks.images) - len(arrays),
         "models": list(sources),
-        "networks": {name: network.weights for name, network in networks.items()},
+        "networks": {name: network.weights.model_dump() for name, network in networks.items()},
         "maps_resized": result.resized,
         "seed": seed,
         "versions": {name: version(name) for name in ("torch", "torchvision", "numpy", "scipy")},

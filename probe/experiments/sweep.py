@@ -11,7 +11,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Unpack
 
 import numpy as np
 import pandas as pd
@@ -20,12 +19,13 @@ from ...datasets.errors import InputError
 from ...datasets.files import atomic_write, read_json, sha256
 from ...datasets.interval import Interval
 from ...datasets.masks.mask_set import MaskSet
+from ...datasets.progress import SILENT, Progress
 from ...datasets.sources.load import mask_path, root_of
 from ...datasets.stimuli import Dataset
-from ...terminal.console import notes
 from ..analysis.compare import compare
+from ..networks.device import DEFAULT_EXECUTION, Execution
 from ..networks.heads import Tune
-from ..networks.load import load_trained
+from ..networks.load import Backbone, load_trained
 from ..popout.units import unit_nmm
 from ..runs.probing import probe
 from ..runs.resuming import check_same, make_folder
@@ -34,7 +34,7 @@ from ..statistics.bootstrap import mean_interval
 from ..training.recipe import Recipe
 from ..training.split import Split, usual_split
 from ..training.store import write_table
-from ..training.train import Setting, train
+from ..training.train import train
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,29 +76,40 @@ def sweep(
     out: str | Path,
     masks: str | Path,
     *,
+    model: str | Backbone = "vgg16",
     root: Path | None = None,
     popout: Path | None = None,
     split: Split | None = None,
-    **setting: Unpack[Setting],
+    execution: Execution = DEFAULT_EXECUTION,
+    progress: Progress = SILENT,
 ) -> Sweep:
     """Train each step from scratch, probe its last layer, and compare it with the first step.
 
-    Killed, the same call goes on where it was; a finished step is not repeated.
+    Killed, the same call resumes; a finished step is not repeated.
 
     Parameters
     ----------
+    dataset : Dataset
     recipe : Recipe
         Its ``tune`` is replaced by each of ``tunes``.
     tunes : sequence of int or "all"
         The first is what the others are compared with.
+    out : path
+        Folder of the sweep.
     masks : path or ``osie-sr``
         Regions to probe on; those on stimuli that were trained on or validated with are left out.
+    model : str or Backbone
+        See `train`.
     root : Path, optional
         Folder of the masks' images.
     popout : Path, optional
         ``popout.json``: search arrays to score the units on.
-    split, **setting
-        See `train`.
+    split : Split, optional
+        By default `usual_split`.
+    execution : Execution
+        Its batch size and precision are the trainings'; units are always scored in float32.
+    progress : Progress
+        Where to report; in silence by default.
 
     Raises
     ------
@@ -118,42 +129,48 @@ def sweep(
     arrays = MaskSet.read(popout) if popout else None
     parameters = {"masks": sha256(source), "popout": sha256(popout) if popout else None}
     enter(out, "sweep", parameters, unseen)
-    device, workers = setting.get("device", "auto"), setting.get("workers")
+    scoring = Execution(execution.device, execution.workers)
     runs, predictions, scores, cut = {}, [], [], ""
     for tune, name in zip(tunes, names, strict=True):
-        notes.print(f"[bold]tune {name}[/bold]")
+        progress.say(f"tune {name}")
         step = out / f"tune-{name}"
-        description = train(
+        info = train(
             dataset,
             replace(recipe, tune=tune),
             step,
+            model=model,
             split=split,
-            **setting,
+            execution=execution,
+            progress=progress,
         )
-        cut = str(description["parameters"]["backbone"]["layer"])
+        cut = info.parameters.backbone.layer
         runs[name] = probe(
             out / "masks.json",
-            root=folder,
             model=str(step),
             layers=[cut, "readout"],
+            root=folder,
             out=step / "run",
-            device=device,
-            workers=workers,
+            execution=scoring,
             seed=recipe.seed,
+            progress=progress,
         )
         predictions.append(pd.read_csv(step / "test.csv")["nss"].to_numpy())
         if arrays is not None and popout is not None:
             path = step / "popout.csv"
             if not path.exists():
                 below = root_of(arrays, None, popout.parent)
-                found = unit_nmm(arrays, below, load_trained(step), [cut, "readout"], device)
-                write_table(path, found.summary)
+                nmm = unit_nmm(
+                    *(arrays, below, load_trained(step), [cut, "readout"]),
+                    device=execution.device,
+                    progress=progress,
+                )
+                write_table(path, nmm.summary)
             scores.append(pd.read_csv(path).set_index("layer"))
     rows = {name: changes(runs[names[0]], run, cut, recipe.seed) for name, run in runs.items()}
     result = Sweep(
         out,
         runs,
-        setting.get("model", "vgg16"),
+        model if isinstance(model, str) else model.model,
         cut,
         pd.concat([one.assign(tune=name) for name, one in rows.items()], ignore_index=True),
         _prediction(names, predictions, recipe.seed),

@@ -7,10 +7,9 @@ He et al., CVPR 2019, section 8: Tables 7 and 8, Figure 11.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Unpack
 
 import cv2
 import numpy as np
@@ -19,21 +18,22 @@ import pandas as pd
 from ...datasets.errors import InputError
 from ...datasets.files import sha256
 from ...datasets.masks.mask_set import MaskSet
+from ...datasets.progress import SILENT, Advance, Progress
 from ...datasets.sources.load import mask_path, root_of
 from ...datasets.stimuli import Dataset, Stimulus
-from ...terminal.console import notes
 from ..networks.activation import activation
+from ..networks.device import DEFAULT_EXECUTION, Execution
 from ..networks.layers import Layer
-from ..networks.load import load_model, load_trained
+from ..networks.load import Backbone
 from ..networks.model import Model
 from ..runs.probing import probe
 from ..runs.run import Run
 from ..saliency.metrics import nss
 from ..statistics.bootstrap import mean_interval
-from ..training.recipe import Recipe
+from ..training.recipe import Recipe, Task
 from ..training.split import stratified_split
 from ..training.store import write_table
-from ..training.train import Setting, train
+from ..training.train import train
 from .sweep import changes, enter, unseen_regions
 
 TASKS = {
@@ -42,6 +42,8 @@ TASKS = {
     "sr": "trained for scene recognition",
 }
 """The paper's names of the three networks."""
+
+_TRAINED: dict[str, Task] = {"sp": "saliency", "sr": "scenes"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,29 +90,35 @@ def compare_tasks(
     out: str | Path,
     masks: str | Path,
     *,
+    model: str | Backbone = "vgg16",
     root: Path | None = None,
-    start: Callable[[str, int], Callable[[int], None]] = lambda text, n: lambda k: None,
-    **setting: Unpack[Setting],
+    execution: Execution = DEFAULT_EXECUTION,
+    progress: Progress = SILENT,
 ) -> Tasks:
     """Train a network for saliency and for scenes on the same stimuli, and compare its units.
 
     The stimuli are those that have a scene, split by `stratified_split`. Killed, the same call
-    goes on where it was.
+    resumes.
 
     Parameters
     ----------
+    dataset : Dataset
     scenes : mapping
         From a stimulus's id to its scene.
     recipe : Recipe
         Of both; its ``task`` is replaced. A rate that is given is for both.
+    out : path
+        Folder of the results.
     masks : path or ``osie-sr``
         Regions to probe on; those on stimuli that were trained on or validated with are left out.
+    model : str or Backbone
+        See `train`.
     root : Path, optional
         Folder of the masks' images.
-    start : callable
-        Called with a description and a number of steps; returns what counts them.
-    **setting
-        See `train`.
+    execution : Execution
+        Its batch size and precision are the trainings'; units are always scored in float32.
+    progress : Progress
+        Where to report; in silence by default.
 
     Raises
     ------
@@ -125,53 +133,52 @@ def compare_tasks(
     folder = root_of(mask_set, root, source.parent)
     unseen = unseen_regions(mask_set, dataset, split)
     enter(out, "tasks", {"masks": sha256(source), "split": split.sha256()}, unseen)
-    described = {}
-    for name, task in (("sp", "saliency"), ("sr", "scenes")):
-        notes.print(f"[bold]{TASKS[name]}[/bold]")
-        described[name] = train(
+    backbone = Backbone(model) if isinstance(model, str) else model
+    trained = {}
+    for name, task in _TRAINED.items():
+        progress.say(TASKS[name])
+        trained[name] = train(
             dataset,
-            replace(recipe, task=task),  # type: ignore[arg-type]
+            replace(recipe, task=task),
             out / name,
+            model=backbone,
             scenes=scenes,
             split=split,
-            **setting,
-        )
-    model, weights = setting.get("model", "vgg16"), setting.get("weights", "default")
-    cut = str(described["sp"]["parameters"]["backbone"]["layer"])
-    size = described["sp"]["parameters"]["backbone"]["input_size"]
-    runs = {}
-    for name in TASKS:
-        of, its_weights = (model, weights) if name == "pt" else (str(out / name), "default")
-        runs[name] = probe(
+            execution=execution,
+            progress=progress,
+        ).parameters.backbone
+    cut = trained["sp"].layer
+    # Without its own layer, which only says where it is cut.
+    before = replace(backbone, layer=None, input_size=trained["sp"].input_size)
+    backbones = {"pt": before, **{name: Backbone(str(out / name)) for name in _TRAINED}}
+    runs = {
+        name: probe(
             out / "masks.json",
-            root=folder,
-            model=of,
-            weights=its_weights,
+            model=backbones[name],
             layers=[cut],
-            input_size=(size[0], size[1]),
+            root=folder,
             out=out / f"run-{name}",
-            device=setting.get("device", "auto"),
-            workers=setting.get("workers"),
+            execution=Execution(execution.device, execution.workers),
             seed=recipe.seed,
+            progress=progress,
         )
-    networks = {
-        "pt": load_model(model, weights, seed=recipe.seed, input_size=(size[0], size[1])),
-        **{name: load_trained(out / name) for name in ("sp", "sr")},
+        for name in TASKS
     }
+    networks = {name: backbones[name].load(recipe.seed) for name in TASKS}
     images = pd.read_csv(out / "sr" / "test.csv")
     images["correct"] = images["scene"] == images["predicted"]
     stimuli = {one.id: one for one in dataset.stimuli}
     tested = [stimuli[number] for number in images["image_id"]]
-    advance = start("mean maps", len(TASKS) * len(tested))
-    for name, network in networks.items():
-        images[name] = _attention(dataset, tested, network, cut, advance)
+    with progress.task("mean maps", len(TASKS) * len(tested)) as advance:
+        for name, network in networks.items():
+            images[name] = _attention(dataset, tested, network, cut, advance)
     rows = {name: changes(runs["pt"], run, cut, recipe.seed) for name, run in runs.items()}
     between = changes(runs["sr"], runs["sp"], cut, recipe.seed)
     recalls = images.groupby("scene")["correct"].mean()
     result = Tasks(
         out,
         runs,
-        model,
+        backbone.model,
         cut,
         pd.concat([one.assign(task=name) for name, one in rows.items()], ignore_index=True),
         between[["category", "change", "change_low", "change_high"]].assign(task="sp over sr"),
@@ -190,20 +197,15 @@ def mean_map(model: Model, layer: Layer, dataset: Dataset, stimulus: Stimulus) -
     return cv2.resize(maps, (stimulus.width, stimulus.height))
 
 
-def layer_named(model: Model, name: str) -> Layer:
-    """Return a model's layer."""
-    return next(one for one in model.layers() if one.name == name)
-
-
 def _attention(
     dataset: Dataset,
     stimuli: list[Stimulus],
     model: Model,
     name: str,
-    advance: Callable[[int], None],
+    advance: Advance,
 ) -> list[float]:
     """Return the NSS of each stimulus's mean map; NaN where there are no fixations."""
-    layer, scores = layer_named(model, name), []
+    layer, scores = model.layer(name), []
     for stimulus in stimuli:
         looked = dataset.fixations.of(stimulus.id)
         found = mean_map(model, layer, dataset, stimulus).astype(np.float64)

@@ -8,20 +8,32 @@ import torch.nn.functional as F
 from PIL import Image
 
 from .layers import Layer, reading
-from .model import Model
+from .model import Model, network_input
 
 
 def activation(model: Model, layer: Layer, picture: Image.Image) -> np.ndarray:
-    """Return a layer's activation maps of one picture, float32 (units, height, width).
+    """Return a layer's activation maps of one picture.
 
-    Computed on the CPU; the picture is resized to the network's input, as in scoring.
+    Computed where the network is, which is the CPU unless the caller moved it.
+
+    Parameters
+    ----------
+    model : Model
+    layer : Layer
+        One of the model's.
+    picture : Image
+        RGB; resized to the network's input, as in scoring.
+
+    Returns
+    -------
+    float32 array, shape (units, height, width)
     """
-    height, width = model.input_size
-    rgb = np.array(picture.resize((width, height), Image.Resampling.BILINEAR))
-    seen: list[torch.Tensor] = []
-    with torch.inference_mode(), reading(model.network.cpu(), [layer]) as forward:
-        forward(model.images(rgb[None]), lambda _layer, maps: seen.append(maps[0].clone()))
-    return seen[0].float().numpy()
+    device = next(model.network.parameters(), torch.empty(0)).device
+    images = model.images(network_input(picture, model.input_size)[None], device)
+    maps: list[torch.Tensor] = []
+    with torch.inference_mode(), reading(model.network, [layer]) as forward:
+        forward(images, lambda _layer, output: maps.append(output[0].clone()))
+    return maps[0].float().cpu().numpy()
 
 
 def resized(saliency: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:

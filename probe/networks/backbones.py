@@ -13,13 +13,12 @@ from torch import nn
 
 from ...datasets.errors import InputError
 from ...datasets.files import sha256
+from ..records.record import Weights
 from .factory import from_factory
 from .weights import fill
 
 
-def torchvision_network(
-    name: str, weights: str
-) -> tuple[nn.Module, tuple[int, int], dict[str, str | None]]:
+def torchvision_network(name: str, weights: str) -> tuple[nn.Module, tuple[int, int], Weights]:
     """Return a torchvision model, its input size (height, width), and what its weights are.
 
     Parameters
@@ -41,7 +40,7 @@ def torchvision_network(
     size = published.transforms().crop_size[0]
     network = torchvision.models.get_model(name, weights=None, **_implied_options(name))
     if weights != "default":
-        return network, (size, size), {"source": "random", "file": None, "sha256": None}
+        return network, (size, size), Weights(source="random")
     try:
         with redirect_stdout(sys.stderr):  # where torch.hub says what it downloads
             state = published.get_state_dict(
@@ -55,7 +54,7 @@ def torchvision_network(
         ) from error
     fill(network, state, f"the default weights do not fit {name}")
     file = Path(torch.hub.get_dir()) / "checkpoints" / Path(published.url).name
-    return network, (size, size), {"source": "default", "file": file.name, "sha256": sha256(file)}
+    return network, (size, size), Weights(source="default", file=file.name, sha256=sha256(file))
 
 
 def _implied_options(name: str) -> dict[str, bool]:

@@ -6,15 +6,63 @@ import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal, get_args
 
 import torch
 
 from ...datasets.errors import InputError
 
+Precision = Literal["fp32", "bf16"]
+
+
+@dataclass(frozen=True)
+class Execution:
+    """Where and how a network runs.
+
+    Attributes
+    ----------
+    device : str
+        ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+    workers : int or None
+        Threads that decode images; by default one per CPU, at most 16.
+    precision : "fp32" or "bf16"
+        Of the forward pass (and the backward pass, in training); scores are always float32.
+    batch_size : int
+        Stimuli per forward pass.
+
+    Raises
+    ------
+    InputError
+        If a value is none of these.
+    """
+
+    device: str = "auto"
+    workers: int | None = None
+    precision: Precision = "fp32"
+    batch_size: int = 16
+
+    def __post_init__(self) -> None:
+        if self.precision not in get_args(Precision):
+            raise InputError(f"precision {self.precision!r}: expected fp32 or bf16")
+        if self.batch_size < 1:
+            raise InputError(f"batch size {self.batch_size}: expected 1 or more")
+        if self.workers is not None and self.workers < 1:
+            raise InputError(f"workers {self.workers}: expected 1 or more")
+
+
+DEFAULT_EXECUTION = Execution()
+
 
 def resolve_device(name: str) -> torch.device:
-    """Resolve a device name; under torchrun each process has its own GPU."""
+    """Resolve a device name; under torchrun each process has its own GPU.
+
+    Raises
+    ------
+    InputError
+        If there is no such device, or it cannot be used.
+    """
     if name == "auto":
         name = (
             "cuda"
@@ -55,6 +103,13 @@ def exact(device: torch.device) -> Iterator[None]:
         enabled=True, benchmark=False, deterministic=True, allow_tf32=False
     ):
         yield
+
+
+@contextmanager
+def own_random_state(device: torch.device) -> Iterator[torch.device]:
+    """Give torch's random state back as it was, on the CPU and the device; yields the device."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        yield device
 
 
 @contextmanager

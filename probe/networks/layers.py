@@ -10,7 +10,6 @@ from fnmatch import fnmatchcase
 from math import isqrt
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import nn
 from torchvision.models.maxvit import PartitionAttentionLayer
@@ -183,6 +182,21 @@ def select(layers: Sequence[Layer], patterns: Sequence[str]) -> list[Layer]:
     ]
 
 
+def layer_named(layers: Sequence[Layer], name: str) -> Layer:
+    """Return the layer of a name.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    for layer in layers:
+        if layer.name == name:
+            return layer
+    known = ", ".join(layer.name for layer in layers if layer.default)
+    raise InputError(f"no layer {name!r}; there are {known} … (`probe layers`)")
+
+
 class _LastLayerReached(Exception):
     """Stops a forward pass that nobody needs the rest of."""
 
@@ -305,20 +319,3 @@ def _below(network: nn.Module, kinds: tuple[type[nn.Module], ...]) -> set[str]:
         for name, _ in network.named_modules()
         if any(name.startswith(f"{top}.") for top in tops)
     }
-
-
-@dataclass(frozen=True)
-class LayerUnits:
-    """A layer's name and which columns of the scores are its units."""
-
-    name: str
-    columns: slice
-
-
-def layer_units(layers: list[dict]) -> list[LayerUnits]:
-    """Return which columns of the scores belong to each layer of ``run.json``."""
-    ends = np.cumsum([layer["units"] for layer in layers]).tolist()
-    return [
-        LayerUnits(layer["name"], slice(end - layer["units"], end))
-        for layer, end in zip(layers, ends, strict=True)
-    ]

@@ -1,19 +1,51 @@
-"""Networks by name, and their weights: torchvision's, ``gabor``, or your own."""
+"""Networks by name, and their weights: torchvision's, ``gabor``, your own, or trained ones."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from ...datasets.errors import InputError
 from ...datasets.files import sha256
+from ..records.record import Weights
+from ..records.train_info import TrainInfo
 from .backbones import model_names, own_network, torchvision_network
 from .gabor import Gabor
+from .heads import Headed, SaliencyModel, SceneModel, last_layer
+from .layers import layer_named
 from .model import Model
-from .trained import add_head, read_description
 from .weights import fill, read_state, state_sha256
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A network by name: what commands call ``--model``, ``--weights``, ``--input-size``.
+
+    Attributes
+    ----------
+    model, weights, input_size
+        See `load_model`.
+    layer : str or None
+        The one layer that matters, where only one does: at which the network is cut for
+        training, whose units describe a region.
+    """
+
+    model: str = "vgg16"
+    weights: str = "default"
+    input_size: tuple[int, int] | None = None
+    layer: str | None = None
+
+    def load(self, seed: int = 0) -> Model:
+        """Load the network.
+
+        Raises
+        ------
+        InputError
+            As `load_model`.
+        """
+        return load_model(self.model, self.weights, seed=seed, input_size=self.input_size)
 
 
 def load_model(
@@ -28,45 +60,52 @@ def load_model(
     Parameters
     ----------
     name : str
-        A torchvision classification model, ``gabor``, ``package.module:factory``, a callable
-        without arguments that returns a Module, or a folder that `probe train` made.
+        A torchvision classification model, ``gabor``, ``package.module:factory`` (a callable
+        without arguments that returns a Module), or a folder that `probe train` made.
     weights : str
-        ``default`` (torchvision's best ImageNet weights; a factory's own; what was best in
-        training), ``random``, or a file (.pth, .safetensors).
+        ``default`` (torchvision's best ImageNet weights; a factory's own; a training's best),
+        ``random``, or a file (.pth, .safetensors).
     seed : int
-        For random weights.
+        For random weights. The caller's random state stays as it is.
     input_size : (height, width), optional
         By default what the weights were trained on, else 224×224.
+
+    Returns
+    -------
+    Model
+        On the CPU, in evaluation mode.
 
     Raises
     ------
     InputError
         If there is no such model or file, the weights do not fit, or cannot be downloaded.
+
+    Examples
+    --------
+    >>> import salprobe as sp
+    >>> model = sp.load_model("squeezenet1_0", weights="random", input_size=(64, 64))
+    >>> [layer.name for layer in model.layers() if layer.default][:3]
+    ['features.1', 'features.3', 'features.4']
     """
-    torch.manual_seed(seed)
     if is_training(name):
         return load_trained(Path(name), weights, input_size)
     if name == "gabor":
-        if weights != "default":
-            raise InputError("gabor has no weights; leave --weights out")
-        network = Gabor().eval()
-        names = {"log_gabor": network.log_gabor.unit_names}
-        names["centre_surround"] = network.centre_surround.unit_names
-        source: dict[str, str | None] = {"source": "none", "file": None, "sha256": None}
-        return Model(name, network, source, input_size or (224, 224), (0.0,) * 3, (1.0,) * 3, names)
-    if ":" in name:
-        network, trained_size = own_network(name), (224, 224)
-        if weights == "random":
-            raise InputError(f"{name}: a factory makes its own weights; --weights takes a file")
-        source = {"source": "factory", "file": None, "sha256": None}
-    else:
-        network, trained_size, source = torchvision_network(name, weights)
+        return _gabor(weights, input_size)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if ":" in name:
+            if weights == "random":
+                raise InputError(f"{name}: a factory makes its own weights; --weights takes a file")
+            network, trained_size = own_network(name), (224, 224)
+            source = Weights(source="factory")
+        else:
+            network, trained_size, source = torchvision_network(name, weights)
     if weights not in ("default", "random"):
         path = Path(weights)
         fill(network, read_state(path), f"{path}: weights do not fit {name}")
-        source = {"source": "file", "file": path.name, "sha256": sha256(path)}
-    if source["sha256"] is None:
-        source["sha256"] = state_sha256(network)
+        source = Weights(source="file", file=path.name, sha256=sha256(path))
+    if source.sha256 is None:
+        source = Weights(source=source.source, file=None, sha256=state_sha256(network))
     return Model(name, network.float().eval(), source, input_size or trained_size)
 
 
@@ -82,26 +121,73 @@ def load_trained(
 
     Parameters
     ----------
+    folder : Path
     weights : str
         ``default`` for ``best.safetensors``, or a file.
+    input_size : (height, width), optional
 
     Raises
     ------
     InputError
         If the folder holds no training or its weights are missing, damaged or of another network.
     """
-    description = read_description(folder)
-    backbone = description["parameters"]["backbone"]
+    info = TrainInfo.read(folder)
+    backbone = info.parameters.backbone
     if weights == "random":
         raise InputError(f"{folder}: is trained; leave --weights random out")
     path = folder / "best.safetensors" if weights == "default" else Path(weights)
     if weights == "default" and not path.exists():
         raise InputError(f"{folder}: this training is unfinished; its command resumes it")
-    own = "default" if ":" in backbone["model"] else "random"
-    model = load_model(backbone["model"], own, input_size=tuple(backbone["input_size"]))
-    network = add_head(model, backbone["layer"], description["scenes"])
-    fill(network, read_state(path), f"{path}: weights do not fit {backbone['model']}")
-    source = {"source": "trained", "file": path.name, "sha256": sha256(path)}
-    size = input_size or model.input_size
-    name = str(folder)
-    return replace(model, name=name, network=network.eval(), weights=source, input_size=size)
+    own = "default" if ":" in backbone.model else "random"
+    model = load_model(backbone.model, own, input_size=backbone.input_size)
+    network = add_head(model, backbone.layer, info.scenes)
+    fill(network, read_state(path), f"{path}: weights do not fit {backbone.model}")
+    return replace(
+        model,
+        name=str(folder),
+        network=network.eval(),
+        weights=Weights(source="trained", file=path.name, sha256=sha256(path)),
+        input_size=input_size or model.input_size,
+    )
+
+
+def add_head(model: Model, layer: str | None, scenes: list[str] | None) -> Headed:
+    """Cut a network at a layer and add what is trained.
+
+    Parameters
+    ----------
+    model : Model
+        Its network is changed.
+    layer : str, optional
+        By default its last block's output.
+    scenes : list of str, optional
+        For scene recognition; else it is for saliency.
+
+    Raises
+    ------
+    InputError
+        If there is no such layer.
+    """
+    layers = model.layers()
+    chosen = layer_named(layers, layer) if layer else last_layer(layers)
+    if scenes is None:
+        return SaliencyModel(model.network, chosen, model.input_size)
+    return SceneModel(model.network, chosen, model.input_size, len(scenes))
+
+
+def _gabor(weights: str, input_size: tuple[int, int] | None) -> Model:
+    if weights != "default":
+        raise InputError("gabor has no weights; leave --weights out")
+    network = Gabor().eval()
+    return Model(
+        "gabor",
+        network,
+        Weights(source="none", file=None, sha256=None),
+        input_size or (224, 224),
+        mean=(0.0,) * 3,
+        sd=(1.0,) * 3,
+        unit_names={
+            "log_gabor": network.log_gabor.unit_names,
+            "centre_surround": network.centre_surround.unit_names,
+        },
+    )

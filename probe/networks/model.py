@@ -7,16 +7,38 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 import torchvision
+from PIL import Image
 from torch import nn
 
 from ...datasets.errors import InputError
+from ..records.record import Weights
 from .heads import Headed
-from .layers import Layer, paper_names, trace
+from .layers import Layer, layer_named, paper_names, trace
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 
 
 IMAGENET_SD = (0.229, 0.224, 0.225)
+
+
+def network_input(picture: Image.Image, input_size: tuple[int, int]) -> np.ndarray:
+    """Resize a stimulus to a network's input.
+
+    Its aspect ratio is not kept, as the authors do it; Pillow's bilinear filter averages where
+    it shrinks.
+
+    Parameters
+    ----------
+    picture : Image
+        RGB.
+    input_size : (height, width)
+
+    Returns
+    -------
+    uint8 array, shape (height, width, 3)
+    """
+    height, width = input_size
+    return np.array(picture.resize((width, height), Image.Resampling.BILINEAR))
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,9 +50,7 @@ class Model:
     name : str
     network : Module
         In evaluation mode, float32.
-    weights : dict
-        ``source`` (``default``, ``random``, ``file``, ``factory``, ``none``), ``file`` and
-        ``sha256``: of the file, or of the parameters where there is no file.
+    weights : Weights
     input_size : (height, width)
     mean, sd : tuple of 3 floats
         Normalisation of RGB in 0 to 1.
@@ -40,7 +60,7 @@ class Model:
 
     name: str
     network: nn.Module
-    weights: dict[str, str | None]
+    weights: Weights
     input_size: tuple[int, int]
     mean: tuple[float, ...] = IMAGENET_MEAN
     sd: tuple[float, ...] = IMAGENET_SD
@@ -68,6 +88,16 @@ class Model:
                 "--pre-relu is for VGG's names; for other models name the module itself in --layers"
             )
         return layers + readout
+
+    def layer(self, name: str) -> Layer:
+        """Return one of the network's layers.
+
+        Raises
+        ------
+        InputError
+            If there is none of that name.
+        """
+        return layer_named(self.layers(), name)
 
     def images(self, rgb: np.ndarray, device: torch.device | str = "cpu") -> torch.Tensor:
         """Return pictures as the network takes them.

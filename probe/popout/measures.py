@@ -10,7 +10,7 @@ Soltani & Koch, "Visual saliency computations", J. Neurosci. 30(38), 2010 (GSI).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ import pandas as pd
 from ...datasets.errors import InputError
 from ...datasets.masks.mask_set import MaskSet
 from ...datasets.masks.regions import mask_of
+from ...datasets.progress import SILENT, Progress
 from ...datasets.stimuli import Stimulus
 from ..saliency.maps import MapOf
 from ..statistics.bootstrap import mean_interval
@@ -133,7 +134,7 @@ def measures(saliency: np.ndarray, array: SearchArray) -> dict[str, float]:
 def measure_models(
     arrays: list[SearchArray],
     models: Mapping[str, MapOf],
-    advance: Callable[[int], None] = lambda n: None,
+    progress: Progress = SILENT,
 ) -> pd.DataFrame:
     """Measure models on arrays.
 
@@ -144,17 +145,18 @@ def measure_models(
         and array.
     """
     rows = []
-    for name, map_of in models.items():
-        for array in arrays:
-            keys = {
-                "model": name,
-                "image_id": array.image.id,
-                "file_name": array.image.file_name,
-                "feature": array.feature,
-                "contrast": array.contrast,
-            }
-            rows.append({**keys, **measures(map_of(array.image), array)})
-            advance(1)
+    with progress.task("maps", len(models) * len(arrays)) as advance:
+        for name, map_of in models.items():
+            for array in arrays:
+                keys = {
+                    "model": name,
+                    "image_id": array.image.id,
+                    "file_name": array.image.file_name,
+                    "feature": array.feature,
+                    "contrast": array.contrast,
+                }
+                rows.append({**keys, **measures(map_of(array.image), array)})
+                advance(1)
     return pd.DataFrame(rows)
 
 

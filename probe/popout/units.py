@@ -7,7 +7,7 @@ He et al., CVPR 2019, section 7, Table 5 and Figure 9.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +16,13 @@ import numpy as np
 import pandas as pd
 
 from ...datasets.masks.mask_set import MaskSet
+from ...datasets.progress import SILENT, Progress
 from ...datasets.stimuli import Stimuli, Stimulus
 from ..networks.activation import activation
 from ..networks.device import resolve_device
-from ..networks.layers import Layer, layer_units, select
+from ..networks.layers import Layer, select
 from ..networks.model import Model
+from ..records.columns import layer_units
 from ..saliency.maps import MapOf
 from ..scoring.batches import MaskPlan
 from ..scoring.loading import load_batches
@@ -56,31 +58,50 @@ def unit_nmm(
     masks: MaskSet,
     root: Path,
     model: Model,
-    layers: list[str],
+    layers: Sequence[str] = (),
+    *,
     device: str = "auto",
-    advance: Callable[[int], None] = lambda n: None,
     seed: int = 0,
+    progress: Progress = SILENT,
 ) -> UnitScores:
     """Score every unit of a network by the NMM of its activation map (Table 5).
 
     Parameters
     ----------
-    layers : list of str
-        Names or wildcards; empty for the default ones.
+    masks : MaskSet
+        Of search arrays: its regions of category ``target`` are what is scored.
+    root : Path
+        Folder of the arrays.
+    model : Model
+    layers : sequence of str
+        Names or wildcards; by default the network's blocks.
+    device : str
+        ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+    seed : int
+        Of the bootstrap.
+    progress : Progress
+        Where to report; in silence by default.
+
+    Raises
+    ------
+    InputError
+        If no layer matches, or an array cannot be read.
     """
     names = masks.category_of()
     targets = {one.id for one in masks.annotations if names[one.category_id] == "target"}
     plan = MaskPlan.of(masks.subset({image.id for image in masks.images}, targets), root)
     chosen = select(model.layers(), layers)
     scores = []
-    with Scorer(model, chosen, resolve_device(device), "fp32") as scorer:
-        numbers = list(range(len(plan.batches)))
-        for _, loaded, _ in load_batches(plan, numbers, model.input_size, None, False):
+    scorer = Scorer(model, chosen, resolve_device(device), "fp32")
+    count = sum(len(batch) for batch in plan.batches)
+    with scorer, progress.task("units on arrays", count) as advance:
+        for _, loaded, _ in load_batches(plan, range(len(plan.batches)), model.input_size):
             scores += scorer.score(loaded)
             advance(len(loaded))
     table = np.concatenate(scores).astype(np.float64)
     units, summary = [], []
-    for layer in layer_units([vars(one) for one in chosen]):
+    columns = layer_units(chosen)
+    for layer in columns:
         values = table[:, layer.columns]
         mean = values.mean(axis=0)
         units.append(pd.DataFrame({"layer": layer.name, "unit": np.arange(len(mean)), "nmm": mean}))
@@ -88,12 +109,10 @@ def unit_nmm(
         nmm = mean_interval(values[:, best].mean(axis=1), seed)
         summary.append({"layer": layer.name, **nmm.columns("nmm")})
     found = pd.DataFrame(summary)
-    layer = chosen[int(found["nmm"].to_numpy().argmax())]
-    columns = next(
-        one.columns for one in layer_units([vars(one) for one in chosen]) if one.name == layer.name
-    )
+    place = int(found["nmm"].to_numpy().argmax())
+    layer = chosen[place]
     images = [item.stimulus.id for batch in plan.batches for item in batch]
-    best = dict(zip(images, table[:, columns].argmax(axis=1).tolist(), strict=True))
+    best = dict(zip(images, table[:, columns[place].columns].argmax(axis=1).tolist(), strict=True))
     return UnitScores(pd.concat(units, ignore_index=True), found, layer, best)
 
 

@@ -2,57 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import html
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, PositiveInt, ValidationError
 
 from ...datasets.errors import InputError
-from ...datasets.files import atomic_write, read_bytes
-from ..networks.layers import LayerUnits, layer_units
-
-FORMAT = 1
-
-
-class _Layer(BaseModel):
-    name: str
-    units: PositiveInt
-
-
-class _Weights(BaseModel):
-    source: str
-    file: str | None
-
-
-class _Parameters(BaseModel):
-    model: str
-    weights: _Weights
-
-
-class _Begun(BaseModel):
-    """What every ``run.json`` holds, as far as it is read again."""
-
-    format: int
-    status: Literal["running", "complete"]
-    parameters: _Parameters
-    layers: list[_Layer]
-    categories: list[str]
-
-
-class _Complete(_Begun):
-    simulated: bool
-    annotator: str | None
-    masks: str | None
-    dataset: str | None
-    images: int
-    regions: int
-    without_fixations: int
-    bad_images: list[dict]
+from ...datasets.files import atomic_write
+from ..records.columns import LayerUnits, layer_units
+from ..records.run_info import RunInfo
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,33 +23,59 @@ class Run:
     Attributes
     ----------
     folder : Path
-    info : dict
+    info : RunInfo
         The content of ``run.json``: command, parameters, versions, hashes, layers …
 
-    Raises
-    ------
-    InputError
-        By `open`: if the folder is none, or the run is unfinished or damaged.
+    Examples
+    --------
+    >>> import salprobe as sp
+    >>> run = sp.Run.open("demo/run")  # made by `make demo`; doctest: +SKIP
+    >>> run.table().loc["log_gabor", "text"]  # doctest: +SKIP
     """
 
     folder: Path
-    info: dict
+    info: RunInfo
 
     @classmethod
     def open(cls, folder: str | Path) -> Run:
-        """Open a run folder, checking that its files belong together."""
+        """Open a run folder, checking that its files belong together.
+
+        Raises
+        ------
+        InputError
+            If the folder holds no run, or the run is unfinished or damaged.
+        """
         folder = Path(folder)
-        info = read_info(folder)
-        if info["status"] != "complete":
+        info = RunInfo.read(folder)
+        if info.status != "complete":
             raise InputError(f"{folder}: this run is unfinished; its command resumes it")
         run = cls(folder, info)
-        expected = (len(run.regions), sum(layer["units"] for layer in info["layers"]))
+        expected = (len(run.regions), sum(layer.units for layer in info.layers))
         if run.scores.shape != expected or run.scores.dtype != np.float32:
             raise InputError(
                 f"{folder / 'scores.npy'}: expected float32 {expected}, "
                 f"got {run.scores.dtype} {run.scores.shape}"
             )
         return run
+
+    def __repr__(self) -> str:
+        return f"Run({self.name}: {self.describe()})"
+
+    def _repr_html_(self) -> str:
+        table = self.table().to_html(float_format="{:.2f}".format, na_rep="–", border=0)
+        title = "mean NSS of the ten best units of each layer"
+        return f"<p>{html.escape(self.describe())}: {title}</p>\n{table}"
+
+    def describe(self) -> str:
+        """Say in a line what was probed on what."""
+        parameters, info = self.info.parameters, self.info
+        origin = parameters.weights.file or parameters.weights.source
+        network = parameters.model + ("" if origin == "none" else f" ({origin})")
+        gaze = "SIMULATED gaze, " if info.simulated else ""
+        return (
+            f"{network} on {info.masks or info.dataset or 'masks'}: "
+            f"{gaze}{info.images} images, {info.regions} regions"
+        )
 
     @property
     def name(self) -> str:
@@ -122,15 +109,21 @@ class Run:
     @cached_property
     def layers(self) -> list[LayerUnits]:
         """The layers and their columns."""
-        return layer_units(self.info["layers"])
+        return layer_units(self.info.layers)
 
     @property
     def categories(self) -> list[str]:
         """The categories, in the order of their ids."""
-        return self.info["categories"]
+        return self.info.categories
 
     def scores_of(self, layer: str) -> np.ndarray:
-        """Return the scores of one layer's units, float32 (regions, units of the layer)."""
+        """Return the scores of one layer's units, float32 (regions, units of the layer).
+
+        Raises
+        ------
+        InputError
+            If the run has no such layer.
+        """
         for known in self.layers:
             if known.name == layer:
                 return self.scores[:, known.columns]
@@ -139,20 +132,31 @@ class Run:
     def table(self, column: str = "top10_mean") -> pd.DataFrame:
         """Return one column of the summary as layers (rows, the last first) × categories."""
         wide = self.summary.pivot(index="layer", columns="category", values=column)
-        names = [layer["name"] for layer in reversed(self.info["layers"])]
+        names = [layer.name for layer in reversed(self.info.layers)]
         return wide.loc[names, self.categories].rename_axis(index=None, columns=None)
 
     def best_units(self, category: str) -> pd.DataFrame:
-        """Return all units, the best for a category first, with their names where they have one."""
+        """Return all units, the best for a category first, with their names where they have one.
+
+        Returns
+        -------
+        DataFrame
+            ``layer, unit, mean, sd, n`` and, where units have names, ``name``.
+
+        Raises
+        ------
+        InputError
+            If the run has no such category.
+        """
         if category not in self.categories:
             raise InputError(
                 f"no category {category!r} in this run; there are {', '.join(self.categories)}"
             )
         units = self.units[self.units["category"] == category].drop(columns="category")
         names = {
-            (layer["name"], index): name
-            for layer in self.info["layers"]
-            for index, name in enumerate(layer.get("unit_names", ()))
+            (layer.name, index): name
+            for layer in self.info.layers
+            for index, name in enumerate(layer.unit_names)
         }
         if names:
             keys = zip(units["layer"], units["unit"], strict=True)
@@ -169,43 +173,6 @@ class Run:
         if missing:
             raise InputError(f"{path}: column {missing[0]!r} is missing")
         return table
-
-
-def read_info(folder: Path) -> dict:
-    """Read ``run.json``.
-
-    Raises
-    ------
-    InputError
-        If the folder holds no run, or a newer salprobe's.
-    """
-    path = folder / "run.json"
-    if not folder.is_dir() or not path.exists():
-        raise InputError(f"{folder}: not a run folder (no run.json)")
-    try:
-        info = json.loads(read_bytes(path))
-    except ValueError as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: not JSON ({error})") from error
-    complete = isinstance(info, dict) and info.get("status") == "complete"
-    try:
-        (_Complete if complete else _Begun).model_validate(info)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        place = ".".join(map(str, problem["loc"]))
-        missing = problem["type"] == "missing"
-        what = f"{place!r} is missing" if missing else f"{place}: {problem['msg']}"
-        raise InputError(f"{path}: {what}") from error
-    if info["format"] > FORMAT:
-        raise InputError(f"{path}: format {info['format']} is newer than this salprobe reads")
-    return info
-
-
-def write_info(folder: Path, info: dict) -> None:
-    """Write ``run.json`` atomically."""
-    with atomic_write(folder / "run.json") as file:
-        file.write(json.dumps(info, indent=1, ensure_ascii=False).encode())
 
 
 def write_table(folder: Path, name: str, table: pd.DataFrame) -> None:

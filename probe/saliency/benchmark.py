@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 from scipy.ndimage import gaussian_filter
 
 from ...datasets.errors import InputError
+from ...datasets.progress import SILENT, Progress
 from ...datasets.stimuli import Dataset, Stimulus
 from ..statistics.bootstrap import mean_interval
 from .maps import MapOf
@@ -33,18 +34,21 @@ def score(
     models: Mapping[str, MapOf],
     count: int | None = None,
     seed: int = 0,
-    advance: Callable[[int], None] = lambda n: None,
+    progress: Progress = SILENT,
 ) -> pd.DataFrame:
     """Score saliency models on images.
 
     Parameters
     ----------
+    dataset : Dataset
     models : mapping
         From names to what makes a stimulus's map.
     count : int, optional
         Only the first images.
     seed : int
         Of the drawings of AUC-Borji and sAUC.
+    progress : Progress
+        Where to report; in silence by default.
 
     Returns
     -------
@@ -64,30 +68,31 @@ def score(
     everyone = [one for one in dataset.stimuli if len(dataset.fixations.of(one.id))]
     centre = _CentreBias(dataset, everyone)
     rows = []
-    for stimulus in stimuli:
-        looked = dataset.fixations.of(stimulus.id)
-        x, y = looked.x, looked.y
-        size = (stimulus.height, stimulus.width)
-        blurred = empirical(x, y, size, dataset.px_per_degree)
-        baseline = centre.without(stimulus)
-        rng = np.random.default_rng([seed, stimulus.id])
-        other_x, other_y = _on_others(dataset, everyone, stimulus, rng)
-        for name, map_of in models.items():
-            drawing = np.random.default_rng([seed, stimulus.id, 1])  # the same for every model
-            found = map_of(stimulus)
-            values = (
-                nss(found, x, y),
-                auc_judd(found, x, y),
-                auc_borji(found, x, y, drawing),
-                auc_shuffled(found, x, y, other_x, other_y, drawing),
-                cc(found, blurred),
-                sim(found, blurred),
-                kl(found, blurred),
-                information_gain(found, baseline, x, y),
-            )
-            keys = {"model": name, "image_id": stimulus.id, "file_name": stimulus.file_name}
-            rows.append({**keys, **dict(zip(MEASURES, values, strict=True))})
-            advance(1)
+    with progress.task("scoring", len(models) * len(stimuli)) as advance:
+        for stimulus in stimuli:
+            looked = dataset.fixations.of(stimulus.id)
+            x, y = looked.x, looked.y
+            size = (stimulus.height, stimulus.width)
+            blurred = empirical(x, y, size, dataset.px_per_degree)
+            baseline = centre.without(stimulus)
+            rng = np.random.default_rng([seed, stimulus.id])
+            other_x, other_y = _on_others(dataset, everyone, stimulus, rng)
+            for name, map_of in models.items():
+                drawing = np.random.default_rng([seed, stimulus.id, 1])  # the same for every model
+                found = map_of(stimulus)
+                values = (
+                    nss(found, x, y),
+                    auc_judd(found, x, y),
+                    auc_borji(found, x, y, drawing),
+                    auc_shuffled(found, x, y, other_x, other_y, drawing),
+                    cc(found, blurred),
+                    sim(found, blurred),
+                    kl(found, blurred),
+                    information_gain(found, baseline, x, y),
+                )
+                keys = {"model": name, "image_id": stimulus.id, "file_name": stimulus.file_name}
+                rows.append({**keys, **dict(zip(MEASURES, values, strict=True))})
+                advance(1)
     return (
         pd.DataFrame(rows)
         .sort_values("model", kind="stable", key=lambda m: m.map(list(models).index))

@@ -17,11 +17,54 @@ from ..networks.activation import resized
 from ..networks.factory import from_factory
 from ..networks.heads import SaliencyModel
 from ..networks.load import load_trained
+from ..networks.model import network_input
+from .classical import MODELS
 
 MapOf = Callable[[Stimulus], np.ndarray]
 """From a stimulus to its saliency map, float64 (height, width)."""
 
 _ARRAYS = (".npy", ".mat", ".h5", ".hdf5")
+
+
+def saliency_map(model: str, rgb: np.ndarray) -> np.ndarray:
+    """Return a saliency model's map of a picture, as the model puts it out.
+
+    Parameters
+    ----------
+    model : str
+        A classical model (``gbvs``, ``itti``, ``bms``, ``spectral`` …), a folder that
+        `probe train` made, or ``package.module:factory``.
+    rgb : uint8 array, shape (height, width, 3)
+
+    Returns
+    -------
+    float64 array, shape (height, width)
+
+    Raises
+    ------
+    InputError
+        If there is no such model, or the picture or the map is malformed.
+
+    Examples
+    --------
+    >>> import numpy as np, salprobe as sp
+    >>> picture = np.zeros((60, 80, 3), np.uint8)
+    >>> picture[20:30, 50:60] = 255
+    >>> saliency = sp.saliency_map("spectral", picture)
+    >>> saliency.shape, bool(saliency[25, 55] > saliency[45, 20])
+    ((60, 80), True)
+    """
+    function = function_named(model)
+    if function is None:
+        raise InputError(f"{model}: no saliency model; expected {', '.join(MODELS)} …")
+    if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
+        raise InputError(
+            f"expected a picture, uint8 (height, width, 3), got {rgb.dtype} {rgb.shape}"
+        )
+    saliency = np.asarray(function(rgb), dtype=np.float64)
+    if saliency.shape != rgb.shape[:2] or not np.isfinite(saliency).all():
+        raise InputError(f"{model}: expected a finite map of {rgb.shape[:2]}, got {saliency.shape}")
+    return saliency
 
 
 def from_function(name: str, function: Callable[[np.ndarray], Any], stimuli: Stimuli) -> MapOf:
@@ -118,13 +161,9 @@ def function_named(name: str) -> Callable[[np.ndarray], Any] | None:
 
     A torch Module is none: its units are what is looked at.
     """
-    from .classical import MODELS
-
     if name in MODELS:
         return MODELS[name]
     if (Path(name) / "train.json").is_file():
-        from .maps import predictor
-
         return predictor(Path(name))
     if ":" not in name:
         return None
@@ -146,12 +185,11 @@ def predictor(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
     if not isinstance(model.network, SaliencyModel):
         raise InputError(f"{folder}: was not trained for saliency")
     network = model.network
-    height, width = model.input_size
 
     def predict(picture: np.ndarray) -> np.ndarray:
-        small = Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR)
+        rgb = network_input(Image.fromarray(picture), model.input_size)
         with torch.inference_mode():
-            found = network(model.images(np.array(small)[None]))[0, 0]
-            return resized(found, (picture.shape[0], picture.shape[1])).numpy()
+            saliency = network(model.images(rgb[None]))[0, 0]
+            return resized(saliency, picture.shape[:2]).numpy()
 
     return predict

@@ -10,7 +10,10 @@ comparison unifies saliency metrics", PNAS 112(52), 2015.
 from __future__ import annotations
 
 import numpy as np
+import torch
 from scipy.ndimage import gaussian_filter
+
+from ..scoring.nss import map_nss
 
 _EPSILON = np.finfo(np.float64).eps
 
@@ -37,8 +40,8 @@ def empirical(
 
 def nss(saliency: np.ndarray, x: np.ndarray, y: np.ndarray) -> float:
     """Return the mean of the standardised map (population sd) at fixations; 0 if it is constant."""
-    sd = saliency.std()
-    return 0.0 if sd == 0 else float((saliency[y, x].mean() - saliency.mean()) / sd)
+    values = torch.from_numpy(np.asarray(saliency, dtype=np.float64))
+    return float(map_nss(values, torch.as_tensor(x), torch.as_tensor(y)))
 
 
 def auc_judd(saliency: np.ndarray, x: np.ndarray, y: np.ndarray) -> float:

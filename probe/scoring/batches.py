@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from ...datasets.categories import UNLABELLED
 from ...datasets.errors import InputError
@@ -16,6 +15,7 @@ from ...datasets.masks.annotation import Annotation
 from ...datasets.masks.mask_set import MaskSet
 from ...datasets.masks.regions import distinct_pixels, inside, mask_of
 from ...datasets.stimuli import Stimuli, Stimulus
+from ..networks.model import network_input
 from .nss import Pixels
 
 _MASK_BATCH = 8
@@ -88,24 +88,19 @@ class Plan:
     def load(self, item: Item, input_size: tuple[int, int]) -> Loaded:
         """Decode and resize one stimulus and find each region's fixated pixels.
 
-        The picture is resized to the input without keeping its aspect ratio, as the authors
-        do, with Pillow's bilinear filter, which averages when it shrinks.
-
         Raises
         ------
         InputError
             If the image is missing, broken or of another size than the mask file says.
         """
-        picture = self.stimuli.read(item.stimulus)
-        height, width = input_size
-        picture = picture.resize((width, height), Image.Resampling.BILINEAR)
+        rgb = network_input(self.stimuli.read(item.stimulus), input_size)
         fixations = self.fixations.of(item.stimulus.id)
         pixels, counts = [], []
         for region in item.regions:
             within = inside(region, item.stimulus, fixations)
             pixels.append(distinct_pixels(fixations.x[within], fixations.y[within]))
             counts.append(int(within.sum()))
-        return Loaded(item, np.asarray(picture), pixels, counts)
+        return Loaded(item, rgb, pixels, counts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,14 +125,12 @@ class MaskPlan:
 
     def load(self, item: Item, input_size: tuple[int, int]) -> Loaded:
         """Decode and resize one stimulus and rasterise its masks."""
-        height, width = input_size
-        picture = self.stimuli.read(item.stimulus)
-        picture = picture.resize((width, height), Image.Resampling.BILINEAR)
+        rgb = network_input(self.stimuli.read(item.stimulus), input_size)
         pixels = []
         for region in item.regions:
             y, x = np.nonzero(mask_of(region, item.stimulus))
             pixels.append((x, y))
-        return Loaded(item, np.asarray(picture), pixels, [len(x) for x, _ in pixels])
+        return Loaded(item, rgb, pixels, [len(x) for x, _ in pixels])
 
 
 def make_plan(masks: MaskSet, root: Path, fixations: Fixations, batch_size: int) -> Plan:
@@ -146,10 +139,8 @@ def make_plan(masks: MaskSet, root: Path, fixations: Fixations, batch_size: int)
     Raises
     ------
     InputError
-        If no region has a category, or ``batch_size`` is no positive number.
+        If no region has a category.
     """
-    if batch_size < 1:
-        raise InputError(f"batch size {batch_size}: expected 1 or more")
     unlabelled = {c.id for c in masks.categories if c.name == UNLABELLED}
     images = {image.id: image for image in masks.images}
     items, row = [], 0

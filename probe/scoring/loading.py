@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
 from ...datasets.errors import InputError
+from ...datasets.progress import Progress
 from ...datasets.stimuli import Stimulus
-from ...terminal.console import notes
 
 
 class OnStimulus(Protocol):
@@ -41,12 +41,23 @@ class Work(Protocol[Item, Loaded]):
 
 def load_batches(
     plan: Work[Item, Loaded],
-    numbers: list[int],
+    numbers: Sequence[int],
     input_size: tuple[int, int],
-    workers: int | None,
-    skip_bad: bool,
+    workers: int | None = None,
+    skip_bad: Progress | None = None,
 ) -> Iterator[tuple[int, list[Loaded], list[dict]]]:
     """Load batches in order; Pillow releases the GIL while it decodes.
+
+    Parameters
+    ----------
+    plan : Work
+    numbers : sequence of int
+        Which of its batches.
+    input_size : (height, width)
+    workers : int, optional
+        Threads; by default one per CPU, at most 16.
+    skip_bad : Progress, optional
+        Leave out images that cannot be read, and say so there.
 
     Yields
     ------
@@ -82,9 +93,9 @@ def load_batches(
                 try:
                     loaded.append(future.result())
                 except InputError as error:
-                    if not skip_bad:
+                    if skip_bad is None:
                         raise InputError(f"{error} (--skip-bad goes on without)") from error
-                    notes.print(f"skipped: {error}", markup=False)
+                    skip_bad.say(f"skipped: {error}")
                     bad.append({"image_id": item.stimulus.id, "reason": str(error)})
             submit()
             yield number, loaded, bad

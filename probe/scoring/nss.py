@@ -130,6 +130,38 @@ def region_nss(
     return scores
 
 
+def map_nss(
+    saliency: torch.Tensor, x: torch.Tensor, y: torch.Tensor, *, epsilon: float = 0.0
+) -> torch.Tensor:
+    """Return the NSS of a map at fixations: the mean of the standardised map there.
+
+    Differentiable; the plain form of what `region_nss` computes without resizing.
+
+    Parameters
+    ----------
+    saliency : float tensor, shape (height, width)
+        As large as the stimulus.
+    x, y : int tensors, shape (n,)
+        Fixated pixels, each counted as often as it is there.
+    epsilon : float
+        Added to the variance, to keep gradients finite; without it a constant map scores 0.
+
+    Returns
+    -------
+    float tensor, shape ()
+    """
+    deviation = saliency - saliency.mean()
+    variance = deviation.square().mean() + epsilon
+    constant = (saliency.amin() == saliency.amax()) & (epsilon == 0)
+    return _nss(deviation[y, x].mean(), variance, constant)
+
+
+def _nss(deviation: torch.Tensor, variance: torch.Tensor, constant: torch.Tensor) -> torch.Tensor:
+    """Return mean deviations at fixations in standard deviations; 0 for constant maps."""
+    nss = deviation * torch.rsqrt(variance.masked_fill(constant, 1.0))
+    return nss.masked_fill(constant, 0.0)
+
+
 def _region_nss(
     maps: torch.Tensor, regions: list[list[Pixels]], image_sizes: list[tuple[int, int]]
 ) -> list[torch.Tensor]:
@@ -147,8 +179,7 @@ def _region_nss(
     # A map that is not finite has no constant value: its scores come out as NaN.
     constant = ((low == high) & low.isfinite()) | (variance <= 1e-12)
     deviation = means[:, 1:] - means[:, :1]
-    nss = deviation * torch.rsqrt(variance.masked_fill(constant, 1.0))[:, None]
-    nss = nss.masked_fill(constant[:, None], 0.0)
+    nss = _nss(deviation, variance[:, None], constant[:, None])
     empty = np.zeros((n, most), dtype=bool)
     for i, found in enumerate(regions):
         empty[i, : len(found)] = [len(pixels) == 0 for pixels, _ in found]

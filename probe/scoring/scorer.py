@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import Literal
+from copy import deepcopy
 
 import numpy as np
 import torch
 
 from ...datasets.errors import InputError
-from ..networks.device import exact
-from ..networks.layers import Layer, layer_units, reading
+from ..networks.device import Precision, exact
+from ..networks.layers import Layer, reading
 from ..networks.model import Model
+from ..records.columns import layer_units
 from .batches import Loaded
 from .nss import region_nss
 
-Precision = Literal["fp32", "bf16"]
-
 
 class Scorer:
-    """Scores batches of stimuli against all units of some layers; hooked while it is entered.
+    """Scores batches of stimuli against all units of some layers, while it is entered.
+
+    It works on a copy of the network.
 
     Parameters
     ----------
@@ -34,13 +35,11 @@ class Scorer:
         self, model: Model, layers: list[Layer], device: torch.device, precision: Precision
     ) -> None:
         self.model, self.layers, self.device, self.precision = model, layers, device, precision
-        self.columns = {
-            units.name: units.columns for units in layer_units([vars(layer) for layer in layers])
-        }
+        self.columns = {units.name: units.columns for units in layer_units(layers)}
 
     def __enter__(self) -> Scorer:
-        network = self.model.network.to(self.device)
-        network = network.to(memory_format=torch.channels_last)  # pyright: ignore
+        network = deepcopy(self.model.network)  # the caller's stays where and as it is
+        network = network.to(self.device).to(memory_format=torch.channels_last)  # pyright: ignore
         with ExitStack() as stack:
             stack.enter_context(exact(self.device))
             self._forward = stack.enter_context(reading(network, self.layers))

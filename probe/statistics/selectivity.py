@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from ..networks.layers import LayerUnits
+from ...datasets.progress import SILENT, Progress
+from ..records.columns import LayerUnits
 from .bootstrap import Resamples
 
 TOP = 10
@@ -67,7 +67,7 @@ def summarise(
     layers: list[LayerUnits],
     categories: list[str],
     seed: int = 0,
-    advance: Callable[[int], None] = lambda n: None,
+    progress: Progress = SILENT,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Compute the statistics of every unit, and of every layer and category.
 
@@ -80,8 +80,7 @@ def summarise(
     categories : list of str
     seed : int
         Of the bootstrap and the halvings.
-    advance : callable
-        Called with 1 after each layer.
+    progress : Progress
 
     Returns
     -------
@@ -99,38 +98,39 @@ def summarise(
     by_category = groups(regions, categories, seed)
     resamples = Resamples.draw(regions["image_id"].nunique(), seed)
     unit_rows, summary_rows = [], []
-    for layer in layers:
-        moments = _moments(scores, layer.columns, by_category)
-        for category, group in by_category.items():
-            mean, sd, first, second = moments[category]
-            unit_rows.append(
-                pd.DataFrame(
+    with progress.task("statistics", len(layers)) as advance:
+        for layer in layers:
+            moments = _moments(scores, layer.columns, by_category)
+            for category, group in by_category.items():
+                mean, sd, first, second = moments[category]
+                unit_rows.append(
+                    pd.DataFrame(
+                        {
+                            "layer": layer.name,
+                            "unit": np.arange(len(mean), dtype=np.int32),
+                            "category": category,
+                            "mean": mean,
+                            "sd": sd,
+                            "n": np.int32(len(group.rows)),
+                        }
+                    )
+                )
+                best = top_units(mean)
+                series = top_series(scores, layer, group, best)
+                top10 = resamples.interval(series, group.stimulus)
+                known = len(group.rows) > 0
+                summary_rows.append(
                     {
                         "layer": layer.name,
-                        "unit": np.arange(len(mean), dtype=np.int32),
                         "category": category,
-                        "mean": mean,
-                        "sd": sd,
-                        "n": np.int32(len(group.rows)),
+                        "top10_mean": top10.value,
+                        "top10_low": top10.low,
+                        "top10_high": top10.high,
+                        "top10_crossval": _cross_validated(first, second),
+                        "above_threshold": int((mean > THRESHOLD).sum()) if known else 0,
                     }
                 )
-            )
-            best = top_units(mean)
-            series = top_series(scores, layer, group, best)
-            top10 = resamples.interval(series, group.stimulus)
-            known = len(group.rows) > 0
-            summary_rows.append(
-                {
-                    "layer": layer.name,
-                    "category": category,
-                    "top10_mean": top10.value,
-                    "top10_low": top10.low,
-                    "top10_high": top10.high,
-                    "top10_crossval": _cross_validated(first, second),
-                    "above_threshold": int((mean > THRESHOLD).sum()) if known else 0,
-                }
-            )
-        advance(1)
+            advance(1)
     return pd.concat(unit_rows, ignore_index=True), pd.DataFrame(summary_rows)
 
 

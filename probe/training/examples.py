@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from PIL import Image
 
 from ...datasets.masks.regions import distinct_pixels
 from ...datasets.stimuli import Dataset, Stimulus
+from ..networks.model import network_input
 from ..saliency.metrics import empirical
 from .losses import Looked
 
@@ -61,9 +61,7 @@ class Lesson:
     def load(self, item: _Item, input_size: tuple[int, int]) -> Example:
         """Decode and resize one stimulus, and find its fixated pixels."""
         stimulus = item.stimulus
-        picture = self.dataset.stimuli.read(stimulus)
-        height, width = input_size
-        picture = picture.resize((width, height), Image.Resampling.BILINEAR)
+        rgb = network_input(self.dataset.stimuli.read(stimulus), input_size)
         fixations = self.dataset.fixations.of(stimulus.id)
         x, y = distinct_pixels(fixations.x, fixations.y)
         size = (stimulus.height, stimulus.width)
@@ -73,7 +71,7 @@ class Lesson:
             density = torch.from_numpy((blurred / blurred.sum()).astype(np.float32))
         looked = Looked(size, torch.from_numpy(x), torch.from_numpy(y), density)
         scene = -1 if self.scenes is None else self.scenes[stimulus.id]
-        return Example(stimulus, np.asarray(picture), looked, scene)
+        return Example(stimulus, rgb, looked, scene)
 
 
 def lesson(

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 
 from ...datasets.errors import InputError
+from ..scoring.nss import map_nss
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,10 +50,8 @@ def nss(saliency: torch.Tensor, looked: Looked) -> torch.Tensor:
 
     A constant map has 0.
     """
-    deviation = saliency - saliency.mean()
     # The epsilon keeps the gradient finite where the map is constant.
-    sd = (deviation.square().mean() + 1e-12).sqrt()
-    return deviation[looked.y, looked.x].mean() / sd
+    return map_nss(saliency, looked.x, looked.y, epsilon=1e-12)
 
 
 def kl(saliency: torch.Tensor, looked: Looked) -> torch.Tensor:

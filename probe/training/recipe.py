@@ -7,7 +7,6 @@ from typing import Literal, get_args
 
 from ...datasets.errors import InputError
 from ..networks.heads import Tune
-from ..scoring.scorer import Precision
 from .losses import Loss
 
 Task = Literal["saliency", "scenes"]
@@ -16,7 +15,7 @@ Schedule = Literal["constant", "cosine"]
 _RATES = {"saliency": 1e-2, "scenes": 1e-4}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """How a network is trained.
 
@@ -37,12 +36,8 @@ class Recipe:
         for the scene classifier), and for the backbone.
     schedule : "constant" or "cosine"
         Of both rates; cosine goes to 0 over all epochs.
-    batch_size : int
-        Stimuli per forward pass.
     accumulate : int
         Forward passes per step of Adam.
-    precision : "fp32" or "bf16"
-        Of the forward and backward pass.
     seed : int
         Of what is added, the order of the stimuli, and dropout.
 
@@ -60,18 +55,16 @@ class Recipe:
     rate: float | None = None
     backbone_rate: float = 1e-4
     schedule: Schedule = "cosine"
-    batch_size: int = 16
     accumulate: int = 1
-    precision: Precision = "fp32"
     seed: int = 0
 
     def __post_init__(self) -> None:
         Loss.parse(self.loss)
-        for name, kinds in (("task", Task), ("schedule", Schedule), ("precision", Precision)):
+        for name, kinds in (("task", Task), ("schedule", Schedule)):
             if getattr(self, name) not in get_args(kinds):
                 expected = " or ".join(get_args(kinds))
                 raise InputError(f"{name} {getattr(self, name)!r}: expected {expected}")
-        for name in ("epochs", "patience", "batch_size", "accumulate"):
+        for name in ("epochs", "patience", "accumulate"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} {getattr(self, name)}: expected 1 or more")
         for value in (self.added_rate, self.backbone_rate):

@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import io
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from ...datasets.files import atomic_write
 
 
 @dataclass
-class Progress:
+class TrainingState:
     """Where a training stands.
 
     Attributes
@@ -44,12 +43,6 @@ class Progress:
     epochs: list[dict] = field(default_factory=list)
 
 
-def write_description(folder: Path, description: dict) -> None:
-    """Write ``train.json`` atomically."""
-    with atomic_write(folder / "train.json") as file:
-        file.write((json.dumps(description, indent=1, ensure_ascii=False) + "\n").encode())
-
-
 def write_table(path: Path, frame: pd.DataFrame) -> None:
     """Write a table as CSV, atomically."""
     with atomic_write(path) as file:
@@ -65,14 +58,14 @@ def write_weights(path: Path, network: nn.Module) -> None:
 
 def write_checkpoint(
     folder: Path,
-    progress: Progress,
+    state: TrainingState,
     network: nn.Module,
     optimizer: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LRScheduler,
 ) -> None:
     """Write everything a training goes on from, atomically."""
     content = {
-        "progress": vars(progress),
+        "progress": vars(state),
         "network": network.state_dict(),
         "optimizer": optimizer.state_dict(),
         "schedule": schedule.state_dict(),
@@ -88,7 +81,7 @@ def read_checkpoint(
     network: nn.Module,
     optimizer: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LRScheduler,
-) -> Progress:
+) -> TrainingState:
     """Go on from ``checkpoint.pt``; from the beginning where there is none.
 
     Raises
@@ -98,13 +91,13 @@ def read_checkpoint(
     """
     path = folder / "checkpoint.pt"
     if not path.exists():
-        return Progress()
+        return TrainingState()
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         network.load_state_dict(content["network"])
         optimizer.load_state_dict(content["optimizer"])
         schedule.load_state_dict(content["schedule"])
-        return Progress(**content["progress"])
+        return TrainingState(**content["progress"])
     except Exception as error:  # pickle, zip and state dicts raise nearly anything
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise InputError(f"{path}: cannot be gone on from: {reason}") from error

@@ -11,7 +11,6 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypedDict
 
 import pandas as pd
 import torch
@@ -19,31 +18,29 @@ from safetensors.torch import save
 
 from ...datasets.errors import InputError
 from ...datasets.files import atomic_write, sha256
+from ...datasets.progress import SILENT, Progress
 from ...datasets.stimuli import Dataset
-from ...terminal.console import notes
-from ..networks.device import exact, processes, resolve_device, wait
+from ..networks.device import (
+    DEFAULT_EXECUTION,
+    Execution,
+    device_name,
+    exact,
+    own_random_state,
+    processes,
+    resolve_device,
+    wait,
+)
 from ..networks.heads import Headed, SaliencyModel
-from ..networks.load import load_model
+from ..networks.load import Backbone, add_head
 from ..networks.model import Model
-from ..networks.trained import FORMAT, add_head, read_description
 from ..networks.weights import read_state
-from ..runs.provenance import provenance
+from ..records.record import provenance
+from ..records.train_info import TrainInfo, TrainParameters
 from ..runs.resuming import check_same, make_folder
 from .recipe import Recipe
 from .split import Split, describe, stratified_split, usual_split
-from .store import Progress, write_description, write_table
+from .store import TrainingState, write_table
 from .trainer import Trainer, judged
-
-
-class Setting(TypedDict, total=False):
-    """What is trained and where; the options of `train` that sweeps and tasks share."""
-
-    model: str
-    weights: str
-    layer: str | None
-    input_size: tuple[int, int] | None
-    device: str
-    workers: int | None
 
 
 def train(
@@ -51,20 +48,17 @@ def train(
     recipe: Recipe,
     out: str | Path,
     *,
-    model: str = "vgg16",
-    weights: str = "default",
-    layer: str | None = None,
-    input_size: tuple[int, int] | None = None,
+    model: str | Backbone = "vgg16",
     split: Split | None = None,
     scenes: Mapping[int, str] | None = None,
-    device: str = "auto",
-    workers: int | None = None,
-) -> dict:
+    execution: Execution = DEFAULT_EXECUTION,
+    progress: Progress = SILENT,
+) -> TrainInfo:
     """Train a network for saliency or for scene recognition.
 
-    Killed, the same call goes on where it was, to the same weights bit for bit (float32, CPU):
-    each step's randomness comes from the seed, the epoch and the step alone. Under torchrun,
-    each process takes its share of every batch.
+    Killed, the same call resumes, and ends in the same weights bit for bit (float32, CPU): each
+    step's randomness comes from the seed, the epoch and the step alone. Under torchrun, each
+    process takes its share of every batch. The caller's random state stays as it is.
 
     Parameters
     ----------
@@ -73,22 +67,21 @@ def train(
     out : path
         The training folder. An unfinished training of the same parameters in it is resumed, a
         complete one left as it is.
-    model, weights, input_size
-        The backbone; see `load_model`.
-    layer : str, optional
-        Where it is cut; by default at its last block's output (VGG: conv5_3).
+    model : str or Backbone
+        A network's name (see `load_model`), or a `Backbone`, whose ``layer`` says where it is
+        cut; by default at its last block's output (VGG: conv5_3).
     split : Split, optional
         By default `usual_split`; with scenes, `stratified_split`.
     scenes : mapping, optional
         From a stimulus's id to its scene; what scene recognition learns.
-    device : str
-        ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
-    workers : int, optional
-        Threads that decode images; by default one per CPU, at most 16.
+    execution : Execution
+        Device, precision, batch size, decoding threads.
+    progress : Progress
+        Where to report; in silence by default.
 
     Returns
     -------
-    dict
+    TrainInfo
         The content of ``train.json``.
 
     Raises
@@ -104,26 +97,28 @@ def train(
         split = stratified_split(scenes) if scenes else usual_split(dataset)
     _check(dataset, split, recipe, scenes)
     names = sorted(set(scenes.values())) if scenes and recipe.task == "scenes" else None
-    with processes() as (rank, world):
-        where = resolve_device(device)
-        base = load_model(model, weights, seed=recipe.seed, input_size=input_size)
+    backbone = Backbone(model) if isinstance(model, str) else model
+    with processes() as (rank, world), own_random_state(resolve_device(execution.device)) as device:
+        progress = progress if rank == 0 else SILENT
+        base = backbone.load(recipe.seed)
         torch.manual_seed(recipe.seed)
-        network = add_head(base, layer, names)
+        network = add_head(base, backbone.layer, names)
         network.tune(recipe.tune)
         if rank == 0:
-            description = _description(dataset, split, recipe, base, network, names, where)
-            _begin(out, description, split, dataset)
+            info = _info(dataset, split, recipe, base, network, names, device, execution)
+            _begin(out, info, split, dataset, progress)
         wait(world)
-        if read_description(out)["status"] == "complete":
-            return read_description(out)
-        if rank == 0:
-            notes.print(f"training on {describe(split)} stimuli", markup=False)
+        if TrainInfo.read(out).status == "complete":
+            return TrainInfo.read(out)
+        progress.say(f"training on {describe(split)} stimuli")
         indices = {name: index for index, name in enumerate(names or ())}
         numbers = {key: indices[one] for key, one in (scenes or {}).items()} if names else None
-        with exact(where):
+        with exact(device):
             trainer = Trainer(
-                *(dataset, split, recipe, base, network, numbers, out, where),
-                *(workers, rank, world),
+                *(dataset, split, recipe, base, network, numbers, out, device, execution),
+                rank=rank,
+                world=world,
+                progress=progress,
             )
             state = trainer.run()
             wait(world)
@@ -132,7 +127,7 @@ def train(
         if rank == 0:
             _complete(out, network, state, test, dataset)
         wait(world)
-        return read_description(out)
+        return TrainInfo.read(out)
 
 
 def _check(
@@ -151,7 +146,7 @@ def _check(
             raise InputError(f"scene {min(missing)!r}: no stimulus is left to train on")
 
 
-def _description(
+def _info(
     dataset: Dataset,
     split: Split,
     recipe: Recipe,
@@ -159,52 +154,55 @@ def _description(
     network: Headed,
     scenes: list[str] | None,
     device: torch.device,
-) -> dict:
+    execution: Execution,
+) -> TrainInfo:
     """Return ``train.json`` as training begins."""
-    backbone = {
-        "model": base.name,
-        "weights": base.weights,
-        "layer": network.layer.name,
-        "input_size": list(base.input_size),
-    }
-    return {
-        "format": FORMAT,
-        "status": "running",
-        **provenance(device),
-        "parameters": {
-            **recipe.to_dict(),
-            "backbone": backbone,
-            "fixations": dataset.fixations.sha256(),
-            "split": split.sha256(),
-            "device": device.type,
+    parameters = {
+        **recipe.to_dict(),
+        "batch_size": execution.batch_size,
+        "precision": execution.precision,
+        "backbone": {
+            "model": base.name,
+            "weights": base.weights,
+            "layer": network.layer.name,
+            "input_size": base.input_size,
         },
-        "tuned": [name for name, one in network.named_parameters() if one.requires_grad],
-        "scenes": scenes,
-        "dataset": dataset.name,
-        "simulated": dataset.simulated,
-        "px_per_degree": dataset.px_per_degree,
+        "fixations": dataset.fixations.sha256(),
+        "split": split.sha256(),
+        "device": device.type,
     }
+    return TrainInfo(
+        format=TrainInfo.newest,
+        status="running",
+        **provenance(device_name(device)),
+        parameters=TrainParameters.model_validate(parameters),
+        tuned=[name for name, one in network.named_parameters() if one.requires_grad],
+        scenes=scenes,
+        dataset=dataset.name,
+        simulated=dataset.simulated,
+        px_per_degree=dataset.px_per_degree,
+    )
 
 
-def _begin(out: Path, description: dict, split: Split, dataset: Dataset) -> None:
+def _begin(out: Path, info: TrainInfo, split: Split, dataset: Dataset, progress: Progress) -> None:
     """Begin the training folder, or resume what is in it; a complete one stays as it is."""
     if not make_folder(out):
-        before = read_description(out)
-        check_same(out, before, description, ("parameters",))
-        if before["status"] == "complete":
-            notes.print(f"{out} is complete already; nothing to do", markup=False)
+        before = TrainInfo.read(out)
+        check_same(out, before.content(), info.content(), ("parameters",))
+        if before.status == "complete":
+            progress.say(f"{out} is complete already; nothing to do")
             return
     names = {one.id: one.file_name for one in dataset.stimuli}
     rows = [(names[number], part) for number, part in split.parts().items()]
     write_table(out / "split.csv", pd.DataFrame(rows, columns=["image", "split"]))
-    write_description(out, description)
+    info.write(out)
 
 
 def _complete(
-    out: Path, network: Headed, state: Progress, test: pd.DataFrame | None, dataset: Dataset
+    out: Path, network: Headed, state: TrainingState, test: pd.DataFrame | None, dataset: Dataset
 ) -> None:
     """Write what came out, and say that training is complete."""
-    description = read_description(out)
+    info = TrainInfo.read(out)
     result: dict = {
         "epochs": state.epoch,
         "best_epoch": state.best_epoch + 1,
@@ -215,17 +213,17 @@ def _complete(
         names = {one.id: one.file_name for one in dataset.stimuli}
         test.insert(1, "image", [names[number] for number in test["image_id"]])
         for column in {"scene", "predicted"}.intersection(test):
-            test[column] = [description["scenes"][index] for index in test[column]]
+            test[column] = [(info.scenes or [])[index] for index in test[column]]
         write_table(out / "test.csv", test)
     if isinstance(network, SaliencyModel):
-        about = {"backbone": json.dumps(description["parameters"]["backbone"])}
+        about = {"backbone": json.dumps(info.content()["parameters"]["backbone"])}
         with atomic_write(out / "readout.safetensors") as file:
             file.write(save({"weight": network.readout.weight.detach().cpu()}, about))
-    description |= {
+    outcome = {
         "status": "complete",
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "result": result,
         "sha256": {path.name: sha256(path) for path in sorted(out.glob("*.safetensors"))},
     }
-    write_description(out, description)
+    TrainInfo.model_validate({**info.content(), **outcome}).write(out)
     (out / "checkpoint.pt").unlink(missing_ok=True)

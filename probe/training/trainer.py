@@ -15,11 +15,10 @@ import torch.nn.functional as F
 from torch.nn.parallel import DistributedDataParallel
 
 from ...datasets.errors import InputError
-from ...datasets.progress import SILENT
+from ...datasets.progress import SILENT, Progress
 from ...datasets.stimuli import Dataset
-from ...terminal.console import notes
-from ...terminal.progress import progress
 from ..networks.activation import resized
+from ..networks.device import Execution
 from ..networks.heads import Headed
 from ..networks.model import Model
 from ..scoring.loading import load_batches
@@ -27,7 +26,7 @@ from .examples import Example, lesson
 from .losses import Loss, nss
 from .recipe import Recipe
 from .split import Split
-from .store import Progress, read_checkpoint, write_checkpoint, write_table, write_weights
+from .store import TrainingState, read_checkpoint, write_checkpoint, write_table, write_weights
 
 CHECKPOINT_S = 60
 """Seconds between checkpoints within an epoch."""
@@ -45,7 +44,13 @@ class Trainer:
     scenes : mapping, optional
         From a stimulus's id to the index of its scene; without, it is saliency that is learnt.
     out : Path
-        Where checkpoints lie; an unfinished training there is gone on with.
+        Where checkpoints lie; an unfinished training there is resumed.
+    device : torch.device
+    execution : Execution
+        Batch size, precision, decoding threads.
+    rank, world : int
+        Which of how many processes this is.
+    progress : Progress
     """
 
     def __init__(
@@ -58,13 +63,15 @@ class Trainer:
         scenes: Mapping[int, int] | None,
         out: Path,
         device: torch.device,
-        workers: int | None = None,
+        execution: Execution,
         rank: int = 0,
         world: int = 1,
+        progress: Progress = SILENT,
     ) -> None:
         self.dataset, self.split, self.recipe, self.out = dataset, split, recipe, out
-        self.model, self.scenes, self.device, self.workers = model, scenes, device, workers
+        self.model, self.scenes, self.device, self.execution = model, scenes, device, execution
         self.rank, self.world = rank, world
+        self.report = progress if rank == 0 else SILENT
         self.network = network.to(device).to(memory_format=torch.channels_last)  # pyright: ignore
         self.trainable = [one for one in network.parameters() if one.requires_grad]
         backbone = {id(one) for one in network.backbone.parameters()}
@@ -75,14 +82,14 @@ class Trainer:
         self.optimizer = torch.optim.Adam(
             [{"params": part, "lr": rate} for part, rate in zip(parts, rates, strict=True)]
         )
-        self.steps = -(-len(split.train) // (recipe.batch_size * recipe.accumulate))
+        self.steps = -(-len(split.train) // (execution.batch_size * recipe.accumulate))
         total = self.steps * recipe.epochs
         factors = {
             "constant": lambda step: 1.0,
             "cosine": lambda step: 0.5 * (1 + float(np.cos(np.pi * step / total))),
         }
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, factors[recipe.schedule])
-        self.progress = read_checkpoint(out, network, self.optimizer, self.schedule)
+        self.state = read_checkpoint(out, network, self.optimizer, self.schedule)
         self.parallel: Any = self.network
         if world > 1:
             group = torch.distributed.new_group(backend="nccl") if device.type == "cuda" else None
@@ -90,11 +97,11 @@ class Trainer:
         self._loss = Loss.parse(recipe.loss)
         self._balance = None if scenes is None else _balance(scenes, split.train).to(device)
 
-    def run(self) -> Progress:
+    def run(self) -> TrainingState:
         """Train until the last epoch, or until validation has not risen for long enough."""
-        state = self.progress
+        state = self.state
         if state.epoch or state.step:
-            self._say(f"resuming at epoch {state.epoch + 1}, step {state.step + 1}")
+            self.report.say(f"resuming at epoch {state.epoch + 1}, step {state.step + 1}")
         while state.epoch < self.recipe.epochs and not self._stalled():
             self._epoch()
         return state
@@ -108,7 +115,7 @@ class Trainer:
             ``image_id, nss``, or ``image_id, scene, predicted`` with the scenes' indices.
         """
         mine = list(ids)[self.rank :: self.world]
-        size = self.recipe.batch_size
+        size = self.execution.batch_size
         batches = [mine[k : k + size] for k in range(0, len(mine), size)]
         rows: list[dict[str, Any]] = []
         self.network.eval()
@@ -132,17 +139,16 @@ class Trainer:
         return pd.DataFrame(rows)
 
     def _epoch(self) -> None:
-        state, recipe = self.progress, self.recipe
+        state, recipe = self.state, self.recipe
         order = np.random.default_rng([recipe.seed, state.epoch]).permutation(self.split.train)
-        size = recipe.batch_size
+        size = self.execution.batch_size
         batches = [order[k : k + size].tolist() for k in range(0, len(order), size)]
         # A process whose share is empty passes a stimulus of weight 0: all must take part.
         shares = [batch[self.rank :: self.world] or batch[:1] for batch in batches]
         loaded = self._load(shares[state.step * recipe.accumulate :])
         saved = time.monotonic()
         text = f"epoch {state.epoch + 1} of {recipe.epochs}"
-        bar = SILENT if self.rank else progress
-        with bar.task(text, self.steps, done=state.step) as advance:
+        with self.report.task(text, self.steps, done=state.step) as advance:
             self.network.train()
             while state.step < self.steps:
                 first = state.step * recipe.accumulate
@@ -155,7 +161,7 @@ class Trainer:
 
     def _step(self, batches: list[list[int]], loaded: Iterator[list[Example]]) -> None:
         """Pass some batches forward and backward, and change the weights once."""
-        state = self.progress
+        state = self.state
         torch.manual_seed(_mixed(self.recipe.seed, state.epoch, state.step, self.rank))
         count = sum(len(batch) for batch in batches)
         total = torch.zeros((), dtype=torch.float64)
@@ -187,7 +193,7 @@ class Trainer:
         state.step += 1
 
     def _end_epoch(self) -> None:
-        state = self.progress
+        state = self.state
         losses = [row["loss"] for row in state.steps if row["epoch"] == state.epoch + 1]
         found = judged(self.evaluate(self.split.validation))
         better = found > state.best
@@ -202,13 +208,13 @@ class Trainer:
                 write_weights(self.out / f"{name}.safetensors", self.network)
             self._save()
         measure = "NSS" if self.scenes is None else "balanced accuracy"
-        self._say(
+        self.report.say(
             f"epoch {state.epoch}: loss {np.mean(losses):.3f}, validation {measure} {found:.3f}"
             + (" (best so far)" if better else "")
         )
 
     def _save(self) -> None:
-        state = self.progress
+        state = self.state
         for name in ("steps", "epochs"):
             write_table(self.out / f"{name}.csv", pd.DataFrame(getattr(state, name)))
         write_checkpoint(self.out, state, self.network, self.optimizer, self.schedule)
@@ -228,7 +234,7 @@ class Trainer:
 
     def _forward(self, network: Any, examples: list[Example]) -> torch.Tensor:
         images = self.model.images(np.stack([one.rgb for one in examples]), self.device)
-        bf16 = self.recipe.precision == "bf16"
+        bf16 = self.execution.precision == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
             return network(images)
 
@@ -238,16 +244,12 @@ class Trainer:
         size = self.model.input_size
         if batches:
             for _, examples, _ in load_batches(
-                work, list(range(len(batches))), size, self.workers, skip_bad=False
+                work, list(range(len(batches))), size, self.execution.workers
             ):
                 yield examples
 
     def _stalled(self) -> bool:
-        return self.progress.epoch - self.progress.best_epoch > self.recipe.patience
-
-    def _say(self, text: str) -> None:
-        if self.rank == 0:
-            notes.print(text, markup=False)
+        return self.state.epoch - self.state.best_epoch > self.recipe.patience
 
 
 def judged(table: pd.DataFrame) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +21,60 @@ from ..analysis.inside_outside import (
 from ..analysis.unit_change import UnitChange
 from ..experiments.popout import Search
 from ..experiments.sweep import Sweep
-from ..experiments.tasks import Tasks, layer_named, mean_map
+from ..experiments.tasks import Tasks, mean_map
 from ..networks.activation import activation
-from ..networks.layers import Layer
 from ..networks.load import load_trained
 from ..networks.model import Model
 from ..popout.measures import SearchArray
-from ..runs.sources import model_of
+from ..runs.inputs import model_of
+from ..runs.run import Run
 from ..saliency.metrics import empirical
 from ..statistics.selectivity import TOP
 from .cells import intervals
 from .overlays import panel, save_figure
+
+
+class _Shown(Figure):
+    """A figure that notebooks show."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", dpi=120)
+        return buffer.getvalue()
+
+
+def draw_table(run: Run, path: Path | None = None) -> Figure:
+    """Draw a run's category table as a heat map: mean NSS of each layer's ten best units.
+
+    Parameters
+    ----------
+    run : Run
+    path : Path, optional
+        Where to write it (.png, .pdf, .svg); a notebook shows what is returned.
+
+    Raises
+    ------
+    InputError
+        If matplotlib does not know the file's format.
+    """
+    table = run.table()
+    values = table.to_numpy(np.float64)
+    figure = _Shown(figsize=(9, 1.6 + 0.32 * len(table)), layout="constrained")
+    axis: Any = figure.subplots()
+    top = max(3.0, float(np.nanmax(values, initial=0)))
+    image = axis.imshow(values, cmap="viridis", vmin=0, vmax=top, aspect="auto")
+    for (row, column), value in np.ndenumerate(values):
+        text = "–" if np.isnan(value) else f"{value:.2f}"
+        colour = "black" if value > 0.6 * top or np.isnan(value) else "white"
+        axis.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
+    names = [name.replace(" ", "\n") for name in table.columns]
+    axis.set_xticks(range(len(names)), names, fontsize=8)
+    axis.set_yticks(range(len(table)), table.index, fontsize=8)
+    axis.set_title(run.describe(), fontsize=9)
+    figure.colorbar(image, label=f"mean NSS, top {TOP} units")
+    if path is not None:
+        save_figure(figure, path)
+    return figure
 
 
 def draw_output(found: Output, path: Path) -> None:
@@ -92,7 +136,7 @@ def draw_change(
     images = {one.id: one for one in stimuli}
     outlines = {one.id: one for one in masks.annotations}
     chosen = change.regions.drop_duplicates("image_id").head(most)
-    layers = [_layer(model, change.layer) for model in models]
+    layers = [model.layer(change.layer) for model in models]
     figure = Figure(figsize=(9, 2.35 * len(chosen)), layout="constrained")
     axes: Any = figure.subplots(len(chosen), 3, squeeze=False)
     for row, record in zip(axes, chosen.to_dict("records"), strict=True):
@@ -110,10 +154,6 @@ def draw_change(
             axis.contour(mask, levels=[0.5], colors="white", linewidths=1)
     axes[0][0].set_title(f"{change.layer}, unit {change.unit}", fontsize=9)
     save_figure(figure, path)
-
-
-def _layer(model: Model, name: str) -> Layer:
-    return next(one for one in model.layers() if one.name == name)
 
 
 def draw_search(found: Search, path: Path, most: int = 8) -> None:
@@ -194,7 +234,7 @@ def draw_tasks(found: Tasks, dataset: Dataset, path: Path, most: int = 6) -> Non
     """
     models = {"pt": model_of(found.runs["pt"])}
     models |= {name: load_trained(found.folder / name) for name in ("sr", "sp")}
-    layers = {name: layer_named(model, found.layer) for name, model in models.items()}
+    layers = {name: model.layer(found.layer) for name, model in models.items()}
     stimuli = {one.id: one for one in dataset.stimuli}
     places = np.linspace(0, len(found.images) - 1, min(most, len(found.images))).round().astype(int)
     rows = found.images.iloc[np.unique(places)].to_dict("records")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -12,13 +11,11 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ...datasets.errors import InputError
 from ...datasets.interval import Interval
 from ..runs.run import Run
 from ..statistics.selectivity import THRESHOLD, TOP
 from .cells import change, count, grid, intervals, number, paper_tables, score, shaded
-
-Format = Literal["table", "md", "csv", "json", "latex", "html"]
+from .formats import Format
 
 
 def render_run(run: Run) -> Group:
@@ -49,23 +46,15 @@ def render_run(run: Run) -> Group:
 
 def describe(run: Run) -> str:
     """Say what was probed on what, and who labelled it, in a line or two."""
-    parameters = run.info["parameters"]
-    weights = parameters["weights"]
-    origin = weights["file"] or weights["source"]
-    network = parameters["model"] + ("" if origin == "none" else f" ({origin})")
-    gaze = "SIMULATED gaze, " if run.info["simulated"] else ""
-    line = (
-        f"{network} on {run.info['masks'] or run.info['dataset'] or 'masks'}: "
-        f"{gaze}{run.info['images']} images, {run.info['regions']} regions"
-    )
-    if run.info.get("trained_on"):
-        line += f"\nBEWARE: the network was trained on {run.info['trained_on']} of the images"
-    return f"{line}\nlabelled by: {run.info['annotator']}" if run.info["annotator"] else line
+    line, info = run.describe(), run.info
+    if info.trained_on:
+        line += f"\nBEWARE: the network was trained on {info.trained_on} of the images"
+    return f"{line}\nlabelled by: {info.annotator}" if info.annotator else line
 
 
 def paper_table(run: Run) -> pd.DataFrame | None:
     """Return the paper's Table 2 for the run's layers; None unless it probed a VGG-16 on them."""
-    if run.info["parameters"]["model"] != "vgg16":
+    if run.info.parameters.model != "vgg16":
         return None
     tables = paper_tables()
     values = pd.DataFrame(tables["table2"]["mean_nss_top10"], index=tables["categories"]).T
@@ -135,20 +124,6 @@ def for_print(run: Run) -> pd.DataFrame:
     return cells
 
 
-def check_format(kind: str) -> Format:
-    """Return a format's name.
-
-    Raises
-    ------
-    InputError
-        If there is no such format.
-    """
-    for known in get_args(Format):
-        if kind == known:
-            return known
-    raise InputError(f"format {kind!r}: expected {', '.join(get_args(Format))}")
-
-
 def as_html(renderable: RenderableType, title: str) -> str:
     """Return a terminal view as a page of its own."""
     console = Console(record=True, width=108, file=io.StringIO(), color_system="truecolor")
@@ -162,8 +137,8 @@ def _counts(run: Run) -> Text:
     per = regions.loc[regions["n_fixations"] > 0, "category"].value_counts()
     text = Text("Regions: ", style="dim")
     text.append(", ".join(f"{name} {per.get(name, 0)}" for name in run.categories))
-    if run.info["without_fixations"]:
-        text.append(f"; {run.info['without_fixations']} without fixations have no score")
-    if run.info["bad_images"]:
-        text.append(f"; {len(run.info['bad_images'])} images could not be read and were skipped")
+    if run.info.without_fixations:
+        text.append(f"; {run.info.without_fixations} without fixations have no score")
+    if run.info.bad_images:
+        text.append(f"; {len(run.info.bad_images)} images could not be read and were skipped")
     return text

@@ -12,6 +12,7 @@ from ...datasets.interval import Interval
 from ...terminal.tables import plain_table
 from ..experiments.sweep import Sweep
 from ..experiments.tasks import TASKS, Tasks
+from ..records.train_info import TrainInfo
 from ..statistics.selectivity import THRESHOLD, TOP
 from .cells import (
     change,
@@ -28,32 +29,35 @@ from .cells import (
 from .run import describe
 
 
-def render_training(description: dict) -> Group:
-    """Return the terminal view of a training: how to repeat it, and what came out."""
-    parameters, result = description["parameters"], description["result"]
-    backbone, measure = parameters["backbone"], "NSS"
-    if description["scenes"]:
-        measure = f"balanced accuracy over {len(description['scenes'])} scenes"
-    weights = backbone["weights"]
-    rows = {
-        "trained": f"{parameters['task']} on {description['dataset']}"
-        + (", SIMULATED fixations" if description["simulated"] else ""),
-        "backbone": f"{backbone['model']} up to {backbone['layer']}, "
-        f"{backbone['input_size'][0]}×{backbone['input_size'][1]} px",
-        "weights": f"{weights['file'] or weights['source']} (sha256 {weights['sha256']})",
-        "recipe": ", ".join(
-            f"{name} {value}"
-            for name, value in parameters.items()
-            if name not in ("task", "backbone", "fixations", "split", "device")
-        ),
-        "epochs": f"{result['epochs']}, the best was number {result['best_epoch']}",
-        f"validation {measure}": f"{result['validation']:.3f}",
+def render_training(info: TrainInfo) -> Group:
+    """Return the terminal view of a complete training: how to repeat it, and what came out."""
+    parameters, result = info.parameters, info.result
+    assert result is not None
+    backbone, measure = parameters.backbone, "NSS"
+    if info.scenes:
+        measure = f"balanced accuracy over {len(info.scenes)} scenes"
+    recipe = {
+        name: value
+        for name, value in info.content()["parameters"].items()
+        if name not in ("task", "backbone", "fixations", "split", "device")
     }
-    if "test" in result:
-        rows[f"test {measure}"] = f"{result['test']:.3f}"
-    if "readout.safetensors" in description["sha256"]:
-        rows["readout"] = f"sha256 {description['sha256']['readout.safetensors']}"
-    rows["command"] = description["command"]
+    height, width = backbone.input_size
+    rows = {
+        "trained": f"{parameters.task} on {info.dataset}"
+        + (", SIMULATED fixations" if info.simulated else ""),
+        "backbone": f"{backbone.model} up to {backbone.layer}, {height}×{width} px",
+        "recipe": ", ".join(f"{name} {value}" for name, value in recipe.items()),
+        "epochs": f"{result.epochs}, the best was number {result.best_epoch}",
+        f"validation {measure}": f"{result.validation:.3f}",
+    }
+    if backbone.weights is not None:
+        weights = backbone.weights
+        rows["weights"] = f"{weights.file or weights.source} (sha256 {weights.sha256})"
+    if result.test is not None:
+        rows[f"test {measure}"] = f"{result.test:.3f}"
+    if "readout.safetensors" in info.sha256:
+        rows["readout"] = f"sha256 {info.sha256['readout.safetensors']}"
+    rows["command"] = info.command
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     for name, value in rows.items():
         table.add_row(Text(name, style="bold"), value)

@@ -1,4 +1,4 @@
-"""Where a run's network, masks and images lie now."""
+"""A run's inputs, found again: its masks, images, fixations and network."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def masks_of(
     InputError
         If they are gone, or are not those of the run.
     """
-    paths = run.info.get("paths", {})
-    path = mask_path(masks) if masks else _known(run, paths.get("masks"), "mask file", "--masks")
-    if sha256(path) != run.info["parameters"]["masks"]:
+    paths = run.info.paths
+    path = mask_path(masks) if masks else _known(run, paths.masks, "mask file", "--masks")
+    if sha256(path) != run.info.parameters.masks:
         raise InputError(f"{path}: is not the mask file that {run.name} was made of")
     mask_set = MaskSet.read(path)
-    folder = root or _known(run, paths.get("root"), "folder of images", "--root")
-    table = Path(paths["fixations"]) if paths.get("fixations") else None
+    folder = root or _known(run, paths.root, "folder of images", "--root")
+    table = Path(paths.fixations) if paths.fixations else None
     fixations = fixations_of(mask_set, root_of(mask_set, folder, path.parent), table)
     return mask_set, folder, fixations
 
@@ -53,20 +53,17 @@ def model_of(run: Run, source: Path | None = None) -> Model:
     InputError
         If it is gone, or has other weights now.
     """
-    paths, parameters = run.info.get("paths", {}), run.info["parameters"]
-    name, weights = parameters["model"], parameters["weights"]["source"]
+    paths, parameters = run.info.paths, run.info.parameters
+    name, weights = parameters.model, parameters.weights.source
     if weights == "trained":
-        name = str(
-            source or _known(run, paths.get("model"), "training folder", "--before, --after")
-        )
+        name = str(source or _known(run, paths.model, "training folder", "--before, --after"))
         weights = "default"
     elif weights == "file":
-        weights = str(source or _known(run, paths.get("weights"), "weights", "--before, --after"))
+        weights = str(source or _known(run, paths.weights, "weights", "--before, --after"))
     elif weights in ("factory", "none"):
         weights = "default"
-    height, width = parameters["input_size"]
-    model = load_model(name, weights, seed=parameters["seed"], input_size=(height, width))
-    if model.weights["sha256"] != parameters["weights"]["sha256"]:
+    model = load_model(name, weights, seed=parameters.seed, input_size=parameters.input_size)
+    if model.weights.sha256 != parameters.weights.sha256:
         raise InputError(f"{name}: its weights are not those that {run.name} was made of")
     return model
 

@@ -1,0 +1,1 @@
+"""What ``run.json`` and ``train.json`` hold, typed; read and written nowhere else."""

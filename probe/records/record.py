@@ -1,0 +1,122 @@
+"""What the two records share: where they lie, what made them, and how they are checked."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shlex
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ...datasets.errors import InputError
+from ...datasets.files import atomic_write, read_json
+
+
+class Part(BaseModel):
+    """An object in a record; keys that this version does not know are kept."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class Weights(Part):
+    """Where a network's weights come from.
+
+    Attributes
+    ----------
+    source : str
+        ``default``, ``random``, ``file``, ``factory``, ``trained`` or ``none``.
+    file : str or None
+        The file's name.
+    sha256 : str or None
+        Of the file, or of the parameters where there is no file.
+    """
+
+    source: str
+    file: str | None = None
+    sha256: str | None = None
+
+
+class Record(Part):
+    """A JSON file in a folder of results that says all that is needed to repeat them.
+
+    Attributes
+    ----------
+    format : int
+    status : "running" or "complete"
+    salprobe : str
+        The version that wrote it.
+    command, started, device : str
+    versions : dict of str
+        Of Python and the libraries that the numbers depend on.
+    """
+
+    file_name: ClassVar[str]
+    kind: ClassVar[str]
+    newest: ClassVar[int] = 1
+
+    format: int
+    status: Literal["running", "complete"]
+    salprobe: str = ""
+    command: str = ""
+    started: str = ""
+    device: str = ""
+    versions: dict[str, str] = {}
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read a folder's record.
+
+        Raises
+        ------
+        InputError
+            If there is none, it is malformed, or a newer salprobe wrote it.
+        """
+        path = folder / cls.file_name
+        if not path.is_file():
+            raise InputError(f"{folder}: not a {cls.kind} folder (no {cls.file_name})")
+        try:
+            record = cls.model_validate(read_json(path))
+        except ValidationError as error:
+            problem = error.errors()[0]
+            place = ".".join(map(str, problem["loc"]))
+            missing = problem["type"] == "missing"
+            what = f"{place!r} is missing" if missing else f"{place}: {problem['msg']}"
+            raise InputError(f"{path}: {what.removeprefix(': Value error, ')}") from error
+        if record.format > cls.newest:
+            raise InputError(f"{path}: format {record.format} is newer than this salprobe reads")
+        return record
+
+    def write(self, folder: Path) -> None:
+        """Write the record atomically."""
+        with atomic_write(folder / self.file_name) as file:
+            file.write((json.dumps(self.content(), indent=1, ensure_ascii=False) + "\n").encode())
+
+    def content(self) -> dict[str, Any]:
+        """Return what `write` writes: JSON-ready, only what was set."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
+
+def provenance(device: str) -> dict[str, Any]:
+    """Return ``salprobe, command, started, device, versions`` of what is being made now.
+
+    Parameters
+    ----------
+    device : str
+        What the record calls the device.
+    """
+    packages = ("torch", "torchvision", "numpy", "pillow")
+    return {
+        "salprobe": version("salprobe"),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "device": device,
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in packages},
+        },
+    }

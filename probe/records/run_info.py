@@ -1,0 +1,129 @@
+"""``run.json``: one probing of one network on one mask set."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+from pydantic import PositiveInt, model_validator
+
+from .record import Part, Record, Weights
+
+
+class RunParameters(Part):
+    """Everything that a run's numbers depend on; a run with others is another run.
+
+    Attributes
+    ----------
+    model : str
+    weights : Weights
+    input_size : (height, width)
+    pre_relu : bool
+    precision : str
+    batch_size : int
+    device : str
+        Its kind: ``cpu``, ``cuda``, ``mps``.
+    seed : int
+    masks, fixations : str
+        SHA-256 of the mask file and of all fixations.
+    threshold : float
+        T of Table 2.
+    """
+
+    model: str
+    weights: Weights
+    input_size: tuple[int, int]
+    pre_relu: bool = False
+    precision: str = "fp32"
+    batch_size: int = 16
+    device: str = "cpu"
+    seed: int
+    masks: str
+    fixations: str = ""
+    threshold: float = 1.5
+
+
+class Paths(Part):
+    """Where a run's inputs lay when it was made; None for those that were no file."""
+
+    masks: str | None = None
+    root: str | None = None
+    fixations: str | None = None
+    model: str | None = None
+    weights: str | None = None
+
+
+class LayerInfo(Part):
+    """A probed layer: its name, its units (and their names, where they have any), its maps' size.
+
+    The columns of ``scores.npy`` go layer by layer in this order.
+    """
+
+    name: str
+    units: PositiveInt
+    height: PositiveInt | None = None
+    width: PositiveInt | None = None
+    unit_names: list[str] = []
+
+
+class BadImage(Part):
+    """An image that could not be read and was left out."""
+
+    image_id: int
+    reason: str
+
+
+class RunInfo(Record):
+    """The content of ``run.json``.
+
+    Attributes
+    ----------
+    parameters : RunParameters
+    masks, dataset : str or None
+        Names of the mask file and of its dataset.
+    paths : Paths
+    trained_on : int
+        How many of the images the network was trained on.
+    annotator : str or None
+        Who labelled the regions.
+    simulated : bool
+        Whether the fixations come from a generator, not from people.
+    layers : list of LayerInfo
+    categories : list of str
+        In the order of their ids.
+    images, regions, without_fixations : int
+        Of a complete run: what was scored, and how many regions have no score.
+    bad_images : list of BadImage
+    finished : str
+    timings_s : dict of float
+        Seconds of wall time.
+    """
+
+    file_name: ClassVar[str] = "run.json"
+    kind: ClassVar[str] = "run"
+
+    parameters: RunParameters
+    masks: str | None = None
+    paths: Paths = Paths()
+    dataset: str | None = None
+    trained_on: int = 0
+    annotator: str | None = None
+    simulated: bool = False
+    layers: list[LayerInfo]
+    categories: list[str]
+    images: int = 0
+    regions: int = 0
+    without_fixations: int = 0
+    bad_images: list[BadImage] = []
+    finished: str = ""
+    timings_s: dict[str, float] = {}
+
+    @model_validator(mode="after")
+    def _says_what_was_scored(self) -> Self:
+        needed = (
+            *("simulated", "annotator", "masks", "dataset"),
+            *("images", "regions", "without_fixations", "bad_images"),
+        )
+        missing = [name for name in needed if name not in self.model_fields_set]
+        if self.status == "complete" and missing:
+            raise ValueError(f"{missing[0]!r} is missing")
+        return self

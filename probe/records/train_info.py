@@ -1,0 +1,87 @@
+"""``train.json``: one training of one network."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from .record import Part, Record, Weights
+
+
+class BackboneInfo(Part):
+    """The network that was trained, and where it was cut.
+
+    Attributes
+    ----------
+    model : str
+    weights : Weights
+        What it began with.
+    layer : str
+    input_size : (height, width)
+    """
+
+    model: str
+    weights: Weights | None = None
+    layer: str
+    input_size: tuple[int, int]
+
+
+class TrainParameters(Part):
+    """Everything that a training's outcome depends on; the rest are the recipe's values."""
+
+    backbone: BackboneInfo
+    task: str = "saliency"
+    tune: int | Literal["all"] = 0
+
+
+class TrainResult(Part):
+    """How a training ended.
+
+    Attributes
+    ----------
+    epochs, best_epoch : int
+        Counted from 1.
+    validation : float
+        The best epoch's NSS, or balanced accuracy.
+    test : float or None
+        The same on the test stimuli, where there are any.
+    """
+
+    epochs: int
+    best_epoch: int
+    validation: float
+    test: float | None = None
+
+
+class TrainInfo(Record):
+    """The content of ``train.json``.
+
+    Attributes
+    ----------
+    parameters : TrainParameters
+    tuned : list of str
+        Names of the parameters that were trained.
+    scenes : list of str or None
+        The scenes of a scene classifier, in the order of its outputs.
+    dataset : str
+    simulated : bool
+        Whether the fixations come from a generator, not from people.
+    px_per_degree : float
+    finished : str
+    result : TrainResult or None
+        None while it is running.
+    sha256 : dict of str
+        Of the files of weights.
+    """
+
+    file_name: ClassVar[str] = "train.json"
+    kind: ClassVar[str] = "training"
+
+    parameters: TrainParameters
+    tuned: list[str] = []
+    scenes: list[str] | None
+    dataset: str | None = None
+    simulated: bool = False
+    px_per_degree: float | None = None
+    finished: str = ""
+    result: TrainResult | None = None
+    sha256: dict[str, str] = {}
