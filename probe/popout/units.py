@@ -1,4 +1,4 @@
-"""Units of a network on search arrays, by the NMM of their activation maps.
+"""Score a network's units on search arrays by the NMM of their activation maps.
 
 References
 ----------
@@ -31,7 +31,7 @@ from ..statistics.selectivity import TOP
 
 @dataclass(frozen=True, eq=False)
 class UnitScores:
-    """What `unit_nmm` finds.
+    """The result of `unit_nmm`.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class UnitScores:
     layer : Layer
         The layer whose top units score highest.
     best : dict
-        For each array, by its image's id: that layer's unit which scores highest on it.
+        From an array's image id to the unit of that layer that scores highest on it.
     """
 
     units: pd.DataFrame
@@ -65,8 +65,24 @@ def unit_nmm(
 
     Parameters
     ----------
+    masks : MaskSet
+        Search arrays; only regions of the category ``target`` are scored.
+    root : Path
+        Folder of the images.
+    model : Model
     layers : list of str
-        Names or wildcards; empty for the default ones.
+        Names or wildcards; empty for the default layers.
+    device : str
+        ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+    advance : callable
+        Called with the number of arrays just scored.
+    seed : int
+        For the bootstrap.
+
+    Raises
+    ------
+    InputError
+        If an image cannot be read, a name matches no layer, or the device cannot be used.
     """
     names = masks.category_of()
     targets = {one.id for one in masks.annotations if names[one.category_id] == "target"}
@@ -98,7 +114,7 @@ def unit_nmm(
 
 
 def unit_maps(model: Model, scores: UnitScores, stimuli: Stimuli) -> MapOf:
-    """Return, as maps, the activation of the unit that scores highest on each array (Figure 9)."""
+    """Return the map of the unit that scores highest on each array, resized to it (Figure 9)."""
 
     def map_of(stimulus: Stimulus) -> np.ndarray:
         maps = activation(model, scores.layer, stimuli.read(stimulus))
