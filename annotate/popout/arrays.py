@@ -256,7 +256,7 @@ def _paint(
 
 
 def _outline(mask: np.ndarray, left: int, top: int, width: int, height: int) -> dict:
-    """Describe a window's mask as RLE of the whole image, column by column as COCO has it."""
+    """Describe a mask in a window as the whole image's RLE, which COCO writes column by column."""
     columns = np.zeros((mask.shape[1], height), dtype=bool)
     columns[:, top : top + mask.shape[0]] = mask.T
     edges = np.flatnonzero(np.diff(columns.ravel().astype(np.int8), prepend=0, append=0))
