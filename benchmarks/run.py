@@ -1,7 +1,7 @@
-"""Measure speed and memory; every figure is a ratio within this run, or says its unit.
+"""Measure speed and memory; every figure is a ratio within this run, or states its unit.
 
-`make bench`, or `python benchmarks/run.py scoring memory …` for some of them. Needs OSIE and its
-labels below SALPROBE_DATA; weights are random, which costs the same.
+`make bench` runs all; `python benchmarks/run.py scoring memory …` runs some. Needs OSIE and its
+labels below SALPROBE_DATA. Weights are random, which costs the same.
 """
 
 import json
@@ -45,7 +45,7 @@ def seconds(job: Callable[[], object], times: int = 3) -> float:
 
 
 def part(n_images: int) -> MaskSet:
-    """Return the labelled OSIE file's first images with all their regions."""
+    """Return the first images of the labelled OSIE file, with all their regions."""
     content = MaskSet.read(LABELS).to_dict()
     content["images"] = content["images"][:n_images]
     kept = {image["id"] for image in content["images"]}
@@ -58,9 +58,9 @@ def part(n_images: int) -> MaskSet:
 
 
 def forward_pass(precision: str = "fp32", model: str = "vgg16", n: int = 64) -> None:
-    """(a) `probe run` against the bare forward pass: a fresh network each time, set-up apart.
+    """(a) `probe run` against the bare forward pass: a fresh network each time, without set-up.
 
-    The bare pass has its images in memory, stops after the last layer too, and reads nothing.
+    The bare pass has its images in memory, also stops after the last layer, and reads nothing.
     """
     masks, batch = part(n), 16
     layers = select(load_model(model, "random").layers(), [])
@@ -86,7 +86,7 @@ def forward_pass(precision: str = "fp32", model: str = "vgg16", n: int = 64) -> 
             return run.info.timings_s["batches"]
 
     bare()
-    pairs = [(bare(), whole()) for _ in range(5)]  # in turns, since the machine's speed drifts
+    pairs = [(bare(), whole()) for _ in range(5)]  # alternating, because the machine's speed drifts
     ratios = sorted(ours / theirs for theirs, ours in pairs)
     print(
         f"(a) probe run / bare forward pass, {model}, {len(layers)} layers, {n} images, "
@@ -129,7 +129,7 @@ def scoring() -> None:
         masks.append(mask)
 
     def loop(units: int = 8) -> np.ndarray:
-        """The authors' way: for every unit and region, resize, min-max, standardise, average."""
+        """As the authors do: for every unit and region, resize, min–max, standardise, average."""
         scores = np.empty((len(regions), units))
         for unit in range(units):
             for row, mask in enumerate(masks):
@@ -170,7 +170,7 @@ print(status.split("VmHWM:")[1].split()[0], run.info.timings_s["batches"])
 
 
 def _apart(n: int) -> tuple[float, float]:
-    """Return peak memory in MB and seconds of a run in a process of its own (Linux only)."""
+    """Return the peak memory (MB) and time (s) of a run in a separate process (Linux only)."""
     code = _APART.format(folder=str(Path(__file__).parent), n=n)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     kilobytes, took = done.stdout.split()
@@ -225,7 +225,7 @@ def precision() -> None:
     print(
         "(g) bf16 against fp32, SqueezeNet, 100 images: a score differs by "
         f"{np.median(scores):.3f} (median), {np.quantile(scores, 0.99):.3f} (99 %), "
-        f"{scores.max():.2f} (most); an entry of the table by {tables.max():.3f} at most"
+        f"{scores.max():.2f} (maximum); an entry of the table by at most {tables.max():.3f}"
     )
 
 
@@ -252,7 +252,7 @@ def start_up() -> None:
 
 def main() -> None:
     if not LABELS.exists():
-        sys.exit("benchmarks need OSIE and its labels below SALPROBE_DATA")
+        sys.exit("benchmarks need OSIE and its labels in the folder SALPROBE_DATA")
     print(json.dumps({"torch": torch.__version__, "threads": torch.get_num_threads()}))
     jobs = {
         "forward": lambda: [forward_pass(), forward_pass("bf16"), forward_pass(model="resnet50")],

@@ -168,8 +168,8 @@ def test_few_arrays_span_the_range_of_every_feature() -> None:
     [
         (("--items", "0"), "0 items: expected 3 or more"),
         (("--items", "many"), "--items 'many': expected numbers"),
-        (("--contrast", "0"), "contrast 0: expected above 0 to 1"),
-        (("--contrast", "nan"), "contrast nan: expected above 0 to 1"),
+        (("--contrast", "0"), "contrast 0: expected above 0 and up to 1"),
+        (("--contrast", "nan"), "contrast nan: expected above 0 and up to 1"),
         (("--items", "5000"), "5000 items of 64 pixels do not fit into 800×600"),
         (("--items", "5000", "--layout", "random"), "5000 items of 64 pixels do not fit"),
         (("--features", "colour"), "no feature 'colour': expected hue, saturation"),
@@ -198,6 +198,6 @@ def test_the_command(command, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").touch()
     done = command("annotate", "popout", "-o", tmp_path / "mine", "-n", 1, check=2)
-    assert "mine: exists and is no folder of arrays" in done.stderr
+    assert "mine: exists and is not a folder of arrays" in done.stderr
     check = command("annotate", "check", tmp_path / "out" / "popout.json")
     assert "0 errors" in check.stderr

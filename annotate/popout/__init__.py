@@ -1,1 +1,1 @@
-"""Search arrays in which one item stands out: pop-out stimuli with exact masks."""
+"""Search arrays in which one item stands out, with exact masks."""

@@ -1,4 +1,4 @@
-"""Search arrays drawn, with the exact mask of every item."""
+"""Draw search arrays with the exact mask of every item."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from .layout import Layout, positions
 TARGET, DISTRACTOR = 1, 2
 """Category ids."""
 
-_ITEM = 0.085  # size of an item, as a share of the array's shorter side
-_ROOM = 1.25  # diameter that an item is given, in sizes: none touches another
+_ITEM = 0.085  # size of an item, as a fraction of the array's shorter side
+_ROOM = 1.25  # diameter of the space for an item, in sizes, so that items do not touch
 _SIZE_JITTER = 0.08
 
 
@@ -36,14 +36,14 @@ class Arrays:
     ----------
     count : int
     features : tuple of str
-        They take turns; by default the preattentive ones.
+        Taken in turn; by default the preattentive ones.
     contrasts : tuple of float
-        How strong the difference is, above 0 to 1; they take turns for each feature, from the
-        strongest and the weakest inwards, so that few arrays still span the range.
+        How strong the difference is, above 0 and up to 1. Taken in turn for each feature, from
+        the strongest and the weakest inwards, so that even a few arrays span the range.
     items : tuple of int
-        How many items an array has, drawn at random from these.
+        Numbers of items, drawn at random for each array.
     layouts : tuple of Layout
-        Likewise.
+        Drawn at random for each array.
     width, height : int
         Pixels.
     catch : int
@@ -53,7 +53,7 @@ class Arrays:
     Raises
     ------
     InputError
-        If a value cannot be.
+        If a value is out of range or unknown.
     """
 
     count: int = 80
@@ -72,16 +72,16 @@ class Arrays:
                 raise InputError(f"no feature {name!r}: expected {', '.join(FEATURES)}")
         for contrast in self.contrasts:
             if not 0 < contrast <= 1:
-                raise InputError(f"contrast {contrast:g}: expected above 0 to 1")
+                raise InputError(f"contrast {contrast:g}: expected above 0 and up to 1")
         for items in self.items:
             if items < 3:
-                raise InputError(f"{items} items: expected 3 or more, or none is the odd one out")
+                raise InputError(f"{items} items: expected 3 or more, or no item is the odd one")
         for layout in self.layouts:
             if layout not in get_args(Layout):
                 raise InputError(f"layout {layout!r}: expected {', '.join(get_args(Layout))}")
         for name in ("features", "contrasts", "items", "layouts"):
             if not getattr(self, name):
-                raise InputError(f"{name}: expected one or more")
+                raise InputError(f"{name}: expected one or more, got none")
         if self.count < 0 or self.catch < 0 or self.count + self.catch < 1:
             raise InputError(f"{self.count + self.catch} arrays: expected 1 or more")
         if min(self.width, self.height) < 64 or self.width * self.height > 2**26:
@@ -96,9 +96,9 @@ class Drawn:
     ----------
     picture : uint8 array, shape (height, width, 3)
     annotations : list of dict
-        In COCO's form, without ids; the target first.
+        COCO annotations without ids, the target first.
     about : dict
-        What is written under ``popout`` for the image.
+        The image's entry ``popout``.
     """
 
     picture: np.ndarray
@@ -107,7 +107,13 @@ class Drawn:
 
 
 def draw(arrays: Arrays, index: int) -> Drawn:
-    """Draw one array; it depends on the seed and its index alone."""
+    """Draw one array, which depends only on `arrays` and its index.
+
+    Raises
+    ------
+    InputError
+        If the items do not fit.
+    """
     rng = np.random.default_rng([arrays.seed, index])
     catch = index >= arrays.count
     place = index - arrays.count if catch else index
@@ -124,7 +130,7 @@ def draw(arrays: Arrays, index: int) -> Drawn:
         is_target = number == 0 and not catch
         kinds = difference.distractors
         look = difference.target if is_target else kinds[number % len(kinds)]
-        # Size is what other features must not be told by; the target of "size" alone has its own.
+        # Size must not give away another feature's target; features of size need exact sizes.
         jitter = (
             1.0 if feature.name in ("size", "length", "width") else 1 - rng.uniform(0, _SIZE_JITTER)
         )
@@ -162,7 +168,8 @@ def write_arrays(
 ) -> MaskSet:
     """Write the arrays as PNG files and ``popout.json`` with their masks.
 
-    The same arrays give the same bytes. A folder of former arrays is replaced, by all or nothing.
+    The same arrays give the same bytes. A folder of earlier arrays is replaced completely, or left
+    as it is.
 
     Returns
     -------
@@ -174,7 +181,7 @@ def write_arrays(
         If the folder holds anything else, or the items do not fit.
     """
     if folder.exists() and not (folder.is_dir() and all(map(_is_ours, folder.iterdir()))):
-        raise InputError(f"{folder}: exists and is no folder of arrays")
+        raise InputError(f"{folder}: exists and is not a folder of arrays")
     with atomic_folder(folder) as made:
         return _write(arrays, made, advance)
 
@@ -228,7 +235,7 @@ def _write(arrays: Arrays, folder: Path, advance: Callable[[int], None]) -> Mask
 def _paint(
     canvas: np.ndarray, look: Look, centre: np.ndarray, size: float
 ) -> tuple[np.ndarray, int, int]:
-    """Paint an item; return its mask, bool (h, w), and where the mask's corner lies (x, y)."""
+    """Paint an item; return its mask, bool (h, w), and the x and y of the mask's corner."""
     reach = size * _ROOM / 2 + 3 * look.blur * size
     left, top = np.floor(np.maximum(centre - reach, 0)).astype(int)
     right = min(int(np.ceil(centre[0] + reach)), canvas.shape[1])

@@ -1,8 +1,8 @@
 """What makes the target stand out: one function for each feature of Healey & Enns (2012, Table 1).
 
-Each takes how strong the difference is (above 0 to 1) and a random generator, and returns the
-target, the distractors' kinds, and the difference as a number with its unit. Lengths are in units
-of the item's size.
+Each takes the strength of the difference (above 0 and up to 1) and a random generator, and returns
+the target, the kinds of distractor, and the difference as a number with its unit. Lengths are in
+units of the item's size.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Look:
     Attributes
     ----------
     shape : callable
-        From the size of an item, in pixels, to its `Shape`.
+        From an item's size in pixels to its `Shape`.
     colour : (r, g, b)
         0 to 1.
     turn : float
@@ -38,7 +38,7 @@ class Look:
     shade : float
         Change of lightness from top to bottom, -1 to 1.
     spun : bool
-        Whether each item is turned by a further 0, 90, 180 or 270 degrees, at random.
+        Whether each item is turned by another 0, 90, 180 or 270 degrees, at random.
     """
 
     shape: Callable[[float], shapes.Shape]
@@ -57,9 +57,9 @@ class Difference:
     ----------
     target : Look
     distractors : tuple of Look
-        One kind; more for a conjunction.
+        One kind, or more for a conjunction.
     amount : float
-        How different they are.
+        Size of the difference.
     unit : str
     """
 
@@ -77,7 +77,7 @@ class Feature:
     ----------
     name : str
     group : str
-        ``colour``, ``form``, ``texture``, ``depth``, or ``control`` for what is not preattentive.
+        ``colour``, ``form``, ``texture``, ``depth``, or ``control`` if it is not preattentive.
     make : callable
         From (contrast, generator) to a `Difference`.
     """
@@ -88,7 +88,7 @@ class Feature:
 
     @property
     def preattentive(self) -> bool:
-        """Whether people find the target at once, whatever the number of items."""
+        """Whether people see the target at once, however many items there are."""
         return self.group != "control"
 
 
@@ -137,7 +137,7 @@ def _luminance(contrast: float, rng: np.random.Generator) -> Difference:
 
 
 def _polarity(contrast: float, rng: np.random.Generator) -> Difference:
-    # Against the grey, which is L* 53: as much lighter as the others are darker.
+    # The grey is L* 53; the target is as much lighter as the others are darker, or vice versa.
     amount, sign = 6 + 39 * contrast, rng.choice([-1, 1])
     look = Look(_disc, _lch(53.4 - sign * amount, 0, 0))
     return _two(replace(look, colour=_lch(53.4 + sign * amount, 0, 0)), look, amount, "CIE L*")
@@ -179,7 +179,7 @@ def _curvature(contrast: float, rng: np.random.Generator) -> Difference:
 
 def _form(contrast: float, rng: np.random.Generator) -> Difference:
     del rng
-    sides = round(8 - 5 * contrast)  # of the same area as the discs
+    sides = round(8 - 5 * contrast)  # the polygon has the same area as the discs
     target = Look(lambda size: shapes.polygon(sides, 0.38 * size))
     return _two(target, Look(lambda size: shapes.disc(0.38 * size)), sides, "sides")
 
@@ -192,7 +192,7 @@ def _closure(contrast: float, rng: np.random.Generator) -> Difference:
 
 
 def _intersection(contrast: float, rng: np.random.Generator) -> Difference:
-    # Two bars that make an L; in the target they move inwards until they make a +.
+    # Two bars form an L; in the target they move inwards until they form a +.
     turn, amount = rng.uniform(0, 360), contrast
 
     def bars(size: float, inwards: float) -> shapes.Shape:
@@ -244,7 +244,7 @@ def _blur(contrast: float, rng: np.random.Generator) -> Difference:
 
 
 def _enclosure(contrast: float, rng: np.random.Generator) -> Difference:
-    # A disc in a ring, which is ever wider open for weaker contrasts; the others have none.
+    # The target is a disc in a ring, more open at weaker contrasts; the others have no ring.
     span = 360 * contrast
     inner = Look(lambda size: shapes.disc(0.2 * size), turn=rng.uniform(0, 360))
 
@@ -269,7 +269,7 @@ def _alignment(contrast: float, rng: np.random.Generator) -> Difference:
 
 
 def _conjunction(contrast: float, rng: np.random.Generator) -> Difference:
-    # Among items that share its hue and others that share its orientation.
+    # Some distractors share the target's hue, the others its orientation.
     hue, amount, turn = rng.uniform(0, 360), 20 + 130 * contrast, rng.uniform(0, 180)
     one, other = _lch(62, 38, hue), _lch(62, 38, hue + amount)
     target = Look(_bar, one, turn)
@@ -347,4 +347,4 @@ FEATURES: dict[str, Feature] = {
         Feature("t-among-l", "control", _t_among_l),
     )
 }
-"""By name; the last two are not preattentive."""
+"""Features by name; the last two are not preattentive."""

@@ -22,12 +22,15 @@ def positions(
     Parameters
     ----------
     layout : "grid", "jittered" or "random"
-        Jittered items stray from the grid as far as there is room, up to a third of a cell.
+        Jittered items leave their grid position by as much as there is room, up to a third of a
+        cell.
     items : int
+        How many.
     width, height : int
         Of the array, in pixels.
     size : float
-        Diameter that an item may fill.
+        Diameter of the space for an item, in pixels.
+    rng : Generator
 
     Returns
     -------
@@ -37,7 +40,7 @@ def positions(
     Raises
     ------
     InputError
-        If they do not fit.
+        If the items do not fit.
     """
     if layout == "random":
         return _random(items, width, height, size, rng)
@@ -49,7 +52,7 @@ def positions(
     x = (np.arange(columns) - (columns - 1) / 2) * cell + width / 2
     y = (np.arange(rows) - (rows - 1) / 2) * cell + height / 2
     places = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
-    # Surplus cells stay empty, at random.
+    # Which cells stay empty is random.
     places = places[rng.permutation(len(places))[:items]]
     if layout == "jittered":
         room = min((cell - size) / 2, cell / 3)

@@ -1,8 +1,8 @@
 """Shapes as signed distances: below 0 inside, in pixels, exact at the edge.
 
-Each function returns one that takes x and y, float arrays relative to the item's centre (y
-downwards), and gives the distance to the shape's edge. From it follow an anti-aliased picture
-and an exact mask alike.
+Each function here returns a `Shape`, which takes x and y, float arrays relative to the item's
+centre (y downwards), and returns the distance to the shape's edge. An anti-aliased picture and an
+exact mask both follow from it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def box(width: float, height: float) -> Shape:
 
 
 def polygon(sides: int, radius: float) -> Shape:
-    """Return a regular polygon with a corner at the top, of the area of a circle of ``radius``."""
+    """Return a regular polygon, corner up, with the area of a circle of ``radius``."""
     corner = radius * np.sqrt(2 * np.pi / (sides * np.sin(2 * np.pi / sides)))
     inner = corner * np.cos(np.pi / sides)
 
@@ -50,7 +50,7 @@ def polygon(sides: int, radius: float) -> Shape:
 
 
 def ring(radius: float, width: float, gap: float = 0.0) -> Shape:
-    """Return a circle's line, with a gap of so many degrees at the right."""
+    """Return the outline of a circle, with a gap of ``gap`` degrees at the right."""
 
     def distance(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         line = np.abs(np.hypot(x, y) - radius) - width / 2
@@ -76,7 +76,7 @@ def arc(length: float, width: float, bend: float) -> Shape:
     radius = length / (2 * half)
 
     def distance(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        x = x + radius * (1 + np.cos(half)) / 2  # its middle is in the middle
+        x = x + radius * (1 + np.cos(half)) / 2  # puts its middle at the centre
         angle = np.clip(np.arctan2(y, x), -half, half)
         nearest = np.hypot(x - radius * np.cos(angle), y - radius * np.sin(angle))
         return nearest - width / 2
@@ -85,7 +85,14 @@ def arc(length: float, width: float, bend: float) -> Shape:
 
 
 def line(x1: float, y1: float, x2: float, y2: float, width: float) -> Shape:
-    """Return a straight line with round ends."""
+    """Return a straight line with round ends.
+
+    Parameters
+    ----------
+    x1, y1, x2, y2 : float
+        The two ends, in pixels from the item's centre.
+    width : float
+    """
     dx, dy = x2 - x1, y2 - y1
     square = dx * dx + dy * dy
 
@@ -97,7 +104,7 @@ def line(x1: float, y1: float, x2: float, y2: float, width: float) -> Shape:
 
 
 def moved(shape: Shape, dx: float, dy: float) -> Shape:
-    """Return a shape, moved."""
+    """Return a shape, moved by (dx, dy) pixels."""
     return lambda x, y: shape(x - dx, y - dy)
 
 
@@ -107,5 +114,5 @@ def joined(*shapes: Shape) -> Shape:
 
 
 def outlined(shape: Shape, width: float) -> Shape:
-    """Return the line inside a shape's edge; as wide as the shape, it is the shape."""
+    """Return a line of ``width`` pixels inside a shape's edge."""
     return lambda x, y: np.maximum((d := shape(x, y)), -d - width)

@@ -1,4 +1,4 @@
-"""A contact sheet: all arrays small, one row for each feature, the difference growing."""
+"""A contact sheet: all arrays, small, with a row for each feature, the difference growing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,13 @@ _WIDTH, _CAPTION, _MARGIN, _LABEL = 240, 20, 6, 120
 
 
 def write_sheet(masks: MaskSet, folder: Path, target: Path) -> None:
-    """Draw the sheet of a folder of arrays (.png, .jpg, .pdf by the target's name)."""
+    """Draw the sheet of a folder of arrays (.png, .jpg or .pdf, by the target's name).
+
+    Raises
+    ------
+    InputError
+        If an image of the folder cannot be read.
+    """
     rows: dict[str, list[Any]] = {}
     for image in masks.images:
         about: Any = (image.model_extra or {})["popout"]

@@ -90,7 +90,7 @@ def output(
     seed : int
         Of the bootstrap.
     progress : Progress
-        Where to report; in silence by default.
+        Where to report; silent by default.
 
     Raises
     ------

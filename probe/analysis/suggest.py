@@ -83,7 +83,7 @@ def suggest(
     device : str
         ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
     progress : Progress
-        Where to report; in silence by default.
+        Where to report; silent by default.
 
     Raises
     ------

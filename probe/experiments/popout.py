@@ -87,7 +87,7 @@ def popout(
     out : Path
         Folder of the results.
     progress : Progress
-        Where to report; in silence by default.
+        Where to report; silent by default.
 
     Raises
     ------

@@ -109,7 +109,7 @@ def sweep(
     execution : Execution
         Its batch size and precision are the trainings'; units are always scored in float32.
     progress : Progress
-        Where to report; in silence by default.
+        Where to report; silent by default.
 
     Raises
     ------

@@ -118,7 +118,7 @@ def compare_tasks(
     execution : Execution
         Its batch size and precision are the trainings'; units are always scored in float32.
     progress : Progress
-        Where to report; in silence by default.
+        Where to report; silent by default.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""``gabor``: a fixed bank of filters, each a unit with a readable name; needs no weights."""
+"""``gabor``: a fixed bank of filters; each is a unit with a readable name, and needs no weights."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ import torch
 from torch import nn
 
 WAVELENGTHS = (4, 8, 16, 32)
-"""Pixels of the network's input for one period; one octave apart."""
+"""Length of one period in pixels of the network's input; one octave apart."""
 
 ORIENTATIONS = (0, 30, 60, 90, 120, 150)
 """Degrees from vertical bars (0), anticlockwise."""
 
 _OPPONENTS = ("red on green", "green on red", "blue on yellow", "yellow on blue")
 _BANDWIDTH = 0.65
-"""Spread of a log-Gabor's log frequency over its centre: about 1.5 octaves."""
+"""Ratio of a log-Gabor's spread to its centre frequency: about 1.5 octaves."""
 
 
 class LogGabor(nn.Module):
     """Energy of log-Gabor filters on luminance.
 
-    A log-Gabor is a Gaussian on a logarithmic frequency axis, times one over orientation; the
-    energy is the magnitude of the quadrature pair's response, so it does not depend on phase.
+    A log-Gabor is a Gaussian on a logarithmic frequency axis times a Gaussian over orientation.
+    The energy is the magnitude of the quadrature pair's response, so it does not depend on phase.
 
     References
     ----------
@@ -38,7 +38,7 @@ class LogGabor(nn.Module):
         """Map images (n, 3, h, w) in 0 to 1 to energies (n, 24, h, w)."""
         luminance = (rgb * rgb.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1)
         height, width = luminance.shape[-2:]
-        # Mirrored borders: the Fourier transform's wrap-around would be seen as an edge.
+        # Mirrored borders: the Fourier transform's wrap-around would act as an edge.
         border = min(WAVELENGTHS[-1], height - 1, width - 1)
         padded = nn.functional.pad(luminance[:, None], (border,) * 4, mode="reflect")[:, 0]
         spectrum = torch.fft.fft2(padded)
@@ -70,9 +70,9 @@ class LogGabor(nn.Module):
 class CentreSurround(nn.Module):
     """Colour-opponent centre-surround cells, both polarities, rectified.
 
-    A red-on-green cell responds where red less green in a Gaussian centre exceeds the same in a
-    surround three times as wide; blue and yellow likewise. Centres are a quarter of
-    `WAVELENGTHS` wide (sd).
+    A red-on-green cell responds where red minus green is larger in a Gaussian centre than in a
+    surround three times as wide; blue and yellow likewise. The centres' sd is a quarter of
+    `WAVELENGTHS`.
 
     References
     ----------
@@ -98,7 +98,7 @@ class CentreSurround(nn.Module):
 
 
 class Gabor(nn.Module):
-    """The bank: layers ``log_gabor`` (24 units) and ``centre_surround`` (16 units)."""
+    """The filter bank: layers ``log_gabor`` (24 units) and ``centre_surround`` (16 units)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -107,13 +107,13 @@ class Gabor(nn.Module):
 
     def forward(self, rgb: torch.Tensor) -> torch.Tensor:
         """Map images (n, 3, h, w) in 0 to 1 to all 40 units' maps (n, 40, h, w)."""
-        with torch.autocast(rgb.device.type, enabled=False):  # FFTs know no bfloat16
+        with torch.autocast(rgb.device.type, enabled=False):  # FFTs do not support bfloat16
             rgb = rgb.float().contiguous()
             return torch.cat([self.log_gabor(rgb), self.centre_surround(rgb)], 1)
 
 
 def _blur(maps: torch.Tensor, sd: float) -> torch.Tensor:
-    """Blur (n, c, h, w) by a Gaussian, borders replicated."""
+    """Blur (n, c, h, w) by a Gaussian, replicating the borders."""
     radius = math.ceil(3 * sd)
     line = torch.arange(-radius, radius + 1, device=maps.device, dtype=maps.dtype)
     weights = torch.exp(-(line**2) / (2 * sd**2))

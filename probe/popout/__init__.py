@@ -1,1 +1,1 @@
-"""Measures on search arrays: of saliency maps, and of networks' units."""
+"""Measures on search arrays, of saliency maps and of networks' units."""

@@ -37,12 +37,12 @@ class SearchArray:
     ----------
     image : Stimulus
     target, distractors : bool arrays, shape (height, width)
-        The distractors' masks together.
+        The distractors' masks are united.
     feature : str
         What the target differs in; ``""`` if the file does not say.
     contrast : float
     radius : float
-        Of an item, in pixels: how far a fixation sees, and inhibits.
+        Radius of an item, in pixels; how far a fixation sees and inhibits.
     """
 
     image: Stimulus
@@ -59,7 +59,7 @@ def search_arrays(masks: MaskSet) -> list[SearchArray]:
     Raises
     ------
     InputError
-        If there is no category ``target``, or no region has it.
+        If no region has the category ``target``, or the file has no such category.
     """
     names = masks.category_of()
     images = {image.id: image for image in masks.images}
@@ -88,7 +88,7 @@ def search_arrays(masks: MaskSet) -> list[SearchArray]:
             )
         )
     if not found:
-        raise InputError("no image has a region of category 'target'; is it of `annotate popout`?")
+        raise InputError("no region of category 'target': expected a file of `annotate popout`")
     return found
 
 
@@ -104,15 +104,15 @@ def measures(saliency: np.ndarray, array: SearchArray) -> dict[str, float]:
     dict
         - ``nmm``: mean over the target of the standardised map (He et al., equation 4; population
           sd); 0 for a constant map.
-        - ``msr_target``: maximum in the target over maximum in the distractors. The map is
-          stretched to 0 to 1 for this and all that follows.
+        - ``msr_target``: maximum in the target over maximum in the distractors. For this and the
+          measures below, the map is stretched to the range 0 to 1.
         - ``msr_background``: maximum in the background over maximum in the target.
         - ``gsi``: (t − d) / (t + d) of the mean responses to target and distractors, −1 to 1.
-        - ``fixations``: how many it takes until the target is within an item's radius of one,
-          each on the map's maximum, around which the map is then inhibited; `MOST_FIXATIONS` + 1
-          if so many do not suffice.
+        - ``fixations``: how many fixations until the target is within an item's radius of the
+          last. Each is on the map's maximum, and the map is then inhibited around it.
+          `MOST_FIXATIONS` + 1 if that many do not suffice.
 
-        A quotient of zeros is NaN, and so are those with distractors if there are none.
+        The quotient of two zeros is NaN. Measures that need distractors are NaN without them.
     """
     low, high, sd = saliency.min(), saliency.max(), saliency.std()
     nmm = 0.0 if sd == 0 else float((saliency[array.target].mean() - saliency.mean()) / sd)
@@ -143,6 +143,11 @@ def measure_models(
     DataFrame
         ``model, image_id, file_name, feature, contrast`` and `MEASURES`, a row for each model
         and array.
+
+    Raises
+    ------
+    InputError
+        If a model's map cannot be made or read.
     """
     rows = []
     with progress.task("maps", len(models) * len(arrays)) as advance:

@@ -1,4 +1,4 @@
-"""Units of a network on search arrays, by the NMM of their activation maps.
+"""Score a network's units on search arrays by the NMM of their activation maps.
 
 References
 ----------
@@ -33,7 +33,7 @@ from ..statistics.selectivity import TOP
 
 @dataclass(frozen=True, eq=False)
 class UnitScores:
-    """What `unit_nmm` finds.
+    """The result of `unit_nmm`.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class UnitScores:
     layer : Layer
         The layer whose top units score highest.
     best : dict
-        For each array, by its image's id: that layer's unit which scores highest on it.
+        From an array's image id to the unit of that layer that scores highest on it.
     """
 
     units: pd.DataFrame
@@ -69,23 +69,23 @@ def unit_nmm(
     Parameters
     ----------
     masks : MaskSet
-        Of search arrays: its regions of category ``target`` are what is scored.
+        Search arrays; only regions of the category ``target`` are scored.
     root : Path
-        Folder of the arrays.
+        Folder of the images.
     model : Model
-    layers : sequence of str
-        Names or wildcards; by default the network's blocks.
+    layers : list of str
+        Names or wildcards; empty for the default layers.
     device : str
-        ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+        ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
     seed : int
-        Of the bootstrap.
+        For the bootstrap.
     progress : Progress
-        Where to report; in silence by default.
+        Where to report; silent by default.
 
     Raises
     ------
     InputError
-        If no layer matches, or an array cannot be read.
+        If an image cannot be read, a name matches no layer, or the device cannot be used.
     """
     names = masks.category_of()
     targets = {one.id for one in masks.annotations if names[one.category_id] == "target"}
@@ -117,7 +117,7 @@ def unit_nmm(
 
 
 def unit_maps(model: Model, scores: UnitScores, stimuli: Stimuli) -> MapOf:
-    """Return, as maps, the activation of the unit that scores highest on each array (Figure 9)."""
+    """Return the map of the unit that scores highest on each array, resized to it (Figure 9)."""
 
     def map_of(stimulus: Stimulus) -> np.ndarray:
         maps = activation(model, scores.layer, stimuli.read(stimulus))

@@ -81,7 +81,7 @@ def probe(
     seed : int
         Of random weights, the bootstrap and the cross-validation.
     progress : Progress
-        Where to report; in silence by default.
+        Where to report; silent by default.
 
     Returns
     -------

@@ -1,1 +1,1 @@
-"""Saliency maps: classical models, maps from anywhere, metrics, the benchmark."""
+"""Saliency maps: classical models, maps from other sources, metrics, the benchmark."""

@@ -1,4 +1,4 @@
-"""The whole of `probe score`: saliency models against the fixations on a dataset's images."""
+"""`probe score`: saliency models against the fixations on a dataset's images."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .metrics import (
 )
 
 MEASURES = ("NSS", "AUC-Judd", "AUC-Borji", "sAUC", "CC", "SIM", "KL", "IG")
-_OTHERS = 10  # images from which sAUC draws its negatives, as the benchmark does
+_OTHERS = 10  # images that sAUC draws its negatives from, as in the benchmark
 
 
 def score(
@@ -42,29 +42,27 @@ def score(
     ----------
     dataset : Dataset
     models : mapping
-        From names to what makes a stimulus's map.
+        From a name to the function that returns a stimulus's map.
     count : int, optional
-        Only the first images.
+        Score only the first images.
     seed : int
-        Of the drawings of AUC-Borji and sAUC.
-    progress : Progress
-        Where to report; in silence by default.
+        For the random draws of AUC-Borji and sAUC.
 
     Returns
     -------
     DataFrame
         ``model, image_id, file_name`` and `MEASURES`, a row for each model and image with
-        fixations. The empirical map is fixations blurred by one degree; IG is over a centre-bias
-        baseline, the blurred fixations of all other images, at their relative positions.
+        fixations. The empirical saliency map is the fixations blurred by one degree. IG is over a
+        centre-bias baseline: the blurred fixations of all other images, at relative positions.
 
     Raises
     ------
     InputError
-        If fewer than two images have fixations.
+        If fewer than two images have fixations, or a map cannot be made or read.
     """
     stimuli = [one for one in dataset.stimuli if len(dataset.fixations.of(one.id))][:count]
     if len(stimuli) < 2:
-        raise InputError("two images with fixations are needed: one's baseline is the others'")
+        raise InputError(f"{len(stimuli)} images with fixations: expected 2 or more")
     everyone = [one for one in dataset.stimuli if len(dataset.fixations.of(one.id))]
     centre = _CentreBias(dataset, everyone)
     rows = []
@@ -101,7 +99,7 @@ def score(
 
 
 def summarise(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
-    """Return ``model, measure, mean, low, high``: 95 % intervals from a bootstrap over images."""
+    """Return ``model, measure, mean, low, high``, 95 % intervals from a bootstrap over images."""
     rows = []
     for name, part in table.groupby("model", sort=False):
         for measure in MEASURES:
@@ -120,7 +118,7 @@ class _CentreBias:
         self._all = sum((self._counts(one) for one in stimuli), np.zeros(self._SHAPE))
 
     def without(self, stimulus: Stimulus) -> np.ndarray:
-        """Return the baseline density's map for a stimulus; nowhere 0."""
+        """Return the baseline density for a stimulus, nowhere 0."""
         import cv2
 
         counts = self._all - self._counts(stimulus)
@@ -139,7 +137,7 @@ class _CentreBias:
 def _on_others(
     dataset: Dataset, stimuli: list[Stimulus], stimulus: Stimulus, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return fixations on other images, at the same relative places on this one."""
+    """Return fixations on other images, at the same relative positions on this image."""
     others = [one for one in stimuli if one.id != stimulus.id]
     chosen = rng.choice(len(others), min(_OTHERS, len(others)), replace=False)
     places = []

@@ -1,4 +1,4 @@
-"""Boolean maps: what is surrounded at some threshold of some colour is figure.
+"""Boolean map saliency (BMS): regions surrounded at some threshold of some colour are figure.
 
 References
 ----------
@@ -14,7 +14,7 @@ import numpy as np
 _LONG_SIDE = 400
 _STEP = 8
 _REGULARISER = 50.0
-_DILATE_EACH, _DILATE_ALL = 7, 9  # times, by 3×3
+_DILATE_EACH, _DILATE_ALL = 7, 9  # iterations of a 3×3 dilation
 _SIGMA = 9.0
 
 
@@ -39,7 +39,7 @@ def bms(rgb: np.ndarray) -> np.ndarray:
 
 
 def _whitened(rgb: np.ndarray) -> list[np.ndarray]:
-    """Return CIE Lab turned so that its channels are uncorrelated, each 0 to 255."""
+    """Return CIE Lab rotated so that its channels are uncorrelated, each 0 to 255."""
     lab = cv2.cvtColor(rgb, cv2.COLOR_RGB2Lab).reshape(-1, 3).astype(np.float64)
     lab -= lab.mean(axis=0)
     covariance = lab.T @ lab / len(lab) + _REGULARISER * np.eye(3)

@@ -1,4 +1,4 @@
-"""Classical saliency models, after their authors' released code: an RGB picture to a map.
+"""Classical saliency models, after their authors' released code: from an RGB picture to a map.
 
 Each takes uint8 RGB (height, width, 3) and returns float64 (height, width), 0 to 1.
 """
@@ -22,4 +22,4 @@ MODELS: dict[str, SaliencyModel] = {
     "bms": bms,
     "spectral": spectral_residual,
 }
-"""By the names that commands use."""
+"""The models, by the names that commands use."""

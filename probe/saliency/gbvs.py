@@ -23,7 +23,7 @@ _ANGLES = (0, 45, 90, 135)
 _GBVS_LEVELS = (2, 3, 4)
 _ITTI_LEVELS = ((2, 4), (3, 5))  # centre, surround
 _GBVS_BLUR, _ITTI_BLUR = 0.02, 0.03  # of the long side
-_SIGMA = 0.15  # of the map's mean side: how far nodes are joined
+_SIGMA = 0.15  # of the map's mean side: how far apart connected nodes are
 _TOLERANCE = 1e-4
 _POWER = 1.5
 _CENTRE = 1 / 3  # of a side
@@ -33,8 +33,8 @@ _EDGE = 4  # pixels over which the map fades out
 def gbvs(rgb: np.ndarray) -> np.ndarray:
     """Return the saliency map of GBVS: colour (DKL), intensity and orientation.
 
-    A random walk on a map's pixels goes from one to another the more often the more they differ
-    and the nearer they are; where it dwells is salient.
+    A random walk on a map's pixels moves between two pixels more often the more they differ and
+    the nearer they are; pixels where it dwells are salient.
     """
     size = _map_size(rgb)
     channels: list[list[np.ndarray]] = []
@@ -53,11 +53,11 @@ def gbvs(rgb: np.ndarray) -> np.ndarray:
 
 
 def gbvs_uncentred(rgb: np.ndarray) -> np.ndarray:
-    """Return GBVS's map with its bias to the centre taken back.
+    """Return GBVS's map without its bias to the centre.
 
-    Nodes in the middle have more neighbours, so the walk dwells there. The map is weighed by
-    half of 1 plus half of the inverse of a Gaussian at the centre, a third of each side wide;
-    the release has a measured template in its place.
+    Nodes in the middle have more neighbours, so the walk dwells there. The map is weighted by
+    0.5 + 0.5 (1 − g), where g is a Gaussian at the centre whose sd is a third of each side; the
+    release uses a measured template instead.
     """
     found = gbvs(rgb)
     y, x = (np.linspace(-0.5, 0.5, length) for length in found.shape)
@@ -66,12 +66,12 @@ def gbvs_uncentred(rgb: np.ndarray) -> np.ndarray:
 
 
 def itti(rgb: np.ndarray) -> np.ndarray:
-    """Return the saliency map of Itti–Koch: centre against surround, local maxima weighed.
+    """Return the saliency map of Itti–Koch: centre against surround, few strong peaks promoted.
 
     Raises
     ------
     InputError
-        If the picture is too small for any surround.
+        If the picture is too small to have a surround.
     """
     size = _map_size(rgb)
     levels = _levels(rgb, max(surround for _, surround in _ITTI_LEVELS))
@@ -79,7 +79,7 @@ def itti(rgb: np.ndarray) -> np.ndarray:
     if not pairs:
         height, width = rgb.shape[:2]
         raise InputError(
-            f"{width}×{height} pixels are too few for Itti–Koch, which halves four times"
+            f"{width}×{height} pixels are too few for Itti–Koch, which halves them four times"
         )
     total = np.zeros(size)
     for kind in ("colour", "intensity", "orientation"):
@@ -132,7 +132,7 @@ def _dwell(image: np.ndarray, nearness: np.ndarray) -> np.ndarray:
     values = image.ravel()
     weights = np.abs(values[:, None] - values) * nearness
     out = weights.sum(axis=0)
-    if not out.all():  # a pixel like all its neighbours is left for any of them
+    if not out.all():  # from a pixel equal to all others, the walk goes to any near it
         weights[:, out == 0] = nearness[:, out == 0]
         out = weights.sum(axis=0)
     weights /= out
@@ -147,7 +147,7 @@ def _dwell(image: np.ndarray, nearness: np.ndarray) -> np.ndarray:
 
 
 def _promoted(image: np.ndarray) -> np.ndarray:
-    """Weigh a map by (10 − mean local maximum)²: one peak counts for more than many."""
+    """Weight a map by (10 − mean local maximum)²: one peak counts for more than many."""
     image = 10 * image
     cross = ndimage.generate_binary_structure(2, 1)
     peaks = (image == ndimage.maximum_filter(image, footprint=cross, mode="nearest")) & (image > 1)

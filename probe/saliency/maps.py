@@ -1,4 +1,4 @@
-"""Where saliency maps come from: classical models, a folder of maps, or your own function."""
+"""Saliency maps from classical models, a folder of maps, a trained network or a function."""
 
 from __future__ import annotations
 
@@ -68,7 +68,11 @@ def saliency_map(model: str, rgb: np.ndarray) -> np.ndarray:
 
 
 def from_function(name: str, function: Callable[[np.ndarray], Any], stimuli: Stimuli) -> MapOf:
-    """Return the maps that a function makes of RGB pictures, uint8 (height, width, 3)."""
+    """Return a function's maps; it takes RGB pictures, uint8 (height, width, 3).
+
+    The result raises `InputError` if a picture cannot be read, or the function's map is not
+    finite or not of two dimensions.
+    """
 
     def map_of(stimulus: Stimulus) -> np.ndarray:
         found = np.asarray(function(np.asarray(stimuli.read(stimulus))), dtype=np.float64)
@@ -88,12 +92,12 @@ class MapFolder:
     Attributes
     ----------
     resized : int
-        How many maps were not of their image's size, so far.
+        How many of the maps read so far were not of their image's size.
 
     Raises
     ------
     InputError
-        If there is no such folder, or a map is missing: all are looked for first.
+        If the folder does not exist, or lacks the map of any stimulus.
     """
 
     def __init__(self, folder: Path, stimuli: Stimuli) -> None:
@@ -112,7 +116,13 @@ class MapFolder:
         self.resized = 0
 
     def __call__(self, stimulus: Stimulus) -> np.ndarray:
-        """Return a stimulus's map, resized to it (bilinear) if it is not of its size."""
+        """Return a stimulus's map, resized (bilinear) if its size differs.
+
+        Raises
+        ------
+        InputError
+            If the map cannot be read, is not finite or is not of two dimensions.
+        """
         path = self._paths[stimulus.id]
         found, resized = _checked(str(path), _read(path), stimulus)
         self.resized += resized
@@ -155,11 +165,15 @@ def _checked(place: str, found: np.ndarray, stimulus: Stimulus) -> tuple[np.ndar
 
 
 def function_named(name: str) -> Callable[[np.ndarray], Any] | None:
-    """Return a model that makes maps of pictures; None where there is none of the name.
+    """Return the function from pictures to saliency maps that a name stands for, or None.
 
-    A classical model, what ``module:factory`` makes, or what a training folder holds.
+    A classical model, what ``module:factory`` returns, or the network of a training folder. A
+    factory that returns a torch Module gives None: its units are scored instead.
 
-    A torch Module is none: its units are what is looked at.
+    Raises
+    ------
+    InputError
+        As `predictor`, or if the factory fails.
     """
     if name in MODELS:
         return MODELS[name]
@@ -172,14 +186,14 @@ def function_named(name: str) -> Callable[[np.ndarray], Any] | None:
 
 
 def predictor(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
-    """Return what a training for saliency learnt: from a picture to its saliency map.
+    """Return the function from pictures to saliency maps that a training folder holds.
 
     Pictures are uint8 (height, width, 3), maps float32 (height, width).
 
     Raises
     ------
     InputError
-        As `load_trained`; if it was trained for something else.
+        As `load_trained`, or if the network was not trained for saliency.
     """
     model = load_trained(folder)
     if not isinstance(model.network, SaliencyModel):

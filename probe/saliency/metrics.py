@@ -1,4 +1,4 @@
-"""How well saliency maps predict fixations, as the MIT/Tübingen benchmark measures it.
+"""How well saliency maps predict fixations, measured as in the MIT/Tübingen benchmark.
 
 References
 ----------
@@ -28,6 +28,8 @@ def empirical(
     x, y : int arrays, shape (n,)
         Fixations; two on one pixel count twice.
     size : (height, width)
+    px_per_degree : float
+        Pixels in one degree of visual angle.
 
     Returns
     -------
@@ -47,7 +49,7 @@ def nss(saliency: np.ndarray, x: np.ndarray, y: np.ndarray) -> float:
 def auc_judd(saliency: np.ndarray, x: np.ndarray, y: np.ndarray) -> float:
     """Return the area under the ROC curve: fixated pixels against all others.
 
-    Ties count half, which is what the released code approaches by jittering the map.
+    Ties count half; the released code approximates this by jittering the map.
     """
     fixated = np.zeros(saliency.shape, dtype=bool)
     fixated[y, x] = True
@@ -59,7 +61,14 @@ def auc_borji(
 ) -> float:
     """Return the area under the ROC curve: fixations against as many pixels drawn at random.
 
-    The mean over ``splits`` drawings.
+    Parameters
+    ----------
+    saliency : float array, shape (height, width)
+    x, y : int arrays, shape (n,)
+        Fixations.
+    rng : Generator
+    splits : int
+        How many times to draw; the result is the mean.
     """
     positive = saliency[y, x]
     drawn = rng.integers(0, saliency.size, (splits, len(x)))
@@ -75,10 +84,20 @@ def auc_shuffled(
     rng: np.random.Generator,
     splits: int = 100,
 ) -> float:
-    """Return the area under the ROC curve: fixations against those on other images.
+    """Return the area under the ROC curve: fixations against as many on other images.
 
-    As many are drawn from the others (without repeating one), ``splits`` times; what a central
-    map gains from people's bias to the centre is lost again.
+    A map that only predicts people's bias to the centre gains nothing from it here.
+
+    Parameters
+    ----------
+    saliency : float array, shape (height, width)
+    x, y : int arrays, shape (n,)
+        Fixations.
+    other_x, other_y : int arrays, shape (m,)
+        Fixations on other images, drawn from without replacement.
+    rng : Generator
+    splits : int
+        How many times to draw; the result is the mean.
     """
     positive, others = saliency[y, x], saliency[other_y, other_x]
     count = min(len(positive), len(others))
@@ -94,7 +113,7 @@ def cc(saliency: np.ndarray, empirical: np.ndarray) -> float:
 
 
 def sim(saliency: np.ndarray, empirical: np.ndarray) -> float:
-    """Return the sum of the smaller of two distributions, each from its map's minimum up."""
+    """Return the sum of the smaller of two densities, each from its map's minimum up."""
     return float(np.minimum(_density(_raised(saliency)), _density(_raised(empirical))).sum())
 
 
@@ -107,7 +126,15 @@ def kl(saliency: np.ndarray, empirical: np.ndarray) -> float:
 def information_gain(
     saliency: np.ndarray, baseline: np.ndarray, x: np.ndarray, y: np.ndarray
 ) -> float:
-    """Return the mean log₂ of the map's density over the baseline's at fixations, in bits."""
+    """Return the mean at fixations of log₂ of the map's density over the baseline's, in bits.
+
+    Parameters
+    ----------
+    saliency, baseline : float arrays, shape (height, width)
+        The map's density is measured from its minimum up.
+    x, y : int arrays, shape (n,)
+        Fixations.
+    """
     p, b = _density(_raised(saliency)), _density(baseline)
     return float(np.mean(np.log2(_EPSILON + p[y, x]) - np.log2(_EPSILON + b[y, x])))
 

@@ -16,11 +16,11 @@ _LMS = np.array(
     [[18.32535, 44.60077, 7.46216], [4.09544, 28.20135, 6.66066], [0.02114, 0.10325, 1.05258]]
 )
 _GREY = np.array([34.918539, 19.314797, 0.585611])
-_GAMMA = 2.2  # in place of the release's table of one monitor
+_GAMMA = 2.2  # instead of the release's table of one monitor's response
 
 
 def pyramid(channel: np.ndarray, levels: int) -> list[np.ndarray]:
-    """Return a channel halved 0, 1, … times, at most ``levels`` and no smaller than 3 pixels."""
+    """Return a channel halved 0, 1, … ``levels`` times; stops before a side is below 3 pixels."""
     found = [channel]
     while len(found) <= levels:
         image = found[-1]
@@ -56,14 +56,20 @@ def dkl(red: np.ndarray, green: np.ndarray, blue: np.ndarray) -> list[np.ndarray
 def opponent(
     red: np.ndarray, green: np.ndarray, blue: np.ndarray, light: np.ndarray
 ) -> list[np.ndarray]:
-    """Return |blue − min(red, green)| and |red − green|, each over the intensity."""
+    """Return |blue − min(red, green)| and |red − green|, each over the intensity.
+
+    Parameters
+    ----------
+    red, green, blue, light : float arrays, shape (height, width)
+        Channels and intensity, 0 to 1; the result is 0 where the intensity is 0.
+    """
     safe = np.where(light == 0, 1, light)
     pairs = (np.abs(blue - np.minimum(red, green)), np.abs(red - green))
     return [np.where(light == 0, 0, pair / safe) for pair in pairs]
 
 
 def orientation(light: np.ndarray, angle: int) -> np.ndarray:
-    """Return the energy of a quadrature pair of Gabors, faded out at the borders."""
+    """Return the energy of a quadrature pair of Gabors, fading out at the borders."""
     energy = sum(_convolved(light, gabor(angle, phase)) ** 2 for phase in (0, 90))
     return attenuated(np.asarray(energy), _BORDER)
 
@@ -83,7 +89,7 @@ def gabor(angle: int, phase: int) -> np.ndarray:
 
 
 def attenuated(image: np.ndarray, border: int) -> np.ndarray:
-    """Return an image whose outermost pixels fade to nearly 0, linearly."""
+    """Return an image that fades linearly to nearly 0 over its outermost ``border`` pixels."""
     result = image.astype(float)
     for axis, length in enumerate(image.shape):
         width = min(border, length // 2)

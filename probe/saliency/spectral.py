@@ -1,4 +1,4 @@
-"""The spectral residual: what a picture's spectrum has beyond its own smooth course.
+"""The spectral residual: what a picture's log spectrum has beyond its own local average.
 
 References
 ----------

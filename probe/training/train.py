@@ -77,7 +77,7 @@ def train(
     execution : Execution
         Device, precision, batch size, decoding threads.
     progress : Progress
-        Where to report; in silence by default.
+        Where to report; silent by default.
 
     Returns
     -------
