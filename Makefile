@@ -32,10 +32,11 @@ test: $(VENV)/installed  ## Run the tests (all of them: make test PYTEST="-m ''"
 bench: $(VENV)/installed  ## Measure speed and memory, as ratios
 	$(BIN)/python benchmarks/run.py
 
-lint: $(VENV)/installed  ## Check style and types
+lint: $(VENV)/installed  ## Check style, types and dependencies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/deptry .
 
 docs: $(VENV)/installed  ## Build the documentation into site/
 	$(BIN)/python -m pip install --quiet -e '.[docs]'
