@@ -3,21 +3,24 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 PYTEST ?=
+# `make demo CONSTRAINTS=constraints.txt` installs the versions of that file.
+CONSTRAINTS ?=
+PIP = $(BIN)/python -m pip install --quiet $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 
 # Local data, where a checkout has it beside; tests that need it skip elsewhere.
 ifneq ($(wildcard ../shared/osie),)
 export SALPROBE_DATA ?= $(abspath ../shared)
 endif
 
-.PHONY: help demo test bench lint docs clean
+.PHONY: help demo test bench lint docs lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	$(PIP) --upgrade pip
+	$(PIP) -e '.[dev]'
 	@touch $@
 
 demo: $(VENV)/installed  ## Install, then run the main job on a small sample (simulated gaze)
@@ -39,8 +42,13 @@ lint: $(VENV)/installed  ## Check style, types and dependencies
 	$(BIN)/deptry .
 
 docs: $(VENV)/installed  ## Build the documentation into site/
-	$(BIN)/python -m pip install --quiet -e '.[docs]'
+	$(PIP) -e '.[docs]'
 	$(BIN)/mkdocs build --strict
+
+lock: $(VENV)/installed  ## Renew constraints.txt with the newest versions that fit
+	mkdir -p build
+	$(BIN)/python .ci/lock.py > build/constraints.txt
+	mv build/constraints.txt constraints.txt
 
 clean:  ## Remove what the targets made
 	rm -rf demo site build *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -75,7 +75,7 @@ def test_the_distributions_hold_what_the_folders_hold(tmp_path: Path) -> None:
     for folder in (*FLOORS, *NEEDED):
         for path in files(ROOT / folder):
             assert (unpacked / path).is_file(), path
-    for name in ("Makefile", "CHANGELOG.md", "CITATION.cff", "mkdocs.yml"):
+    for name in ("Makefile", "CHANGELOG.md", "CITATION.cff", "constraints.txt", "mkdocs.yml"):
         assert (unpacked / name).is_file(), name
 
     with zipfile.ZipFile(build("wheel", unpacked)) as archive:
