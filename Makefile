@@ -3,6 +3,7 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 PYTEST ?=
+FLOORS = annotate datasets probe terminal tui
 # `make demo CONSTRAINTS=constraints.txt` installs the versions of that file.
 CONSTRAINTS ?=
 PIP = $(BIN)/python -m pip install --quiet $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
@@ -43,6 +44,8 @@ lint: $(VENV)/installed  ## Check style, types and dependencies
 
 docs: $(VENV)/installed  ## Build the documentation into site/
 	$(PIP) -e '.[docs]'
+	mkdir -p build/api/salprobe
+	ln -sfn $(addprefix $(CURDIR)/,$(FLOORS) $(wildcard salprobe/*.py*)) build/api/salprobe
 	$(BIN)/mkdocs build --strict
 
 lock: $(VENV)/installed  ## Renew constraints.txt with the newest versions that fit
