@@ -1,6 +1,7 @@
 """What an install brings: every package, every file beside the code, and the tests' own needs."""
 
 import fnmatch
+import re
 import shutil
 import subprocess
 import sys
@@ -48,6 +49,14 @@ def test_every_file_beside_the_code_is_installed_and_no_pattern_is_idle() -> Non
         assert matching, f"{path} is not in package-data"
         used |= {(package, pattern) for pattern in matching}
     assert used == {(package, pattern) for package in patterns for pattern in patterns[package]}
+
+
+def test_make_help_lists_every_target() -> None:
+    text = (ROOT / "Makefile").read_text("utf-8")
+    targets = re.findall(r"^([a-z]+):", text, flags=re.MULTILINE)
+    listed = re.findall(r"^([a-z]+):.*##", text, flags=re.MULTILINE)
+    phony = re.findall(r"^\.PHONY: (.*)", text, flags=re.MULTILINE)
+    assert sorted(targets) == sorted(listed) == sorted(phony[0].split())
 
 
 def test_the_distributions_hold_what_the_folders_hold(tmp_path: Path) -> None:
