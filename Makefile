@@ -3,21 +3,25 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 PYTEST ?=
+FLOORS = annotate datasets probe terminal tui
+# `make demo CONSTRAINTS=constraints.txt` installs the versions of that file.
+CONSTRAINTS ?=
+PIP = $(BIN)/python -m pip install --quiet $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 
 # Local data, where a checkout has it beside; tests that need it skip elsewhere.
 ifneq ($(wildcard ../shared/osie),)
 export SALPROBE_DATA ?= $(abspath ../shared)
 endif
 
-.PHONY: help demo test bench lint docs clean
+.PHONY: help demo test bench lint docs lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	$(PIP) --upgrade pip
+	$(PIP) -e '.[dev]'
 	@touch $@
 
 demo: $(VENV)/installed  ## Install, then run the main job on a small sample (simulated gaze)
@@ -32,14 +36,22 @@ test: $(VENV)/installed  ## Run the tests (all of them: make test PYTEST="-m ''"
 bench: $(VENV)/installed  ## Measure speed and memory, as ratios
 	$(BIN)/python benchmarks/run.py
 
-lint: $(VENV)/installed  ## Check style and types
+lint: $(VENV)/installed  ## Check style, types and dependencies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/deptry .
 
 docs: $(VENV)/installed  ## Build the documentation into site/
-	$(BIN)/python -m pip install --quiet -e '.[docs]'
+	$(PIP) -e '.[docs]'
+	mkdir -p build/api/salprobe
+	ln -sfn $(addprefix $(CURDIR)/,$(FLOORS) $(wildcard salprobe/*.py*)) build/api/salprobe
 	$(BIN)/mkdocs build --strict
+
+lock: $(VENV)/installed  ## Renew constraints.txt with the newest versions that fit
+	mkdir -p build
+	$(BIN)/python .ci/lock.py > build/constraints.txt
+	mv build/constraints.txt constraints.txt
 
 clean:  ## Remove what the targets made
 	rm -rf demo site build *.egg-info .pytest_cache .ruff_cache .hypothesis

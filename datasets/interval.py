@@ -16,6 +16,16 @@ class Interval(NamedTuple):
     value : float, or float64 array
     low, high : float, or float64 array
         NaN where there is too little to compute an interval from.
+
+    Examples
+    --------
+    >>> mean = Interval(0.5, 0.25, 1.0)
+    >>> mean.excludes_zero
+    True
+    >>> mean.half_width
+    0.375
+    >>> mean.columns("mean")
+    {'mean': 0.5, 'mean_low': 0.25, 'mean_high': 1.0}
     """
 
     value: Any

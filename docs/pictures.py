@@ -1,4 +1,7 @@
-"""Draw the README's pictures from `make demo`: regions.png and table.svg."""
+"""Draw the README's pictures: ``pictures.py demo [RUN]``.
+
+regions.png is drawn from what `make demo` leaves in demo/, table.svg from a run on OSIE.
+"""
 
 import io
 import re
@@ -8,61 +11,96 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 from rich.console import Console
 
+from salprobe.datasets.categories import COLOURS
 from salprobe.datasets.masks.mask_set import MaskSet
 from salprobe.datasets.stimuli import Stimuli
 from salprobe.probe.runs.run import Run
 from salprobe.probe.views.run import render_run
 
+TARGET = Path(__file__).parent / "images"
 SHOWN = ("astronaut.png", "coffee.png", "chelsea.png")  # public domain and CC0
-# Okabe and Ito's palette, which colour-blind people tell apart.
-COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#FFFFFF")
 HEIGHT = 400
+GAP = 8
+FONT = ImageFont.load_default(14)
+
+Point = tuple[float, float]
+Box = tuple[float, float, float, float]
 
 
-def picture(masks: MaskSet, stimuli: Stimuli, name: str) -> Image.Image:
-    stimulus = next(one for one in stimuli if one.file_name == name)
-    image = stimuli.read(stimulus)
-    scale = HEIGHT / image.height
-    image = image.resize((round(image.width * scale), HEIGHT))
-    draw = ImageDraw.Draw(image)
-    gaze = masks.fixations.of(stimulus.id)
-    for x, y in zip(gaze.x, gaze.y, strict=True):
-        x, y = (x + 0.5) * scale, (y + 0.5) * scale
-        draw.ellipse([x - 2, y - 2, x + 2, y + 2], fill="#7CFC00", outline="black")
-    font = ImageFont.load_default(15)
-    names = masks.category_of()
-    for region in masks.annotations:
-        if region.image_id != stimulus.id:
-            continue
-        outline = [value * scale for value in region.segmentation[0]]
-        points = list(zip(outline[::2], outline[1::2], strict=True))
-        colour = COLOURS[region.category_id % len(COLOURS)]
-        draw.line([*points, points[0]], fill=colour, width=3, joint="curve")
-        text = names[region.category_id]
-        left = min(region.bbox[0] * scale, image.width - draw.textlength(text, font) - 4)
-        where = (max(left, 4), max(region.bbox[1] * scale - 20, 4))
-        draw.text(where, text, fill="white", stroke_width=2, stroke_fill="black", font=font)
-    return image
-
-
-def main() -> None:
-    demo, target = Path(sys.argv[1]), Path(__file__).parent / "images"
+def regions(demo: Path) -> None:
     masks = MaskSet.read(demo / "regions.json")
     stimuli = Stimuli(demo / "sample", tuple(masks.images))
-    pictures = [picture(masks, stimuli, name) for name in SHOWN]
-    width = sum(one.width for one in pictures) + 8 * (len(pictures) - 1)
-    sheet = Image.new("RGB", (width, HEIGHT), "white")
+    names = masks.category_of()
+    photographs: list[tuple[Image.Image, int]] = []
+    outlines: list[tuple[str, list[Point]]] = []
+    fixations: list[Point] = []
     left = 0
-    for one in pictures:
-        sheet.paste(one, (left, 0))
-        left += one.width + 8
-    sheet.quantize(192).save(target / "regions.png", optimize=True)
+    for file_name in SHOWN:
+        stimulus = next(stimulus for stimulus in stimuli if stimulus.file_name == file_name)
+        photograph = stimuli.read(stimulus)
+        scale = HEIGHT / photograph.height
+        photographs.append((photograph.resize((round(photograph.width * scale), HEIGHT)), left))
+        gaze = masks.fixations.of(stimulus.id)
+        for x, y in zip(gaze.x, gaze.y, strict=True):
+            fixations.append((left + (x + 0.5) * scale, (y + 0.5) * scale))
+        for region in masks.annotations:
+            if region.image_id == stimulus.id:
+                flat = region.segmentation[0]
+                corners = zip(flat[::2], flat[1::2], strict=True)
+                points = [(left + x * scale, y * scale) for x, y in corners]
+                outlines.append((names[region.category_id], points))
+        left += photographs[-1][0].width + GAP
+
+    sheet = Image.new("RGB", (left - GAP, HEIGHT), "white")
+    for photograph, place in photographs:
+        sheet.paste(photograph, (place, 0))
+    # Before anything is drawn, so that the palette keeps colours for the categories.
+    sheet = sheet.quantize(192).convert("RGB")
+    draw = ImageDraw.Draw(sheet)
+    for name, points in outlines:
+        for width, fill in ((6, "black"), (4, COLOURS[name])):
+            draw.line([*points, *points[:2]], fill=fill, width=width, joint="curve")
+    for x, y in fixations:
+        draw.ellipse([x - 2, y - 2, x + 2, y + 2], fill="white", outline="black")
+    taken = [bounds(points) for _, points in outlines]
+    for (name, _), region in zip(outlines, list(taken), strict=True):
+        taken.append(sign(sheet, name, region, [box for box in taken if box != region]))
+    sheet.quantize(256, dither=Image.Dither.NONE).save(TARGET / "regions.png", optimize=True)
+
+
+def sign(sheet: Image.Image, name: str, region: Box, taken: list[Box]) -> Box:
+    """Write a region's category above it, or below where something else is in the way."""
+    width, height = FONT.getlength(name) + 8, 19
+    x = min(region[0], sheet.width - width - 2)
+    above, below = max(region[1] - height - 3, 2), min(region[3] + 4, HEIGHT - height - 2)
+    boxes = [(x, y, x + width, y + height) for y in (above, below)]
+    box = next((box for box in boxes if not any(overlap(box, other) for other in taken)), boxes[0])
+    draw, colour = ImageDraw.Draw(sheet), COLOURS[name]
+    draw.rectangle(box, fill=colour, outline="black")
+    red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
+    is_dark = 0.299 * red + 0.587 * green + 0.114 * blue < 140
+    draw.text((x + 4, box[1] + 1), name, fill="white" if is_dark else "black", font=FONT)
+    return box
+
+
+def bounds(points: list[Point]) -> Box:
+    xs, ys = zip(*points, strict=True)
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def overlap(box: Box, other: Box) -> bool:
+    return box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3]
+
+
+def table(run: str) -> None:
     console = Console(record=True, width=112, file=io.StringIO(), color_system="truecolor")
-    console.print(render_run(Run.open(sys.argv[2])).renderables[1])
+    console.print(render_run(Run.open(run)).renderables[1])
     svg = console.export_svg(title="probe show runs/osie_sr-squeezenet1_0")
     svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL)  # fonts from another server
-    (target / "table.svg").write_text(svg, encoding="utf-8")
+    (TARGET / "table.svg").write_text(svg, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    regions(Path(sys.argv[1]))
+    for run in sys.argv[2:]:
+        table(run)

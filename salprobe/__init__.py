@@ -6,6 +6,11 @@ or clustering fixations needs no torch. The types of these names are in ``__init
 
 from importlib import import_module
 from importlib.metadata import version
+from pathlib import Path
+
+# In a checkout the floors lie beside this folder, not in it: Python started there finds them.
+if (Path(__file__).parent.parent / "pyproject.toml").is_file():
+    __path__.append(str(Path(__file__).parent.parent))
 
 _PLACES = {
     "annotate.labels.agree": ("agree",),

@@ -42,12 +42,13 @@ def sample_masks() -> MaskSet:
     return MaskSet.from_dict(json.loads(text), "sample_masks.json")
 
 
-def write_sample(root: Path, seed: int = 0) -> None:
+def write_sample(root: str | Path, seed: int = 0) -> None:
     """Write the sample's images, masks and simulated fixations into a folder.
 
     The pictures come from scikit-image's and scikit-learn's wheels, so that nothing is
     downloaded. ``dataset.json`` marks the fixations as simulated.
     """
+    root = Path(root)
     root.mkdir(parents=True, exist_ok=True)
     masks = sample_masks()
     for image in masks.images:

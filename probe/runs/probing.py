@@ -96,10 +96,13 @@ def probe(
     Examples
     --------
     >>> import salprobe as sp
-    >>> folder = sp.fetch_sample(tmp_path / "sample")
-    >>> run = sp.probe(folder / "masks.json", model="gabor", out=tmp_path / "run")
-    >>> run.info.images, len(run.categories)
-    (8, 12)
+    >>> sp.write_sample("sample")
+    >>> gaze = "sample/fixations.csv"
+    >>> run = sp.probe("sample/masks.json", model="gabor", fixations=gaze, out="run")
+    >>> run
+    Run(run: gabor on masks.json: SIMULATED gaze, 8 images, ... regions)
+    >>> run.table().shape
+    (2, 12)
     """
     started = time.perf_counter()
     backbone = Backbone(model) if isinstance(model, str) else model

@@ -29,8 +29,15 @@ class Run:
     Examples
     --------
     >>> import salprobe as sp
-    >>> run = sp.Run.open("demo/run")  # made by `make demo`; doctest: +SKIP
-    >>> run.table().loc["log_gabor", "text"]  # doctest: +SKIP
+    >>> sp.write_sample("sample")
+    >>> gaze = "sample/fixations.csv"
+    >>> sp.probe("sample/masks.json", model="gabor", fixations=gaze, out="run").folder.name
+    'run'
+    >>> run = sp.Run.open("run")
+    >>> list(run.best_units("text").columns)
+    ['layer', 'unit', 'mean', 'sd', 'n', 'name']
+    >>> run.scores_of("log_gabor").shape == (len(run.regions), 24)
+    True
     """
 
     folder: Path
