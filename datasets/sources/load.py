@@ -110,6 +110,14 @@ def load_dataset(
     dataset : Dataset
     dropped : int
         How many fixations were dropped as invalid.
+
+    Examples
+    --------
+    >>> import salprobe as sp
+    >>> sp.write_sample("sample")
+    >>> dataset = sp.load_dataset("sample")
+    >>> len(dataset.stimuli), len(dataset.fixations), dataset.simulated
+    (8, 1320, True)
     """
     if source in PUBLISHED:
         root = root or default_root(source)

@@ -47,6 +47,13 @@ def write_sample(root: str | Path, seed: int = 0) -> None:
 
     The pictures come from scikit-image's and scikit-learn's wheels, so that nothing is
     downloaded. ``dataset.json`` marks the fixations as simulated.
+
+    Examples
+    --------
+    >>> import salprobe as sp
+    >>> sp.write_sample("sample")
+    >>> len(sp.load_masks("sample/masks.json").images)
+    8
     """
     root = Path(root)
     root.mkdir(parents=True, exist_ok=True)

@@ -30,6 +30,24 @@ def compare(before: Run, after: Run, seed: int = 0) -> pd.DataFrame:
     ------
     InputError
         If the runs share no layer or no region, or label a shared region differently.
+
+    Examples
+    --------
+    >>> import salprobe as sp
+    >>> sp.write_sample("sample")
+    >>> gaze = "sample/fixations.csv"
+    >>> small, large = (
+    ...     sp.probe(
+    ...         "sample/masks.json",
+    ...         model=sp.Backbone("gabor", input_size=size),
+    ...         fixations=gaze,
+    ...         out=f"run-{size[0]}",
+    ...     )
+    ...     for size in ((64, 64), (128, 128))
+    ... )
+    >>> change = sp.compare(small, large)
+    >>> list(change.columns)
+    ['layer', 'category', 'before', 'after', 'difference', 'low', 'high']
     """
     layers = {layer.name: layer for layer in after.layers}
     shared = [layer for layer in before.layers if layer.name in layers]

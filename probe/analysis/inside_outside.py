@@ -96,6 +96,18 @@ def output(
     ------
     InputError
         If the run has no readout and no maps are given, or the masks are not the run's.
+
+    Examples
+    --------
+    >>> import salprobe as sp
+    >>> sp.write_sample("sample")
+    >>> dataset = sp.load_dataset("sample")
+    >>> backbone = sp.Backbone("squeezenet1_0", "random", input_size=(64, 64))
+    >>> info = sp.train(dataset, sp.Recipe(epochs=1), "trained", model=backbone)
+    >>> gaze = "sample/fixations.csv"
+    >>> run = sp.probe("sample/masks.json", model="trained", fixations=gaze, out="run")
+    >>> sp.output(run).categories.columns[:5].tolist()
+    ['category', 'n', 'inner', 'inner_low', 'inner_high']
     """
     names = [one.name for one in run.layers]
     if maps is None and "readout" not in names:

@@ -49,6 +49,16 @@ def unit_change(before: Run, after: Run, layer: str, unit: int, seed: int = 0) -
     ------
     InputError
         If a run lacks the unit, or they share no region.
+
+    Examples
+    --------
+    >>> import salprobe as sp
+    >>> sp.write_sample("sample")
+    >>> gaze = "sample/fixations.csv"
+    >>> run = sp.probe("sample/masks.json", model="gabor", fixations=gaze, out="run")
+    >>> change = sp.unit_change(run, run, "log_gabor", 3)
+    >>> float(change.regions["difference"].abs().max())
+    0.0
     """
     regions, rows = shared_regions(before, after)
     regions = regions[["annotation_id", "image_id", "category", "n_fixations"]].copy()

@@ -27,6 +27,14 @@ def activation(model: Model, layer: Layer, picture: Image.Image) -> np.ndarray:
     Returns
     -------
     float32 array, shape (units, height, width)
+
+    Examples
+    --------
+    >>> import salprobe as sp
+    >>> from PIL import Image
+    >>> model = sp.load_model("gabor", input_size=(64, 96))
+    >>> sp.activation(model, model.layer("log_gabor"), Image.new("RGB", (120, 80))).shape
+    (24, 64, 96)
     """
     device = next(model.network.parameters(), torch.empty(0)).device
     images = model.images(network_input(picture, model.input_size)[None], device)

@@ -59,6 +59,17 @@ def score(
     ------
     InputError
         If fewer than two images have fixations, or a map cannot be made or read.
+
+    Examples
+    --------
+    >>> import salprobe as sp
+    >>> sp.write_sample("sample")
+    >>> dataset = sp.load_dataset("sample")
+    >>> def bright(stimulus):
+    ...     return np.asarray(dataset.stimuli.read(stimulus).convert("L"), float)
+    >>> scores = sp.score(dataset, {"bright": bright}, count=2)
+    >>> scores.columns[:4].tolist()
+    ['model', 'image_id', 'file_name', 'NSS']
     """
     stimuli = [one for one in dataset.stimuli if len(dataset.fixations.of(one.id))][:count]
     if len(stimuli) < 2:

@@ -50,7 +50,7 @@ def saliency_map(model: str, rgb: np.ndarray) -> np.ndarray:
     >>> import numpy as np, salprobe as sp
     >>> picture = np.zeros((60, 80, 3), np.uint8)
     >>> picture[20:30, 50:60] = 255
-    >>> saliency = sp.saliency_map("spectral", picture)
+    >>> saliency = sp.saliency_map("bms", picture)
     >>> saliency.shape, bool(saliency[25, 55] > saliency[45, 20])
     ((60, 80), True)
     """

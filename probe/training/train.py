@@ -89,6 +89,18 @@ def train(
     InputError
         For anything wrong with the input, a folder of another training, and a loss that is not
         finite: then the last good checkpoint is kept.
+
+    Examples
+    --------
+    >>> import salprobe as sp
+    >>> sp.write_sample("sample")
+    >>> dataset = sp.load_dataset("sample")
+    >>> backbone = sp.Backbone("squeezenet1_0", "random", input_size=(64, 64))
+    >>> info = sp.train(dataset, sp.Recipe(tune=1, epochs=2), "trained", model=backbone)
+    >>> info.status, info.result.epochs, info.parameters.backbone.layer
+    ('complete', 2, 'features.12')
+    >>> sp.load_model("trained").layers()[-1].name
+    'readout'
     """
     out = Path(out)
     if recipe.task == "scenes" and not scenes:

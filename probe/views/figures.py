@@ -43,19 +43,27 @@ class _Shown(Figure):
         return buffer.getvalue()
 
 
-def draw_table(run: Run, path: Path | None = None) -> Figure:
+def draw_table(run: Run, path: str | Path | None = None) -> Figure:
     """Draw a run's category table as a heat map: mean NSS of each layer's ten best units.
 
     Parameters
     ----------
     run : Run
-    path : Path, optional
+    path : path, optional
         Where to write it (.png, .pdf, .svg); a notebook shows what is returned.
 
     Raises
     ------
     InputError
         If matplotlib does not know the file's format.
+
+    Examples
+    --------
+    >>> import salprobe as sp
+    >>> sp.write_sample("sample")
+    >>> gaze = "sample/fixations.csv"
+    >>> run = sp.probe("sample/masks.json", model="gabor", fixations=gaze, out="run")
+    >>> figure = sp.draw_table(run, "table.png")
     """
     table = run.table()
     values = table.to_numpy(np.float64)
@@ -73,7 +81,7 @@ def draw_table(run: Run, path: Path | None = None) -> Figure:
     axis.set_title(run.describe(), fontsize=9)
     figure.colorbar(image, label=f"mean NSS, top {TOP} units")
     if path is not None:
-        save_figure(figure, path)
+        save_figure(figure, Path(path))
     return figure
 
 
