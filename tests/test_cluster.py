@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import shapely
+from counting import Counting
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools.coco import COCO
@@ -112,7 +113,9 @@ def test_the_same_bytes_every_time(tmp_path: Path) -> None:
     files = []
     for name in ("a.json", "b.json"):
         dataset, _ = load_folder(tmp_path)
-        cluster(dataset).write(tmp_path / name)
+        counting = Counting()
+        cluster(dataset, progress=counting).write(tmp_path / name)
+        assert (counting.tasks, counting.steps) == ([("clustering", 8, 0)], [8])
         files.append((tmp_path / name).read_bytes())
     assert files[0] == files[1]
     assert json.loads(files[0])["info"]["salprobe"]["simulated"] is True

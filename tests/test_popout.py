@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from counting import Counting
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -137,7 +138,9 @@ def test_items_never_touch(layout, items: int, seed: int) -> None:
 def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
     arrays = Arrays(8, catch=2, **SMALL)
     for name in ("a", "b"):
-        write_arrays(arrays, tmp_path / name)
+        counting = Counting()
+        write_arrays(arrays, tmp_path / name, counting)
+        assert (counting.tasks, counting.steps) == ([("drawing", 10, 0)], [10])
     names = sorted(path.name for path in (tmp_path / "a").iterdir())
     assert len(names) == 11
     for name in names:

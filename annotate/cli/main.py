@@ -39,7 +39,7 @@ def fetch(
     [bold]sample[/bold] needs no network: eight photographs from installed packages, with masks
     drawn by hand and simulated gaze.
     """
-    from ...datasets.sources.fetch import copy, download, missing_files
+    from ...datasets.sources.fetch import copy, download
     from ...datasets.sources.load import PUBLISHED, default_root
 
     root = root or default_root(name)
@@ -54,15 +54,13 @@ def fetch(
     if name not in PUBLISHED:
         raise InputError(f"no dataset {name!r}: expected {', '.join(PUBLISHED)} or sample")
     description = PUBLISHED[name]
-    n_files = len(description.files())
-    wanted = len(missing_files(description, root))
-    with progress.task(f"fetching {name}", n_files, done=n_files - wanted) as advance:
-        if source is not None:
-            copy(description, root, source, advance)
-        else:
-            download(description, root, advance)
+    if source is not None:
+        new = copy(description, root, source, progress)
+    else:
+        new = download(description, root, progress=progress)
     notes.print(
-        f"{root}: {n_files} files, {wanted} of them new (licence: {description.licence})\n"
+        f"{root}: {len(description.files())} files, {new} of them new "
+        f"(licence: {description.licence})\n"
         f"Please cite: {description.citation}",
         markup=False,
     )
@@ -133,8 +131,7 @@ def cluster(
     labelled = MaskSet.read(mask_path(labels)) if labels else None
     table_format = TableFormat(_columns(columns), unit, drop_invalid)  # type: ignore[arg-type]
     dataset, dropped = load_dataset(source, root, fixations, px_per_degree, table_format, progress)
-    with progress.task("clustering", len(dataset.stimuli)) as advance:
-        masks = find_regions(dataset, clustering, advance)
+    masks = find_regions(dataset, clustering, progress)
     if labelled is not None and labels is not None:
         masks = transfer_labels(masks, labelled, mask_path(labels).name)
     masks.write(output)

@@ -221,8 +221,7 @@ def _push(
         path = place / stimuli.path(image).relative_to(folder)
         return local_url(path.relative_to(document_root.absolute()).as_posix())
 
-    with progress.task("pushing", len(masks.images)) as advance:
-        plan, project = send(masks, client, title, address, str(place), advance, dry_run)
+    plan, project = send(masks, client, title, address, str(place), dry_run, progress)
     verb = "to be " if dry_run else ""
     notes.print(
         f"{client.url}: project {title!r}: {len(plan.add)} images {verb}added, "

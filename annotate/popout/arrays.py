@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from scipy.special import ndtr
 from ...datasets.errors import InputError
 from ...datasets.files import atomic_folder
 from ...datasets.masks.mask_set import MaskSet
+from ...datasets.progress import SILENT, Progress
 from .features import FEATURES, GREY, Look
 from .layout import Layout, positions
 
@@ -157,9 +157,7 @@ def draw(arrays: Arrays, index: int) -> Drawn:
     return Drawn((canvas * 255 + 0.5).astype(np.uint8), annotations, about)
 
 
-def write_arrays(
-    arrays: Arrays, folder: Path, advance: Callable[[int], None] = lambda n: None
-) -> MaskSet:
+def write_arrays(arrays: Arrays, folder: Path, progress: Progress = SILENT) -> MaskSet:
     """Write the arrays as PNG files and ``popout.json`` with their masks.
 
     The same arrays give the same bytes. A folder of former arrays is replaced, by all or nothing.
@@ -176,7 +174,7 @@ def write_arrays(
     if folder.exists() and not (folder.is_dir() and all(map(_is_ours, folder.iterdir()))):
         raise InputError(f"{folder}: exists and is no folder of arrays")
     with atomic_folder(folder) as made:
-        return _write(arrays, made, advance)
+        return _write(arrays, made, progress)
 
 
 def _inwards(values: tuple[float, ...]) -> list[float]:
@@ -188,7 +186,7 @@ def _is_ours(path: Path) -> bool:
     return path.name == "popout.json" or bool(re.fullmatch(r"\d{4,}_[a-z-]+\.png", path.name))
 
 
-def _write(arrays: Arrays, folder: Path, advance: Callable[[int], None]) -> MaskSet:
+def _write(arrays: Arrays, folder: Path, progress: Progress) -> MaskSet:
     count = arrays.count + arrays.catch
     images, annotations = [], []
 
@@ -199,7 +197,8 @@ def _write(arrays: Arrays, folder: Path, advance: Callable[[int], None]) -> Mask
         Image.fromarray(drawn.picture).save(folder / name, format="PNG", compress_level=1)
         return name, drawn
 
-    with ThreadPoolExecutor() as pool:  # NumPy and zlib release the GIL
+    # NumPy and zlib release the GIL.
+    with ThreadPoolExecutor() as pool, progress.task("drawing", count) as advance:
         for index, (name, drawn) in enumerate(pool.map(make, range(count)), start=1):
             size = {"width": arrays.width, "height": arrays.height}
             images.append({"id": index, "file_name": name, **size, "popout": drawn.about})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
@@ -14,6 +13,7 @@ from ...datasets.errors import InputError
 from ...datasets.fixations import Fixations
 from ...datasets.masks.mask_set import MaskSet, new_mask_set
 from ...datasets.masks.outlines import outline_of_shape
+from ...datasets.progress import SILENT, Progress
 from ...datasets.stimuli import Dataset, Stimulus
 from .methods import NOISE, dbscan, hdbscan, mean_shift
 
@@ -80,7 +80,7 @@ class Clustering:
 def cluster(
     dataset: Dataset,
     clustering: Clustering = Clustering(),
-    advance: Callable[[int], None] = lambda n: None,
+    progress: Progress = SILENT,
 ) -> MaskSet:
     """Turn a dataset's fixations into unlabelled salient regions.
 
@@ -88,8 +88,8 @@ def cluster(
     ----------
     dataset : Dataset
     clustering : Clustering
-    advance : callable
-        Called with 1 after each stimulus.
+    progress : Progress
+        Counts the stimuli.
 
     Returns
     -------
@@ -98,10 +98,11 @@ def cluster(
         fixations. The same input gives the same bytes.
     """
     annotations: list[dict] = []
-    for stimulus in dataset.stimuli:
-        for region in regions_of(stimulus, dataset, clustering):
-            annotations.append({"id": len(annotations) + 1, **region})
-        advance(1)
+    with progress.task("clustering", len(dataset.stimuli)) as advance:
+        for stimulus in dataset.stimuli:
+            for region in regions_of(stimulus, dataset, clustering):
+                annotations.append({"id": len(annotations) + 1, **region})
+            advance(1)
     gaze = "simulated fixations" if dataset.simulated else "fixations"
     return new_mask_set(
         dataset.stimuli,
