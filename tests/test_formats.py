@@ -61,7 +61,7 @@ def mask_sets(draw) -> MaskSet:
             "id": number,
             "image_id": draw(st.sampled_from([3, 7])),
             "category_id": draw(st.integers(1, 13)),
-            **draw(outlines()),
+            **draw(outlines()).to_coco(),
             "n_fixations": draw(st.integers(0, 99)),
         }
         for number in ids
@@ -133,7 +133,7 @@ def test_instance_maps_return_to_the_pixel_where_nothing_overlaps(tmp_path: Path
     rng = np.random.default_rng(0)
     owner = rng.integers(0, 13, (HEIGHT, WIDTH))  # 0 is nobody's
     regions = [
-        {"id": k, "image_id": 1001, "category_id": k, **outline_of_mask(owner == k)}
+        {"id": k, "image_id": 1001, "category_id": k, **outline_of_mask(owner == k).to_coco()}
         for k in range(1, 13)
     ]
     image = Stimulus(id=1001, file_name="1001.jpg", width=WIDTH, height=HEIGHT)
@@ -160,10 +160,10 @@ def test_instance_maps_say_what_they_cannot_hold(tmp_path: Path) -> None:
     small = np.zeros_like(square)
     small[10:15, 10:15] = True
     regions = [
-        {"id": 1, "image_id": 1, "category_id": 6, **outline_of_mask(small)},
-        {"id": 2, "image_id": 1, "category_id": 5, **outline_of_mask(square)},
-        {"id": 3, "image_id": 1, "category_id": UNLABELLED_ID, **outline_of_mask(small)},
-        {"id": 4, "image_id": 1, "category_id": 6, **outline_of_mask(small)},
+        {"id": 1, "image_id": 1, "category_id": 6, **outline_of_mask(small).to_coco()},
+        {"id": 2, "image_id": 1, "category_id": 5, **outline_of_mask(square).to_coco()},
+        {"id": 3, "image_id": 1, "category_id": UNLABELLED_ID, **outline_of_mask(small).to_coco()},
+        {"id": 4, "image_id": 1, "category_id": 6, **outline_of_mask(small).to_coco()},
     ]
     image = Stimulus(id=1, file_name="1.jpg", width=WIDTH, height=HEIGHT)
     lost = export_masks(new_mask_set([image], regions, None, ""), tmp_path / "sr", "osie-sr")
@@ -373,7 +373,7 @@ def test_label_studio_as_others_export_it(tmp_path: Path) -> None:
 
 
 def test_a_suggestion_in_a_prediction_is_no_label(tmp_path: Path) -> None:
-    outline = outline_of_polygons([[1, 1, 9, 1, 9, 9]])
+    outline = outline_of_polygons([[1, 1, 9, 1, 9, 9]]).to_coco()
     suggestion = {"category": "text", "confidence": 0.8}
     region = {"id": 1, "image_id": 1, "category_id": 13, **outline, "suggestion": suggestion}
     image = Stimulus(id=1, file_name="1.jpg", width=WIDTH, height=HEIGHT)
@@ -504,7 +504,7 @@ def test_a_failed_export_leaves_nothing(tmp_path: Path) -> None:
     image = Stimulus(id=1, file_name="1.jpg", width=8, height=8)
     content = new_mask_set([image], [], None, "").to_dict()
     content["categories"][0]["name"] = "<b>a/b</b>"
-    outline = outline_of_polygons([[1, 1, 5, 1, 5, 5]])
+    outline = outline_of_polygons([[1, 1, 5, 1, 5, 5]]).to_coco()
     content["annotations"] = [{"id": 1, "image_id": 1, "category_id": 1, **outline}]
     masks = MaskSet.from_dict(content)
     for form in ("png", "osie-sr"):

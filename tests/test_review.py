@@ -79,7 +79,7 @@ def test_masks_are_split_and_merged_too(path: Path) -> None:
     content = json.loads(path.read_text())
     mask = np.zeros((72, 96), dtype=bool)
     mask[10:60, 4:44] = True
-    content["annotations"][0] |= outline_of_mask(mask)
+    content["annotations"][0] |= outline_of_mask(mask).to_coco()
     editor = Editor(MaskSet.from_dict(content))
     editor.do(editor.split(1))
     parts = [mask_of(one, editor.images[1]) for one in editor.of(1) if one.id != 2]

@@ -111,7 +111,7 @@ def repair(masks: MaskSet) -> tuple[MaskSet, int]:
             shape = surfaces(shapely.set_precision(shape, 0.01))
         if shape.area == 0:
             continue
-        entry.update(outline_of_shape(shape, image.height, image.width))
+        entry.update(outline_of_shape(shape, image.height, image.width).to_coco())
         changed += 1
     return MaskSet.from_dict(content), changed
 

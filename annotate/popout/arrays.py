@@ -16,6 +16,7 @@ from scipy.special import ndtr
 from ...datasets.errors import InputError
 from ...datasets.files import atomic_folder
 from ...datasets.masks.mask_set import MaskSet
+from ...datasets.masks.outlines import Outline
 from ...datasets.progress import SILENT, Progress
 from .features import FEATURES, GREY, Look
 from .layout import Layout, positions
@@ -134,7 +135,7 @@ def draw(arrays: Arrays, index: int) -> Drawn:
         annotations.append(
             {
                 "category_id": TARGET if is_target else DISTRACTOR,
-                **_outline(mask, left, top, arrays.width, arrays.height),
+                **_outline(mask, left, top, arrays.height, arrays.width).to_coco(),
                 "iscrowd": 0,
                 "source": "popout",
                 "centre": [round(float(value), 3) for value in centre],
@@ -247,7 +248,7 @@ def _paint(
     return distance < 0, int(left), int(top)
 
 
-def _outline(mask: np.ndarray, left: int, top: int, width: int, height: int) -> dict:
+def _outline(mask: np.ndarray, left: int, top: int, height: int, width: int) -> Outline:
     """Describe a mask in a window as the whole image's RLE, which COCO writes column by column."""
     columns = np.zeros((mask.shape[1], height), dtype=bool)
     columns[:, top : top + mask.shape[0]] = mask.T
@@ -256,8 +257,8 @@ def _outline(mask: np.ndarray, left: int, top: int, width: int, height: int) -> 
     counts = np.diff(np.concatenate([[0], starts, [width * height]]))
     runs: Any = {"size": [height, width], "counts": counts.tolist()}
     rle: Any = coco.frPyObjects(runs, height, width)
-    return {
-        "segmentation": {"size": [height, width], "counts": rle["counts"].decode("ascii")},
-        "bbox": [float(value) for value in coco.toBbox(rle)],
-        "area": float(mask.sum()),
-    }
+    return Outline(
+        segmentation={"size": [height, width], "counts": rle["counts"].decode("ascii")},
+        bbox=[float(value) for value in coco.toBbox(rle)],
+        area=float(mask.sum()),
+    )

@@ -12,7 +12,7 @@ from ...datasets.categories import UNLABELLED_ID
 from ...datasets.errors import InputError
 from ...datasets.fixations import Fixations
 from ...datasets.masks.mask_set import MaskSet, new_mask_set
-from ...datasets.masks.outlines import outline_of_shape
+from ...datasets.masks.outlines import Outline, outline_of_shape
 from ...datasets.progress import SILENT, Progress
 from ...datasets.stimuli import Dataset, Stimulus
 from .methods import NOISE, dbscan, hdbscan, mean_shift
@@ -133,7 +133,7 @@ def regions_of(stimulus: Stimulus, dataset: Dataset, clustering: Clustering) -> 
             {
                 "image_id": stimulus.id,
                 "category_id": UNLABELLED_ID,
-                **outline(fixations.where(members), stimulus, margin),
+                **outline(fixations.where(members), stimulus, margin).to_coco(),
                 "iscrowd": 0,
                 "n_fixations": len(members),
                 "n_subjects": n_subjects,
@@ -143,8 +143,8 @@ def regions_of(stimulus: Stimulus, dataset: Dataset, clustering: Clustering) -> 
     return regions
 
 
-def outline(fixations: Fixations, stimulus: Stimulus, margin: float) -> dict:
-    """Return ``segmentation``, ``bbox`` and ``area`` of the region around fixations.
+def outline(fixations: Fixations, stimulus: Stimulus, margin: float) -> Outline:
+    """Return the outline of the region around fixations.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ from ...datasets.errors import InputError
 from ...datasets.fixations import Fixations
 from ...datasets.masks.annotation import MOST_POINTS, Annotation
 from ...datasets.masks.mask_set import MaskSet
-from ...datasets.masks.outlines import outline_of_mask, outline_of_polygons
+from ...datasets.masks.outlines import Outline, outline_of_mask, outline_of_polygons
 from ...datasets.masks.regions import inside, mask_of
 from ...datasets.stimuli import MOST_PIXELS, Stimulus, numbered
 
@@ -31,8 +31,7 @@ class Region:
     file_name : str
         Of its image.
     category : str
-    outline : dict
-        ``segmentation, bbox, area`` as in a mask file.
+    outline : Outline
     id : int, optional
         Our annotation id, if the file carries it.
     keys : dict
@@ -41,7 +40,7 @@ class Region:
 
     file_name: str
     category: str
-    outline: dict
+    outline: Outline
     id: int | None = None
     keys: dict[str, Any] = field(default_factory=dict)
 
@@ -218,27 +217,26 @@ def revise(
             taken.add(number)
             entry = {"id": number, "image_id": image.id, "iscrowd": 0, "source": draft.source}
             changes[image.file_name]["added"] += 1
-            changed = looked_anew = True
+            changed = reshaped = True
         else:
             kept.add(before.id)
             reshaped = not same_outline(before, region.outline, image)
             relabelled = before.category_id != categories[region.category]
             changes[image.file_name]["reshaped"] += reshaped
             changes[image.file_name]["relabelled"] += relabelled
-            changed, looked_anew = reshaped or relabelled, reshaped
+            changed = reshaped or relabelled
             entry = dict(entry)
             if reshaped:
                 entry.pop("n_fixations", None)
                 entry.pop("n_subjects", None)
-            else:
-                region = replace(region, outline={})
-        entry |= {"category_id": categories[region.category], **region.outline, **region.keys}
+        outline = region.outline.to_coco() if reshaped else {}
+        entry |= {"category_id": categories[region.category], **outline, **region.keys}
         if changed:
             entry |= keys
             if region.category != UNLABELLED:
                 entry["label_source"] = draft.source
                 entry.pop("suggestion", None)
-        if looked_anew and "n_fixations" not in entry and fixations is not None:
+        if reshaped and "n_fixations" not in entry and fixations is not None:
             entry |= gaze(Annotation.model_validate(entry), image, fixations)
         entries[image.id].append(entry)
     names = {image.id: image.file_name for image in base.images}
@@ -280,21 +278,19 @@ def is_finite(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9
 
 
-def same_outline(region: Annotation, outline: dict, image: Stimulus) -> bool:
+def same_outline(region: Annotation, outline: Outline, image: Stimulus) -> bool:
     """Tell whether an outline is a region's own: polygons to within `SAME`, masks to the pixel."""
-    mine, other = region.segmentation, outline["segmentation"]
+    mine, other = region.segmentation, outline.segmentation
     if isinstance(mine, list) and isinstance(other, list):
         return len(mine) == len(other) and all(
             len(a) == len(b) and np.abs(np.subtract(a, b)).max() < SAME
             for a, b in zip(mine, other, strict=True)
         )
-    theirs = Annotation(
-        id=region.id, image_id=region.image_id, category_id=region.category_id, segmentation=other
-    )
+    theirs = Annotation.model_validate({**region.model_dump(), "segmentation": other})
     return bool((mask_of(region, image) == mask_of(theirs, image)).all())
 
 
-def united(parts: list[list[float] | np.ndarray], height: int, width: int) -> dict:
+def united(parts: list[list[float] | np.ndarray], height: int, width: int) -> Outline:
     """Describe a region of several parts, each a polygon or a mask: polygons, or one mask."""
     if all(isinstance(part, list) for part in parts):
         return outline_of_polygons(parts)  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from ...datasets.errors import InputError
 from ...datasets.fixations import Fixations
 from ...datasets.masks.annotation import Annotation
 from ...datasets.masks.mask_set import MaskSet
-from ...datasets.masks.outlines import outline_of_mask, outline_of_shape, surface
+from ...datasets.masks.outlines import Outline, outline_of_mask, outline_of_shape, surface
 from ...datasets.masks.regions import inside, mask_of
 from ...datasets.stimuli import Stimulus
 from ..regions.draft import gaze
@@ -249,8 +249,8 @@ class Editor:
             siblings.append(region.id)
             siblings.sort(key=self._place.__getitem__)
 
-    def _reshaped(self, entry: dict, outline: dict, image: Stimulus) -> dict:
-        after = {**entry, **outline}
+    def _reshaped(self, entry: dict, outline: Outline, image: Stimulus) -> dict:
+        after = {**entry, **outline.to_coco()}
         after.pop("n_fixations", None)
         after.pop("n_subjects", None)
         if self.fixations is not None:

@@ -53,7 +53,7 @@ def _checked_polygon(polygon: Any) -> Any:
 Polygon = Annotated[list[FiniteFloat], BeforeValidator(_checked_polygon)]
 
 
-Outline = Annotated[
+Segmentation = Annotated[
     Annotated[RLE, Tag("RLE")] | Annotated[list[Polygon], Tag("polygons")],
     Discriminator(lambda value: "RLE" if isinstance(value, dict | RLE) else "polygons"),
 ]
@@ -70,7 +70,7 @@ class Annotation(_Kept):
     id: PositiveInt
     image_id: int
     category_id: int
-    segmentation: Outline
+    segmentation: Segmentation
     bbox: list[FiniteFloat] = Field(default=[], max_length=4)
     area: Annotated[FiniteFloat, Field(ge=0)] = 0.0
     iscrowd: Literal[0, 1] = 0
