@@ -10,11 +10,12 @@ from typing import Annotated, BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
-from pydantic import AfterValidator, BaseModel, ConfigDict, PositiveInt
+from pydantic import AfterValidator, Field, FiniteFloat, NonNegativeInt, PositiveInt
 
 from .errors import InputError
 from .files import check_relative
 from .fixations import Fixations
+from .kept import Kept
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 MOST_PIXELS = 178_956_970
@@ -23,15 +24,78 @@ MOST_PIXELS = 178_956_970
 _ORIENTATION = 0x0112  # EXIF tag; 5 to 8 swap width and height
 
 
-class Stimulus(BaseModel):
-    """One image; also an entry of ``images`` in a mask file, whose unknown keys it keeps."""
+class Popout(Kept):
+    """What is known of a search array: how its target differs from the distractors.
 
-    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+    Attributes
+    ----------
+    feature, group : str
+        What the target differs in, and the group of features that this belongs to.
+    preattentive : bool, optional
+        Whether people find such a target at once.
+    target : bool
+        False for a catch array.
+    contrast : float, optional
+        How strong the difference is, above 0 to 1.
+    difference : float, optional
+        The same in ``unit``.
+    items : int, optional
+    layout : str
+    item_size : float, optional
+        Pixels.
+    size_jitter : float, optional
+        Share of the size by which items are smaller, at most.
+    """
+
+    feature: str = ""
+    group: str = ""
+    preattentive: bool | None = None
+    target: bool = True
+    contrast: FiniteFloat | None = None
+    difference: FiniteFloat | None = None
+    unit: str = ""
+    items: PositiveInt | None = None
+    layout: str = ""
+    item_size: Annotated[FiniteFloat, Field(gt=0)] | None = None
+    size_jitter: FiniteFloat | None = None
+
+
+class LastPull(Kept):
+    """What an image was on both sides when Label Studio's annotations were last pulled.
+
+    Attributes
+    ----------
+    annotations : int
+        How many there were.
+    remote, local : str, optional
+        Hash of the annotations, and of the image's regions.
+    """
+
+    annotations: NonNegativeInt = 0
+    remote: str | None = None
+    local: str | None = None
+
+
+class Stimulus(Kept):
+    """One image; also an entry of ``images`` in a mask file.
+
+    Attributes
+    ----------
+    id : int
+    file_name : str
+        Relative to the images' folder.
+    width, height : int
+        Pixels.
+    popout : Popout, optional
+    label_studio : LastPull, optional
+    """
 
     id: int
     file_name: Annotated[str, AfterValidator(check_relative)]
     width: PositiveInt
     height: PositiveInt
+    popout: Popout | None = None
+    label_studio: LastPull | None = None
 
 
 @dataclass(frozen=True)

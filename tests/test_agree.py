@@ -53,9 +53,7 @@ def test_two_who_differ(content: dict) -> None:
     assert found.low < found.kappa <= found.high
     assert found.confusion().loc["text", "object"] == 2
     assert list(found.confusion().columns) == ["person head", "person part", "object", "text"]
-    disputed = {
-        region.id: region.model_dump()["disagreement"] for region in found.disagreements.annotations
-    }
+    disputed = {region.id: region.disagreement for region in found.disagreements.annotations}
     assert disputed == {2: ["object"], 4: ["object"], 6: [None]}
     assert {image.id for image in found.disagreements.images} == {1, 2, 3}
     assert set(found.disagreements.fixations.image_id) == {1, 2, 3}
@@ -116,9 +114,9 @@ def test_majority(content: dict) -> None:
     regions = {(one.segmentation[0][0], one.image_id): one for one in merged.masks.annotations}
     two, four = regions[50.0, 1], regions[50.0, 2]
     assert two.category_id == 6
-    assert two.model_dump()["votes"] == {"text": 2, "object": 1}
+    assert two.votes == {"text": 2, "object": 1}
     assert four.category_id == 5  # three opinions: the first file's, unsure
-    assert four.model_dump()["unsure"] is True
+    assert four.unsure
     assert (merged.disputed, merged.dropped) == (2, 1)
     assert len(merged.masks.annotations) == 11
 

@@ -77,8 +77,8 @@ async def test_suggestions_notes_and_shapes(path: Path, small_world: Path) -> No
         assert isinstance(app.screen, Ask)
         await pilot.press("tab")  # goes nowhere behind the question
         await pilot.press(*"a cat", "enter")
-        assert app.editor.regions[10].model_dump()["note"] == "a cat"
-        assert app.editor.regions[10].model_dump()["unsure"] is True
+        assert app.editor.regions[10].note == "a cat"
+        assert app.editor.regions[10].unsure
         await pilot.press("s")
         assert len(app.editor.of(5)) == 3
         await pilot.press("m")

@@ -12,13 +12,24 @@ from hypothesis import strategies as st
 from pycocotools.coco import COCO
 
 from salprobe.datasets.errors import InputError
+from salprobe.datasets.masks.annotation import Annotation
 from salprobe.datasets.masks.mask_set import MaskSet
 from salprobe.datasets.masks.regions import distinct_pixels, inside, mask_of
 
 GOOD = {
     "info": {"year": 2026, "salprobe": {"format": 1, "dataset": "toy", "mood": "fine"}},
     "licenses": [{"id": 1, "name": "MIT"}],
-    "images": [{"id": 7, "file_name": "a.png", "width": 20, "height": 10, "flickr_url": "x"}],
+    "images": [
+        {
+            "id": 7,
+            "file_name": "a.png",
+            "width": 20,
+            "height": 10,
+            "flickr_url": "x",
+            "popout": {"feature": "hue", "item_size": 4.5, "seed": [0, 1]},
+            "label_studio": {"annotations": 1, "remote": "a1", "local": "b2"},
+        }
+    ],
     "annotations": [
         {
             "id": 1,
@@ -30,6 +41,10 @@ GOOD = {
             "iscrowd": 0,
             "n_fixations": 2,
             "note": "é",
+            "unsure": True,
+            "suggestion": {"category": "text", "confidence": 0.5, "by": ["a", "b"]},
+            "disagreement": [None, "text"],
+            "votes": {"text": 2},
         },
         {
             "id": 5,
@@ -62,6 +77,18 @@ CORRUPTIONS = [
     (("images", 0, "file_name"), "C:\\a.png", "images[0].file_name: 'C:\\\\a.png' is not a path"),
     (("images", 0, "file_name"), "x\\..\\..\\a.png", "is not a path below"),
     (("images", 0), 5, "images[0]: expected a valid dictionary"),
+    (("images", 0, "popout"), "hue", "images[0].popout: expected a valid dictionary"),
+    (("images", 0, "popout", "item_size"), 0, "images[0].popout.item_size: expected greater than"),
+    (("images", 0, "popout", "contrast"), "1", "popout.contrast: expected a valid number"),
+    (("images", 0, "label_studio", "local"), 5, "images[0].label_studio.local: expected a valid"),
+    (("annotations", 0, "note"), 5, "annotations[0].note: expected a valid string"),
+    (("annotations", 0, "unsure"), 1, "annotations[0].unsure: expected a valid boolean"),
+    (("annotations", 0, "suggestion"), "text", "annotations[0].suggestion: expected a valid"),
+    (("annotations", 0, "suggestion", "category"), None, "[0].suggestion.category: missing"),
+    (("annotations", 0, "suggestion", "confidence"), 80, "suggestion.confidence: expected less"),
+    (("annotations", 0, "disagreement"), [5], "annotations[0].disagreement[0]: expected a valid"),
+    (("annotations", 0, "votes"), {"text": -1}, "annotations[0].votes.text: expected greater"),
+    (("info", "salprobe", "label_studio"), 5, "info.salprobe.label_studio: expected a valid"),
     (("annotations", 1, "id"), 1, "annotations[1].id: 1 is used 2 times"),
     (("annotations", 1, "id"), "1", "annotations[1].id: expected a valid integer"),
     (("annotations", 1, "image_id"), 8, "annotations[1].image_id: no image has id 8"),
@@ -194,7 +221,7 @@ def test_write_then_read_is_identity_unknown_keys_included(tmp_path: Path) -> No
     )
 )
 def test_any_unknown_key_survives(extra: dict) -> None:
-    known = set(dir(MaskSet)) | {"source", "label_source", "n_subjects"}
+    known = set(dir(MaskSet)) | set(Annotation.model_fields)
     extra = {key: value for key, value in extra.items() if key not in known}
     content = copy.deepcopy(GOOD)
     content["annotations"][0].update(extra)

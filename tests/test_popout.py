@@ -1,7 +1,6 @@
 """Search arrays: one item differs, its mask is exact, the same seed gives the same bytes."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -146,8 +145,8 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
     for name in names:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     masks = MaskSet.read(tmp_path / "a" / "popout.json")
-    about: list[Any] = [(image.model_extra or {})["popout"] for image in masks.images]
-    assert [one["target"] for one in about] == [True] * 8 + [False] * 2
+    about = [image.popout for image in masks.images]
+    assert [one and one.target for one in about] == [True] * 8 + [False] * 2
     targets = [one.image_id for one in masks.annotations if one.category_id == TARGET]
     assert targets == list(range(1, 9))
     other = draw(Arrays(8, seed=1, **SMALL), 0).picture
@@ -161,7 +160,7 @@ def test_few_arrays_span_the_range_of_every_feature() -> None:
     seen: dict[str, set] = {}
     for index in range(arrays.count):
         about = draw(arrays, index).about
-        seen.setdefault(about["feature"], set()).add(about["contrast"])
+        seen.setdefault(about.feature, set()).add(about.contrast)
     assert len(seen) == 19
     assert all({0.2, 1.0} <= found and len(found) >= 4 for found in seen.values())
 

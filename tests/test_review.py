@@ -41,12 +41,12 @@ def test_labels_notes_and_suggestions(editor: Editor) -> None:
     assert editor.suggestion(editor.regions[4]) == "text"
     editor.do(editor.accept(4))
     assert editor.category(editor.regions[4]) == "text"
-    assert "suggestion" not in editor.regions[4].model_dump()
+    assert "suggestion" not in editor.to_dict()["annotations"][3]
     with pytest.raises(InputError, match="nothing is suggested"):
         editor.accept(4)
     editor.do(editor.set(2, "note", "behind the tree"))
     editor.do(editor.set(2, "unsure", True))
-    assert editor.regions[2].model_dump()["note"] == "behind the tree"
+    assert (editor.regions[2].note, editor.regions[2].unsure) == ("behind the tree", True)
     with pytest.raises(InputError, match="no category 'cloud'"):
         editor.label(1, "cloud")
     MaskSet.from_dict(editor.to_dict())

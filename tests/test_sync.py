@@ -163,7 +163,7 @@ def test_exactly_what_people_did_is_pulled() -> None:
     names = found.masks.category_of()
     after = {one.id: one for one in found.masks.annotations}
     assert names[after[1].category_id] == "person head"
-    assert (after[1].model_extra or {})["annotator"] == "ann@x.org"
+    assert after[1].annotator == "ann@x.org"
     assert after[1].n_fixations == 9
     assert after[4].segmentation == [[100, 25, 140, 20, 140, 70, 90, 70]]
     assert after[4].n_fixations is None  # the outline is another, and there are no fixations

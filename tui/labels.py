@@ -180,7 +180,7 @@ class LabelReview(App[None]):
     def action_unsure(self) -> None:
         """Mark the region unsure, or take that back."""
         if self.region is not None:
-            unsure = bool(self._extra().get("unsure"))
+            unsure = self.editor.regions[self.region].unsure
             self._do(lambda number: self.editor.set(number, "unsure", not unsure))
 
     def action_split(self) -> None:
@@ -205,7 +205,7 @@ class LabelReview(App[None]):
         """Write a note on the region."""
         if self.region is None:
             return
-        before = str(self._extra().get("note", ""))
+        before = self.editor.regions[self.region].note or ""
 
         def done(text: str | None) -> None:
             if text is not None and text != before:
@@ -477,10 +477,6 @@ class LabelReview(App[None]):
         narrow, low = self.size.width < 64, self.size.height < 20
         for shown in self.query("#head").results(Static):  # none when a save ends after the app
             shown.update(head(self.review, selected, narrow, low))
-
-    def _extra(self) -> dict:
-        """Return the further keys of the selected region."""
-        return self.editor.regions[self.region or 0].model_extra or {}
 
     def _numbers(self) -> list[int]:
         return [] if self.image is None else [one.id for one in self.editor.of(self.image.id)]

@@ -196,8 +196,7 @@ def _push(
 
 def project_uuid(masks: MaskSet) -> str | None:
     """Return the UUID of the project that a mask set was pulled from, if it was."""
-    found = (masks.info.salprobe.model_extra or {}).get("label_studio")
-    return found if isinstance(found, str) else None
+    return masks.info.salprobe.label_studio
 
 
 def _with_labels(client: Client, project: Project, masks: MaskSet) -> Project:

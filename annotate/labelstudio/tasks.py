@@ -42,8 +42,8 @@ def content_hash(regions: Sequence[Annotation], names: dict[int, str]) -> str:
             "id": region.id,
             "category": names[region.category_id],
             "outline": region.model_dump(include={"segmentation"}),
-            "suggestion": (region.model_extra or {}).get("suggestion"),
-            "note": (region.model_extra or {}).get("note"),
+            "suggestion": region.suggestion and region.suggestion.model_dump(exclude_unset=True),
+            "note": region.note,
         }
         for region in regions
     ]

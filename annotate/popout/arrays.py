@@ -18,6 +18,7 @@ from ...datasets.files import atomic_folder
 from ...datasets.masks.mask_set import MaskSet
 from ...datasets.masks.outlines import Outline
 from ...datasets.progress import SILENT, Progress
+from ...datasets.stimuli import Popout
 from .features import FEATURES, GREY, Look
 from .layout import Layout, positions
 
@@ -98,13 +99,12 @@ class Drawn:
     picture : uint8 array, shape (height, width, 3)
     annotations : list of dict
         In COCO's form, without ids; the target first.
-    about : dict
-        What is written under ``popout`` for the image.
+    about : Popout
     """
 
     picture: np.ndarray
     annotations: list[dict]
-    about: dict
+    about: Popout
 
 
 def draw(arrays: Arrays, index: int) -> Drawn:
@@ -141,20 +141,20 @@ def draw(arrays: Arrays, index: int) -> Drawn:
                 "centre": [round(float(value), 3) for value in centre],
             }
         )
-    about = {
-        "feature": feature.name,
-        "group": feature.group,
-        "preattentive": feature.preattentive,
-        "target": not catch,
-        "contrast": contrast,
-        "difference": round(difference.amount, 4),
-        "unit": difference.unit,
-        "items": items,
-        "layout": layout,
-        "item_size": round(size, 3),
-        "size_jitter": _SIZE_JITTER,
-        "seed": [arrays.seed, index],
-    }
+    about = Popout(
+        feature=feature.name,
+        group=feature.group,
+        preattentive=feature.preattentive,
+        target=not catch,
+        contrast=contrast,
+        difference=round(difference.amount, 4),
+        unit=difference.unit,
+        items=items,
+        layout=layout,
+        item_size=round(size, 3),
+        size_jitter=_SIZE_JITTER,
+        seed=[arrays.seed, index],  # type: ignore[call-arg]
+    )
     return Drawn((canvas * 255 + 0.5).astype(np.uint8), annotations, about)
 
 
@@ -193,7 +193,7 @@ def _write(arrays: Arrays, folder: Path, progress: Progress) -> MaskSet:
 
     def make(index: int) -> tuple[str, Drawn]:
         drawn = draw(arrays, index)
-        kind = drawn.about["feature"] if drawn.about["target"] else "catch"
+        kind = drawn.about.feature if drawn.about.target else "catch"
         name = f"{index + 1:04d}_{kind}.png"
         Image.fromarray(drawn.picture).save(folder / name, format="PNG", compress_level=1)
         return name, drawn
@@ -202,7 +202,9 @@ def _write(arrays: Arrays, folder: Path, progress: Progress) -> MaskSet:
     with ThreadPoolExecutor() as pool, progress.task("drawing", count) as advance:
         for index, (name, drawn) in enumerate(pool.map(make, range(count)), start=1):
             size = {"width": arrays.width, "height": arrays.height}
-            images.append({"id": index, "file_name": name, **size, "popout": drawn.about})
+            images.append(
+                {"id": index, "file_name": name, **size, "popout": drawn.about.model_dump()}
+            )
             for annotation in drawn.annotations:
                 number = len(annotations) + 1
                 annotations.append({"id": number, "image_id": index, **annotation})

@@ -135,7 +135,7 @@ class Draft:
                     **annotator,
                     "salprobe": {"format": 1, **provenance},
                 },
-                "images": [image.model_dump() for image in images],
+                "images": [image.model_dump(exclude_unset=True) for image in images],
                 "annotations": [],
                 "categories": categories,
             }
@@ -237,7 +237,7 @@ def revise(
                 entry["label_source"] = draft.source
                 entry.pop("suggestion", None)
         if reshaped and "n_fixations" not in entry and fixations is not None:
-            entry |= gaze(Annotation.model_validate(entry), image, fixations)
+            entry |= gaze(entry, image, fixations)
         entries[image.id].append(entry)
     names = {image.id: image.file_name for image in base.images}
     for before, _ in known.values():
@@ -305,8 +305,17 @@ def united(parts: list[list[float] | np.ndarray], height: int, width: int) -> Ou
     return outline_of_mask(whole)
 
 
-def gaze(region: Annotation, image: Stimulus, fixations: Fixations) -> dict:
-    """Count the fixations inside a region's mask: ``n_fixations, n_subjects``."""
+def gaze(entry: dict, image: Stimulus, fixations: Fixations) -> dict:
+    """Count the fixations inside the mask of an entry of ``annotations``.
+
+    Returns
+    -------
+    dict
+        ``n_fixations, n_subjects``.
+    """
+    # Its other keys are checked with the whole file, which names the place.
+    keys = ("id", "image_id", "category_id", "segmentation")
+    region = Annotation.model_validate({key: entry[key] for key in keys})
     looked = fixations.of(image.id)
     looked = looked.where(inside(region, image, looked))
     return {"n_fixations": len(looked), "n_subjects": len(np.unique(looked.subject))}

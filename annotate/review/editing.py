@@ -155,11 +155,10 @@ class Editor:
 
     def suggestion(self, region: Annotation) -> str | None:
         """Return the category that is suggested for a region without one."""
-        found = (region.model_extra or {}).get("suggestion")
-        if self.category(region) != UNLABELLED or not isinstance(found, dict):
+        found = region.suggestion
+        if found is None or self.category(region) != UNLABELLED:
             return None
-        name = found.get("category")
-        return name if name in self.categories else None
+        return found.category if found.category in self.categories else None
 
     def set(self, number: int, key: str, value: Any) -> Edit:
         """Return the edit that sets a further key of a region: ``unsure``, ``note``."""
@@ -254,7 +253,7 @@ class Editor:
         after.pop("n_fixations", None)
         after.pop("n_subjects", None)
         if self.fixations is not None:
-            after |= gaze(Annotation.model_validate(after), image, self.fixations)
+            after |= gaze(after, image, self.fixations)
         return after
 
     def _centres(self, region: Annotation, image: Stimulus) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import (
     BeforeValidator,
+    ConfigDict,
     PlainSerializer,
     ValidationError,
     ValidationInfo,
@@ -21,18 +22,18 @@ from ..categories import UNLABELLED, coco_categories
 from ..errors import InputError
 from ..files import atomic_write, read_json
 from ..fixations import Fixations
+from ..kept import Kept
 from ..stimuli import Stimulus
 from .annotation import (
     FORMAT,
     Annotation,
     Category,
     Info,
-    _Kept,
 )
 from .consistency import inconsistencies
 
 
-class MaskSet(_Kept):
+class MaskSet(Kept):
     """Salient regions of many stimuli, with their categories and, usually, the fixations.
 
     Attributes
@@ -48,6 +49,8 @@ class MaskSet(_Kept):
     InputError
         By `read`, `from_dict`: if anything is malformed; the message names the place.
     """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
 
     info: Info = Info()
     images: list[Stimulus]
@@ -169,7 +172,7 @@ def new_mask_set(
         {
             "info": {"description": description, "salprobe": {"format": FORMAT, **provenance}},
             "licenses": [],
-            "images": [image.model_dump() for image in images],
+            "images": [image.model_dump(exclude_unset=True) for image in images],
             "annotations": annotations,
             "categories": coco_categories(),
             **({} if fixations is None else {"fixations": fixations}),

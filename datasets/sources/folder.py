@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import Field, FiniteFloat, ValidationError
 
 from ..errors import InputError
 from ..files import read_bytes
 from ..fixations import Fixations, pixel
+from ..kept import Kept
 from ..stimuli import Dataset, Stimuli
 
 if TYPE_CHECKING:
@@ -24,10 +25,8 @@ TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
 _REQUIRED = ("image", "subject", "x", "y")
 
 
-class FolderDescription(BaseModel):
+class FolderDescription(Kept):
     """The optional file ``dataset.json`` of a folder: what its images and table don't say."""
-
-    model_config = ConfigDict(extra="allow", strict=True)
 
     name: str | None = None
     px_per_degree: FiniteFloat | None = Field(default=None, gt=0)
