@@ -79,10 +79,9 @@ def there_and_back(masks: MaskSet, form: str, **options):
 
 
 def by_id(masks: MaskSet) -> dict:
-    names, images = masks.category_of(), {image.id: image for image in masks.images}
-    return {
-        one.id: (images[one.image_id], names[one.category_id], one) for one in masks.annotations
-    }
+    names = masks.category_of()
+    regions = masks.annotations
+    return {one.id: (masks.image(one.image_id), names[one.category_id], one) for one in regions}
 
 
 @pytest.mark.parametrize("form", ["labelme", "label-studio", "coco"])
@@ -108,8 +107,7 @@ def test_outlines_return_to_a_hundredth_of_a_pixel_and_masks_exactly(form, masks
 
 @given(masks=mask_sets())
 def test_png_masks_return_to_the_pixel(masks) -> None:
-    images = {image.id: image for image in masks.images}
-    drawn = [r for r in masks.annotations if mask_of(r, images[r.image_id]).any()]
+    drawn = [r for r in masks.annotations if mask_of(r, masks.image(r.image_id)).any()]
     assume(drawn)
     masks = masks.subset({3, 7}, {region.id for region in drawn})
     found, _ = there_and_back(masks, "png")

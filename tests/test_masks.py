@@ -205,6 +205,15 @@ def test_no_file_and_a_folder(tmp_path: Path) -> None:
         MaskSet.read(tmp_path)
 
 
+def test_an_image_by_its_id() -> None:
+    masks = MaskSet.from_dict(GOOD)
+    assert masks.image(7) is masks.images[0]
+    with pytest.raises(KeyError):
+        masks.image(8)
+    assert masks.to_dict() == GOOD
+    assert masks == MaskSet.from_dict({**GOOD, "fixations": masks.fixations})
+
+
 def test_write_then_read_is_identity_unknown_keys_included(tmp_path: Path) -> None:
     file = tmp_path / "masks.json"
     MaskSet.from_dict(GOOD).write(file)

@@ -53,7 +53,7 @@ def test_labels_notes_and_suggestions(editor: Editor) -> None:
 
 
 def test_a_split_cuts_between_two_groups_of_fixations(editor: Editor) -> None:
-    image = editor.images[1]
+    image = editor.masks.image(1)
     before = editor.regions[1]
     whole = mask_of(before, image)
     editor.do(editor.split(1))
@@ -82,11 +82,11 @@ def test_masks_are_split_and_merged_too(path: Path) -> None:
     content["annotations"][0] |= outline_of_mask(mask).to_coco()
     editor = Editor(MaskSet.from_dict(content))
     editor.do(editor.split(1))
-    parts = [mask_of(one, editor.images[1]) for one in editor.of(1) if one.id != 2]
+    parts = [mask_of(one, editor.masks.image(1)) for one in editor.of(1) if one.id != 2]
     assert np.array_equal(parts[0] | parts[1], mask)
     assert not (parts[0] & parts[1]).any()
     editor.do(editor.merge(1, 13))
-    assert np.array_equal(mask_of(editor.regions[1], editor.images[1]), mask)
+    assert np.array_equal(mask_of(editor.regions[1], editor.masks.image(1)), mask)
 
 
 operations = st.lists(

@@ -134,7 +134,7 @@ class LabelReview(App[None]):
     def show_image(self, event: OptionList.OptionHighlighted) -> None:
         """Show the image."""
         if event.option.id is not None:
-            self._show(self.editor.images[int(event.option.id)])
+            self._show(self.editor.masks.image(int(event.option.id)))
 
     @on(DataTable.RowHighlighted, "#regions")
     def select_region(self, event: DataTable.RowHighlighted) -> None:
@@ -299,7 +299,7 @@ class LabelReview(App[None]):
         images = self.query_one("#images", OptionList)
         with self.prevent(OptionList.OptionHighlighted):
             images.highlighted = place
-        self._show(self.editor.images[int(str(images.get_option_at_index(place).id))], region)
+        self._show(self.editor.masks.image(int(str(images.get_option_at_index(place).id))), region)
 
     def _select(self, region: int) -> None:
         """Select a region of the image."""
@@ -338,7 +338,7 @@ class LabelReview(App[None]):
             if str(entry["image_id"]) in listed:
                 self._go(listed.index(str(entry["image_id"])), entry["id"])
             else:
-                self._show(self.editor.images[entry["image_id"]], entry["id"])
+                self._show(self.editor.masks.image(entry["image_id"]), entry["id"])
         self.region = entry["id"]
         self._changed()
 
@@ -405,7 +405,7 @@ class LabelReview(App[None]):
         keep = filters.kept(self.listed, self.editor, self.second)
         chosen = [
             one
-            for one in self.editor.images.values()
+            for one in self.editor.masks.images
             if text in one.file_name.lower() and any(map(keep, self.editor.of(one.id)))
         ]
         images.clear_options()
@@ -468,7 +468,7 @@ class LabelReview(App[None]):
 
     def _read(self, number: int) -> Image.Image | str:
         try:
-            return self.stimuli.read(self.editor.images[number])
+            return self.stimuli.read(self.editor.masks.image(number))
         except InputError as error:
             return str(error)
 

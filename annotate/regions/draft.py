@@ -239,9 +239,8 @@ def revise(
         if reshaped and "n_fixations" not in entry and fixations is not None:
             entry |= gaze(entry, image, fixations)
         entries[image.id].append(entry)
-    names = {image.id: image.file_name for image in base.images}
     for before, _ in known.values():
-        changes[names[before.image_id]]["removed"] += before.id not in kept
+        changes[base.image(before.image_id).file_name]["removed"] += before.id not in kept
     # In their old places; an image's new regions come after its others.
     order = {region.id: place for place, region in enumerate(base.annotations)}
     result = [entry for entry in content["annotations"] if entry["image_id"] not in revised]

@@ -65,7 +65,6 @@ class Editor:
 
     def __init__(self, masks: MaskSet, fixations: Fixations | None = None) -> None:
         self.masks, self.fixations = masks, fixations or masks.fixations
-        self.images = {image.id: image for image in masks.images}
         self.categories = {category.name: category.id for category in masks.categories}
         self.names = masks.category_of()
         self.done: list[Edit] = []
@@ -172,7 +171,7 @@ class Editor:
     def merge(self, number: int, other: int) -> Edit:
         """Return the edit that makes two regions of an image one, with the first's category."""
         first, second = self.regions[number], self.regions[other]
-        image = self.images[first.image_id]
+        image = self.masks.image(first.image_id)
         if isinstance(first.segmentation, list) and isinstance(second.segmentation, list):
             shape = surface([*first.segmentation, *second.segmentation])
             outline = outline_of_shape(shape, image.height, image.width)
@@ -192,7 +191,7 @@ class Editor:
             If it has fixations on fewer than two pixels, or no cut leaves two parts.
         """
         region = self.regions[number]
-        image = self.images[region.image_id]
+        image = self.masks.image(region.image_id)
         centres = self._centres(region, image)
         outlines = []
         for nearer in (centres, centres[::-1]):

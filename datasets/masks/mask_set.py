@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -128,6 +129,20 @@ class MaskSet(Kept):
         text = json.dumps(self.to_dict(), ensure_ascii=False, separators=(",", ":"))
         with atomic_write(path) as file:
             file.write(text.encode())
+
+    def image(self, number: int) -> Stimulus:
+        """Return the image of an id.
+
+        Raises
+        ------
+        KeyError
+            If there is none.
+        """
+        return self._image_by_id[number]
+
+    @cached_property
+    def _image_by_id(self) -> dict[int, Stimulus]:
+        return {image.id: image for image in self.images}
 
     def category_names(self) -> list[str]:
         """Return the categories in the order of their ids, without ``unlabelled``."""

@@ -60,10 +60,9 @@ def search_arrays(masks: MaskSet) -> list[SearchArray]:
         If there is no category ``target``, or no region has it.
     """
     names = masks.category_of()
-    images = {image.id: image for image in masks.images}
     found = []
     for image_id, regions in masks.by_image().items():
-        image = images[image_id]
+        image = masks.image(image_id)
         kinds: dict[str, np.ndarray] = {}
         for name in ("target", "distractor"):
             chosen = [one for one in regions if names[one.category_id] == name]
