@@ -97,6 +97,11 @@ class Stimulus(Kept):
     popout: Popout | None = None
     label_studio: LastPull | None = None
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Pixels: (height, width)."""
+        return self.height, self.width
+
 
 @dataclass(frozen=True)
 class Stimuli(Sequence[Stimulus]):
@@ -139,7 +144,7 @@ class Stimuli(Sequence[Stimulus]):
             raise InputError(f"{folder}: no images ({', '.join(IMAGE_SUFFIXES)})")
         images = []
         for number, name in zip(numbered(names), names, strict=True):
-            width, height = image_size(folder / name)
+            height, width = image_size(folder / name)
             images.append(Stimulus(id=number, file_name=name, width=width, height=height))
         return cls(folder, tuple(images))
 
@@ -169,11 +174,10 @@ class Stimuli(Sequence[Stimulus]):
         """
         path = self.path(stimulus)
         picture = read_picture(path)
-        expected = (stimulus.width, stimulus.height)
-        if picture.size != expected:
+        if (picture.height, picture.width) != stimulus.size:
             raise InputError(
-                f"{path}: expected {expected[0]}×{expected[1]} pixels, "
-                f"got {picture.size[0]}×{picture.size[1]}"
+                f"{path}: expected {stimulus.width}×{stimulus.height} pixels, "
+                f"got {picture.width}×{picture.height}"
             )
         return picture
 
@@ -212,12 +216,10 @@ def numbered(names: Sequence[str]) -> list[int]:
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """Return (width, height) in pixels of the upright image, from its header alone."""
+    """Return (height, width) in pixels of the upright image, from its header alone."""
     with _opened(path) as image:
-        width, height = image.size
-        if image.getexif().get(_ORIENTATION, 1) >= 5:
-            width, height = height, width
-        return width, height
+        turned = image.getexif().get(_ORIENTATION, 1) >= 5
+        return (image.width, image.height) if turned else (image.height, image.width)
 
 
 def read_picture(path: Path) -> Image.Image:

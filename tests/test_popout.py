@@ -127,7 +127,7 @@ def test_differences_grow_with_the_contrast() -> None:
     st.integers(0, 2**32),
 )
 def test_items_never_touch(layout, items: int, seed: int) -> None:
-    places = positions(layout, items, 400, 300, 40, np.random.default_rng(seed))
+    places = positions(layout, items, 300, 400, 40, np.random.default_rng(seed))
     assert places.shape == (items, 2)
     assert (places >= 20 - 1e-9).all() and (places <= np.array([380, 280]) + 1e-9).all()
     apart = np.hypot(*(places[:, None] - places[None, :]).transpose(2, 0, 1))

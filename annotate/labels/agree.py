@@ -142,7 +142,7 @@ def agree(files: Sequence[MaskSet], min_iou: float = 0.5, seed: int = 0) -> Agre
     counts = [0] * len(files)
     for name in shared:
         image = images[0][name]
-        if len({(one[name].width, one[name].height) for one in images}) > 1:
+        if len({known[name].size for known in images}) > 1:
             raise InputError(f"{name} has different sizes in the mask files")
         here = [found.get(one[name].id, []) for found, one in zip(regions, images, strict=True)]
         counts = [count + len(found) for count, found in zip(counts, here, strict=True)]

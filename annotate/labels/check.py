@@ -76,11 +76,11 @@ def image_problems(stimuli: Stimuli) -> Iterator[Problem]:
     for index, image in enumerate(stimuli):
         place = f"images[{index}]"
         try:
-            width, height = image_size(stimuli.path(image))
+            height, width = image_size(stimuli.path(image))
         except InputError as error:
             yield Problem("error", "image", place, str(error))
             continue
-        if (width, height) != (image.width, image.height):
+        if (height, width) != image.size:
             said = f"{image.width}×{image.height}"
             text = f"{image.file_name} is {width}×{height}, the mask file says {said}"
             yield Problem("error", "image", place, text)

@@ -46,7 +46,7 @@ def transfer_labels(masks: MaskSet, labelled: MaskSet, source: str) -> MaskSet:
         other = images.get(image.file_name)
         if other is None:
             continue
-        if (other.width, other.height) != (image.width, image.height):
+        if other.size != image.size:
             raise InputError(
                 f"{source}: {image.file_name} is {other.width}×{other.height} there, "
                 f"{image.width}×{image.height} here"

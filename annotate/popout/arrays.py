@@ -117,7 +117,7 @@ def draw(arrays: Arrays, index: int) -> Drawn:
     items, layout = int(rng.choice(arrays.items)), arrays.layouts[rng.integers(len(arrays.layouts))]
     size = _ITEM * min(arrays.width, arrays.height)
     difference = feature.make(contrast, rng)
-    centres = positions(layout, items, arrays.width, arrays.height, _ROOM * size, rng)
+    centres = positions(layout, items, arrays.height, arrays.width, _ROOM * size, rng)
     canvas = np.empty((arrays.height, arrays.width, 3), dtype=np.float32)
     canvas[:] = GREY
     annotations = []

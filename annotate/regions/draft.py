@@ -71,7 +71,7 @@ class Draft:
     dataset: str | None = None
     annotator: str | None = None
 
-    def add_image(self, place: str, name: str, width: int, height: int, number: int = 0) -> None:
+    def add_image(self, place: str, name: str, height: int, width: int, number: int = 0) -> None:
         """Add an image.
 
         Raises
@@ -185,7 +185,7 @@ def revise(
         if name not in images:
             raise InputError(f"{draft.source}: image {name} is not in the mask file")
         here = images[name]
-        if (here.width, here.height) != (image.width, image.height):
+        if here.size != image.size:
             raise InputError(
                 f"{draft.source}: {name} is {image.width}×{image.height} there, "
                 f"{here.width}×{here.height} in the mask file"

@@ -146,18 +146,18 @@ def read_fixations(
         raise InputError(f"{path}: the table has no rows")
     row = _match_images(path, frame[names["image"]], stimuli)
     x, y = (_numbers(path, frame, names[axis]) for axis in ("x", "y"))
-    sizes = np.array([(stimulus.width, stimulus.height) for stimulus in stimuli])[row]
+    height, width = np.array([stimulus.size for stimulus in stimuli])[row].T
     if table_format.unit == "deg":
         if px_per_degree is None:
             raise InputError(f"{path}: fixations in degrees need --px-per-degree")
-        x = x * px_per_degree + (sizes[:, 0] - 1) / 2
-        y = y * px_per_degree + (sizes[:, 1] - 1) / 2
+        x = x * px_per_degree + (width - 1) / 2
+        y = y * px_per_degree + (height - 1) / 2
     with np.errstate(invalid="ignore"):
-        valid = (x >= -0.5) & (x < sizes[:, 0] - 0.5) & (y >= -0.5) & (y < sizes[:, 1] - 0.5)
+        valid = (x >= -0.5) & (x < width - 0.5) & (y >= -0.5) & (y < height - 0.5)
     if not valid.all() and not table_format.drop_invalid:
         first = int(np.flatnonzero(~valid)[0])
-        width, height = sizes[first]
-        what = f"({x[first]:g}, {y[first]:g}) px is outside its {width}×{height} image"
+        image = f"{width[first]}×{height[first]} image"
+        what = f"({x[first]:g}, {y[first]:g}) px is outside its {image}"
         if np.isnan(x[first] + y[first]):
             what = "has no coordinates"
         raise InputError(

@@ -65,9 +65,9 @@ def load_salicon(root: Path, progress: Progress = SILENT) -> tuple[Dataset, int]
             of = np.full(len(points), number), np.full(len(points), subject)
             parts.append(np.column_stack([*of, points - 1]))
     table = np.concatenate(parts) if parts else np.empty((0, 4), dtype=np.int64)
-    sizes = {one.id: (one.width, one.height) for one in stimuli}
+    sizes = {stimulus.id: stimulus.size for stimulus in stimuli}
     limits = np.array([sizes[number] for number in table[:, 0].tolist()]).reshape(-1, 2)
-    inside = ((table[:, 2:] >= 0) & (table[:, 2:] < limits)).all(axis=1)
+    inside = ((table[:, 2:] >= 0) & (table[:, 2:] < limits[:, ::-1])).all(axis=1)
     fixations = Fixations(*table[inside].T, duration_ms=np.full(int(inside.sum()), np.nan))
     ordered = tuple(sorted(stimuli, key=lambda one: one.id))
     return Dataset(NAME, Stimuli(root, ordered), fixations, PX_PER_DEGREE), int((~inside).sum())
