@@ -196,6 +196,8 @@ class Dataset:
         Pixels in one degree of visual angle.
     simulated : bool
         Whether the fixations come from a generator, not from people.
+    dropped : int
+        How many further fixations were left out as invalid.
     """
 
     name: str
@@ -203,6 +205,7 @@ class Dataset:
     fixations: Fixations
     px_per_degree: float
     simulated: bool = False
+    dropped: int = 0
 
 
 def numbered(names: Sequence[str]) -> list[int]:

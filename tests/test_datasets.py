@@ -94,8 +94,8 @@ def write(folder: Path, text: str, name: str = "fixations.csv") -> Path:
 
 def test_your_own_folder(folder: Path) -> None:
     write(folder, "image,subject,x,y,duration_ms\none.png,s1,0,29.4,200\ntwo,s2,39.4,-0.5,\n")
-    dataset, dropped = load_folder(folder, px_per_degree=20)
-    assert dropped == 0
+    dataset = load_folder(folder, px_per_degree=20)
+    assert dataset.dropped == 0
     assert [s.file_name for s in dataset.stimuli] == ["one.png", "two.jpg"]
     columns = dataset.fixations.to_columns()
     assert columns == {
@@ -116,7 +116,7 @@ def test_mapped_columns_in_every_format(folder: Path, suffix: str) -> None:
     else:
         frame.to_csv(path, index=False, sep="\t" if suffix == ".tsv" else ",")
     mapping = {"image": "stim", "subject": "who", "x": "gx", "y": "gy"}
-    dataset, _ = load_folder(folder, path, 20, TableFormat(mapping))
+    dataset = load_folder(folder, path, 20, TableFormat(mapping))
     assert dataset.fixations.subject.tolist() == [3]
     assert (dataset.fixations.x.tolist(), dataset.fixations.y.tolist()) == ([1], [2])
 
@@ -128,7 +128,7 @@ def test_degrees_and_back(x: int, y: int, tmp_path_factory: pytest.TempPathFacto
     per_degree = 17.3
     x_deg, y_deg = (x - 19.5) / per_degree, (y - 14.5) / per_degree
     write(folder, f"image,subject,x,y\none.png,1,{x_deg!r},{y_deg!r}\n")
-    dataset, _ = load_folder(folder, None, per_degree, TableFormat(unit="deg"))
+    dataset = load_folder(folder, None, per_degree, TableFormat(unit="deg"))
     assert (dataset.fixations.x[0], dataset.fixations.y[0]) == (x, y)
 
 
@@ -159,8 +159,8 @@ def test_a_bad_table(folder: Path, text: str, message: str) -> None:
 
 def test_invalid_fixations_can_be_dropped_and_are_counted(folder: Path) -> None:
     path = write(folder, "image,subject,x,y\none,1,40,1\none,1,,2\ntwo,1,3,3\n")
-    dataset, dropped = load_folder(folder, path, 20, TableFormat(drop_invalid=True))
-    assert (len(dataset.fixations), dropped) == (1, 2)
+    dataset = load_folder(folder, path, 20, TableFormat(drop_invalid=True))
+    assert (len(dataset.fixations), dataset.dropped) == (1, 2)
 
 
 def test_a_folder_without_what_it_needs(folder: Path, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ QUICK = Recipe(tune="all", epochs=3, batch_size=4, rate=0.05, backbone_rate=0.01
 
 @pytest.fixture
 def dataset(gaze_world: Path) -> Dataset:
-    return load_dataset(str(gaze_world))[0]
+    return load_dataset(str(gaze_world))
 
 
 def trained(dataset: Dataset, out: Path, recipe: Recipe = QUICK, **options) -> dict:
@@ -393,7 +393,7 @@ def test_two_processes_come_to_the_same(gaze_world: Path, tmp_path: Path) -> Non
 
 @pytest.fixture
 def osie(osie_root: Path) -> Dataset:
-    return load_dataset("osie", osie_root)[0]
+    return load_dataset("osie", osie_root)
 
 
 @pytest.mark.slow

@@ -130,7 +130,7 @@ def cluster(
     )
     labelled = MaskSet.read(mask_path(labels)) if labels else None
     table_format = TableFormat(_columns(columns), unit, drop_invalid)  # type: ignore[arg-type]
-    dataset, dropped = load_dataset(source, root, fixations, px_per_degree, table_format, progress)
+    dataset = load_dataset(source, root, fixations, px_per_degree, table_format, progress)
     masks = find_regions(dataset, clustering, progress)
     if labelled is not None and labels is not None:
         masks = transfer_labels(masks, labelled, mask_path(labels).name)
@@ -142,8 +142,8 @@ def cluster(
     if labelled is not None:
         unlabelled = sum(a.label_source is None for a in masks.annotations)
         text += f"; {count - unlabelled} labelled as in {labels}"
-    if dropped:
-        text += f"; {dropped} invalid fixations dropped"
+    if dataset.dropped:
+        text += f"; {dataset.dropped} invalid fixations dropped"
     notes.print(text, markup=False)
 
 

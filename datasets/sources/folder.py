@@ -61,7 +61,7 @@ def load_folder(
     table: Path | None = None,
     px_per_degree: float | None = None,
     table_format: TableFormat = PLAIN,
-) -> tuple[Dataset, int]:
+) -> Dataset:
     """Load a folder of images and its fixations.
 
     Parameters
@@ -72,12 +72,7 @@ def load_folder(
         The fixations; by default the folder's ``fixations.csv`` (``.tsv``, ``.parquet``).
     px_per_degree : float, optional
         Needed unless ``dataset.json`` says it.
-
-    Returns
-    -------
-    dataset : Dataset
-    dropped : int
-        How many fixations were dropped as invalid.
+    table_format : TableFormat
 
     Raises
     ------
@@ -96,7 +91,7 @@ def load_folder(
         table or find_table(folder), stimuli, px_per_degree, table_format
     )
     name = description.name or folder.resolve().name
-    return Dataset(name, stimuli, fixations, px_per_degree, description.simulated), dropped
+    return Dataset(name, stimuli, fixations, px_per_degree, description.simulated, dropped)
 
 
 def read_description(folder: Path) -> FolderDescription:

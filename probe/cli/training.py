@@ -118,7 +118,7 @@ def train(
         *(task, parse_tune(tune), loss, epochs, patience, rate, backbone_rate, schedule),  # type: ignore[arg-type]
         *(batch_size, accumulate, precision, seed),  # type: ignore[arg-type]
     )
-    dataset, _ = load_dataset(source, root, fixations, px_per_degree, progress=progress)
+    dataset = load_dataset(source, root, fixations, px_per_degree, progress=progress)
     folder = out or Path("runs") / f"{task}-tune-{tune}"
     found = run_training(
         dataset,
@@ -195,7 +195,7 @@ def sweep(
         *("saliency", 0, loss, epochs, patience, rate, backbone_rate, schedule),  # type: ignore[arg-type]
         *(batch_size, accumulate, precision, seed),  # type: ignore[arg-type]
     )
-    dataset, _ = load_dataset(source, root, fixations, px_per_degree, progress=progress)
+    dataset = load_dataset(source, root, fixations, px_per_degree, progress=progress)
     found = run_sweep(
         dataset,
         recipe,
@@ -280,7 +280,7 @@ def tasks(
         *("saliency", parse_tune(tune), loss, epochs, patience, rate, backbone_rate, schedule),  # type: ignore[arg-type]
         *(batch_size, accumulate, precision, seed),  # type: ignore[arg-type]
     )
-    dataset, _ = load_dataset(source, root, fixations, px_per_degree, progress=progress)
+    dataset = load_dataset(source, root, fixations, px_per_degree, progress=progress)
     with ExitStack() as stack:
         found = compare_tasks(
             dataset,
