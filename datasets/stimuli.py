@@ -16,6 +16,7 @@ from .errors import InputError
 from .files import check_relative
 from .fixations import Fixations
 from .kept import Kept
+from .notebook import html_table
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 MOST_PIXELS = 178_956_970
@@ -206,6 +207,28 @@ class Dataset:
     px_per_degree: float
     simulated: bool = False
     dropped: int = 0
+
+    def __repr__(self) -> str:
+        gaze = "simulated fixations" if self.simulated else "fixations"
+        return (
+            f"Dataset({self.name}: {len(self.fixations)} {gaze} of {self._n_subjects} subjects "
+            f"on {len(self.stimuli)} images)"
+        )
+
+    def _repr_html_(self) -> str:
+        rows = [
+            ("images", len(self.stimuli)),
+            ("subjects", self._n_subjects),
+            ("fixations", len(self.fixations)),
+            ("simulated", "yes" if self.simulated else "no"),
+            ("pixels per degree", f"{self.px_per_degree:.4g}"),
+            ("dropped fixations", self.dropped),
+        ]
+        return html_table(f"Dataset {self.name}", (), rows)
+
+    @property
+    def _n_subjects(self) -> int:
+        return len(np.unique(self.fixations.subject))
 
 
 def numbered(names: Sequence[str]) -> list[int]:

@@ -1,6 +1,9 @@
 """Loading OSIE, your own folders and tables, and pictures."""
 
+import json
+import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -130,6 +133,24 @@ def test_degrees_and_back(x: int, y: int, tmp_path_factory: pytest.TempPathFacto
     write(folder, f"image,subject,x,y\none.png,1,{x_deg!r},{y_deg!r}\n")
     dataset = load_folder(folder, None, per_degree, TableFormat(unit="deg"))
     assert (dataset.fixations.x[0], dataset.fixations.y[0]) == (x, y)
+
+
+def test_a_short_name_and_a_table_for_notebooks(folder: Path) -> None:
+    write(folder, "image,subject,x,y\none,a,1,1\ntwo,b,3,3\ntwo,b,4,4\n")
+    description = {"name": "<b>mine</b>", "px_per_degree": 20, "simulated": True}
+    write(folder, json.dumps(description), "dataset.json")
+    dataset = load_folder(folder)
+    assert repr(dataset) == (
+        "Dataset(<b>mine</b>: 3 simulated fixations of 2 subjects on 2 images)"
+    )
+    table = dataset._repr_html_()
+    ElementTree.fromstring(f"<div>{table}</div>")
+    assert "<p>Dataset &lt;b&gt;mine&lt;/b&gt;</p>" in table
+    cells = dict(re.findall(r"<th[^>]*>([^<]*)</th><td>([^<]*)</td>", table))
+    assert cells == {
+        **{"images": "2", "subjects": "2", "fixations": "3", "simulated": "yes"},
+        **{"pixels per degree": "20", "dropped fixations": "0"},
+    }
 
 
 BAD_TABLES = [

@@ -4,6 +4,7 @@ import copy
 import json
 import os
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -212,6 +213,21 @@ def test_an_image_by_its_id() -> None:
         masks.image(8)
     assert masks.to_dict() == GOOD
     assert masks == MaskSet.from_dict({**GOOD, "fixations": masks.fixations})
+
+
+def test_a_short_name_and_a_table_for_notebooks() -> None:
+    content = copy.deepcopy(GOOD)
+    content["info"]["salprobe"]["dataset"] = "<toy>"
+    content["categories"][0]["name"] = "<script>alert(1)</script>"
+    masks = MaskSet.from_dict(content)
+    assert repr(masks) == str(masks) == "MaskSet(<toy>: 2 regions on 1 images, 1 categories)"
+    table = masks._repr_html_()
+    ElementTree.fromstring(f"<div>{table}</div>")
+    assert "<p>&lt;toy&gt;: 2 regions on 1 images, 1 categories</p>" in table
+    assert (
+        '<tr><th scope="row">&lt;script&gt;alert(1)&lt;/script&gt;</th><td>1</td><td>1</td></tr>'
+        '<tr><th scope="row">unlabelled</th><td>1</td><td>1</td></tr>' in table
+    )
 
 
 def test_write_then_read_is_identity_unknown_keys_included(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +25,7 @@ from ..errors import InputError
 from ..files import atomic_write, read_json
 from ..fixations import Fixations
 from ..kept import Kept
+from ..notebook import html_table
 from ..stimuli import Stimulus
 from .annotation import (
     FORMAT,
@@ -69,6 +71,28 @@ class MaskSet(Kept):
         ]
         | None
     ) = None
+
+    def __repr__(self) -> str:
+        return f"MaskSet({self._summary()})"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        names = self.category_of()
+        regions = Counter(names[region.category_id] for region in self.annotations)
+        pairs = {(names[region.category_id], region.image_id) for region in self.annotations}
+        images = Counter(name for name, _ in pairs)
+        listed = [*self.category_names(), *([UNLABELLED] if regions[UNLABELLED] else [])]
+        rows = [(name, regions[name], images[name]) for name in listed]
+        return html_table(self._summary(), ("category", "regions", "images"), rows)
+
+    def _summary(self) -> str:
+        name = f"{self.info.salprobe.dataset}: " if self.info.salprobe.dataset else ""
+        simulated = ", simulated fixations" if self.info.salprobe.simulated else ""
+        return (
+            f"{name}{len(self.annotations)} regions on {len(self.images)} images, "
+            f"{len(self.category_names())} categories{simulated}"
+        )
 
     @model_validator(mode="after")
     def _consistent(self, info: ValidationInfo) -> MaskSet:
