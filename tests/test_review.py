@@ -1,5 +1,6 @@
 """Editing regions, and the journal that loses nothing."""
 
+import errno
 import json
 import os
 import signal
@@ -269,7 +270,22 @@ def test_a_full_disk_makes_no_edit_and_spoils_no_journal(
     assert [edit.what for edit in Review(path).editor.done] == ["text", "object"]
 
 
-def test_two_do_not_review_one_file(path: Path) -> None:
+def test_two_do_not_review_one_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(lock: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from salprobe.annotate.review.journal import alone\n"
+        "with alone(Path(sys.argv[1])): print('mine', flush=True); sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None and other.stdout.readline() == b"mine\n"
+        with pytest.raises(InputError, match="under review in another terminal"), alone(path):
+            pass
+        other.kill()  # and leaves no lock behind
     with (
         alone(path),
         pytest.raises(InputError, match="under review in another terminal"),
@@ -278,6 +294,10 @@ def test_two_do_not_review_one_file(path: Path) -> None:
         pass
     with alone(path):  # it is free again
         pass
+    with monkeypatch.context() as patch, alone(path):
+        patch.setattr("filelock.FileLock.acquire", no_locks)
+        with alone(path):  # nothing is kept where there are no locks
+            pass
     with pytest.raises(InputError, match="no such file"), alone(path.with_name("other.json")):
         pass
     assert not list(path.parent.glob(".other*"))

@@ -18,6 +18,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Literal
 
+from filelock import FileLock, Timeout
+
 from ...datasets.errors import InputError
 from ...datasets.files import atomic_write, read_bytes
 from ...datasets.masks.mask_set import MaskSet
@@ -226,7 +228,7 @@ class Review:
 def alone(path: Path) -> Iterator[None]:
     """Keep others from reviewing a mask file meanwhile: two would mix their journals.
 
-    Where the system or the folder has no locks, nothing is kept.
+    Where the folder cannot hold a lock, nothing is kept.
 
     Raises
     ------
@@ -235,19 +237,17 @@ def alone(path: Path) -> Iterator[None]:
     """
     if not path.is_file():
         raise InputError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}")
+    lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=0)
     try:
-        import fcntl
-    except ImportError:  # Windows
+        lock.acquire()
+    except Timeout as error:
+        raise InputError(f"{path}: is under review in another terminal") from error
+    except (OSError, NotImplementedError):  # a folder without locks: nothing rests on it
+        pass
+    try:
         yield
-        return
-    with path.with_name(f".{path.name}.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(f"{path}: is under review in another terminal") from error
-        except OSError:
-            pass
-        yield
+    finally:
+        lock.release()
 
 
 def _unsaved(lines: list) -> list[Edit]:
