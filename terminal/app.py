@@ -21,7 +21,7 @@ def run_app(app: typer.Typer, program: str) -> None:
     except InputError as error:
         _fail(program, str(error), 2)
     except typer.TyperException as error:
-        _fail(program, error.format_message(), 2)
+        _fail(program, error.format_message().replace(": Value error, ", ": "), 2)
     except (KeyboardInterrupt, typer.Abort):
         status = _INTERRUPTED
     except OSError as error:

@@ -6,6 +6,7 @@ import json
 import shutil
 import tempfile
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image
 
+from salprobe.annotate.choices import Format
 from salprobe.annotate.formats.exchange import export_masks, import_masks
 from salprobe.annotate.formats.registry import FORMATS, osie_sr, recognised
 from salprobe.datasets.categories import CATEGORIES, UNLABELLED_ID
@@ -496,6 +498,10 @@ def test_every_format_is_recognised(small_world: Path, tmp_path: Path) -> None:
         export_masks(masks, tmp_path / "png-out", "png")
     with pytest.raises(InputError, match="of no known format"):
         recognised(small_world)
+
+
+def test_every_format_can_be_chosen() -> None:
+    assert tuple(FORMATS) == get_args(Format)
 
 
 def test_a_failed_export_leaves_nothing(tmp_path: Path) -> None:

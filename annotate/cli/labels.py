@@ -11,6 +11,7 @@ import typer
 from ...datasets.errors import InputError
 from ...datasets.files import check_relative
 from ...terminal.console import notes, print_data
+from ..choices import Part, Rule
 
 app = typer.Typer()
 
@@ -129,7 +130,7 @@ def merge(
     files: Annotated[list[str], typer.Argument(metavar="MASKS…", help="Two mask files or more.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Mask file to write.")],
     rule: Annotated[
-        str, typer.Option(help="majority, or first (the earlier file is preferred).")
+        Rule, typer.Option(help="Whose category counts: most files', or the earliest's.")
     ] = "majority",
     min_iou: Annotated[float, typer.Option(help="Least IoU of regions that are the same.")] = 0.5,
 ) -> None:
@@ -138,7 +139,7 @@ def merge(
     from ...datasets.sources.load import mask_path
     from ..labels.merge import merge as merge_files
 
-    found = merge_files([MaskSet.read(mask_path(one)) for one in files], rule, min_iou)  # type: ignore[arg-type]
+    found = merge_files([MaskSet.read(mask_path(one)) for one in files], rule, min_iou)
     found.masks.write(output)
     notes.print(
         f"{output}: {len(found.masks.annotations)} regions, {found.disputed} of them disputed; "
@@ -153,7 +154,7 @@ def merge(
 def split(
     masks: MasksArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write into.")],
-    by: Annotated[str, typer.Option(help="image (stratified by category) or category.")] = "image",
+    by: Annotated[Part, typer.Option(help="Images are stratified by category.")] = "image",
     parts: Annotated[str, typer.Option(help="Names and shares, for --by image.")] = (
         "train=0.8,test=0.2"
     ),
@@ -166,10 +167,9 @@ def split(
 
     path = mask_path(masks)
     found = MaskSet.read(path)
-    if by not in ("image", "category"):
-        raise InputError(f"--by {by!r}: expected image or category")
-    made = split_by_category(found) if by == "category" else None
-    if made is None:
+    if by == "category":
+        made = split_by_category(found)
+    else:
         made = split_by_image(found, _shares(parts), seed)
     output.mkdir(parents=True, exist_ok=True)
     for name, part in made.items():

@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
+from ...datasets.choices import Unit
 from ...datasets.errors import InputError
 from ...terminal.app import run_app
 from ...terminal.console import notes
 from ...terminal.progress import progress
+from ..choices import Edits, Method
 from . import exchange as cli_exchange
 from . import labels as cli_labels
 from . import popout as cli_popout
@@ -90,7 +92,7 @@ def cluster(
         str, typer.Option(help="The table's names for ours, as x=gaze_x,subject=who.")
     ] = "",
     unit: Annotated[
-        str, typer.Option(help="Of x and y: px, or deg from the image's centre.")
+        Unit, typer.Option(help="Of x and y: pixels, or degrees from the image's centre.")
     ] = "px",
     px_per_degree: Annotated[
         float | None, typer.Option(help="Pixels in one degree of visual angle.")
@@ -99,7 +101,7 @@ def cluster(
         bool,
         typer.Option("--drop-invalid", help="Drop fixations off the image or without position."),
     ] = False,
-    method: Annotated[str, typer.Option(help="mean-shift, hdbscan or dbscan.")] = "mean-shift",
+    method: Annotated[Method, typer.Option(help="Of clustering.")] = "mean-shift",
     bandwidth: Annotated[float, typer.Option(help="Mean shift: kernel radius, degrees.")] = 2.0,
     radius: Annotated[float, typer.Option(help="DBSCAN: neighbourhood, degrees.")] = 0.75,
     min_fixations: Annotated[int, typer.Option(help="Fewest fixations of a region.")] = 8,
@@ -118,10 +120,8 @@ def cluster(
     from ..regions.cluster import Clustering
     from ..regions.cluster import cluster as find_regions
 
-    if unit not in ("px", "deg"):
-        raise InputError(f"--unit {unit!r}: expected px or deg")
     clustering = Clustering(
-        method=method,  # type: ignore[arg-type]
+        method=method,
         bandwidth=bandwidth,
         radius=radius,
         min_fixations=min_fixations,
@@ -129,7 +129,7 @@ def cluster(
         margin=margin,
     )
     labelled = MaskSet.read(mask_path(labels)) if labels else None
-    table_format = TableFormat(_columns(columns), unit, drop_invalid)  # type: ignore[arg-type]
+    table_format = TableFormat(_columns(columns), unit, drop_invalid)
     dataset = load_dataset(source, root, fixations, px_per_degree, table_format, progress)
     masks = find_regions(dataset, clustering, progress)
     if labelled is not None and labels is not None:
@@ -158,10 +158,8 @@ def review(
         Path | None, typer.Option(help="Table of fixations, if the mask file has none.")
     ] = None,
     prefer: Annotated[
-        str | None,
-        typer.Option(
-            help="If the file has changed under edits that were not saved: mine or theirs."
-        ),
+        Edits | None,
+        typer.Option(help="Whose edits count, if the file has changed under unsaved ones."),
     ] = None,
 ) -> None:
     """Review labels in the terminal: a key for each category, every change saved as it is made.
@@ -175,12 +173,10 @@ def review(
     from ...datasets.stimuli import Stimuli
     from ..review.journal import Review, alone
 
-    if prefer not in (None, "mine", "theirs"):
-        raise InputError(f"--prefer {prefer!r}: expected mine or theirs")
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise InputError("review needs a terminal")
     with alone(masks):
-        opened = Review(masks, prefer)  # type: ignore[arg-type]
+        opened = Review(masks, prefer)
         found = opened.editor.masks
         folder = root_of(found, root, masks.parent)
         try:

@@ -17,6 +17,7 @@ import typer
 from ...datasets.errors import InputError
 from ...terminal.console import notes
 from ...terminal.progress import progress
+from ..choices import Side
 from .exchange import RenameOption, RootOption, changes_text, parse_pairs, total
 from .labels import JsonOption, MasksArgument
 
@@ -119,8 +120,8 @@ def pull(
         str | None, typer.Option(help="E-mail address: take only this person's annotations.")
     ] = None,
     prefer: Annotated[
-        str | None,
-        typer.Option(help="In conflicts: local (the mask file), remote, or newest annotation."),
+        Side | None,
+        typer.Option(help="In conflicts: the mask file, the server, or its newest annotation."),
     ] = None,
     rename: RenameOption = "",
     serve: ServeOption = False,
@@ -161,7 +162,11 @@ def pull(
     except InputError:
         fixations = None
     found = bring(
-        *(base, there, tasks, prefer, annotator),  # type: ignore[arg-type]
+        base,
+        there,
+        tasks,
+        prefer,
+        annotator,
         rename=parse_pairs("--rename", rename),
         fixations=fixations,
         trusted=trusted,

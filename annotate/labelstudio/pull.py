@@ -11,20 +11,19 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from ...datasets.categories import UNLABELLED
 from ...datasets.errors import InputError
 from ...datasets.fixations import Fixations
 from ...datasets.masks.mask_set import MaskSet
 from ...datasets.stimuli import LastPull, Stimulus
+from ..choices import Side
 from ..regions.draft import Draft, Region, revise
 from .client import Project
 from .codec import from_results
 from .push import project_uuid, tasks_by_image
 from .tasks import add_image, annotations_of, annotator_of, content_hash, json_hash, updated
-
-Prefer = Literal["local", "remote", "newest"]
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def pull(
     masks: MaskSet,
     project: Project,
     tasks: Sequence[dict],
-    prefer: Prefer | None = None,
+    prefer: Side | None = None,
     annotator: str | None = None,
     rename: dict[str, str] | None = None,
     fixations: Fixations | None = None,
@@ -95,8 +94,8 @@ def pull(
         If an annotation is malformed or has a category that the mask set does not, or the
         project is another than the one pulled from before.
     """
-    if prefer is not None and prefer not in get_args(Prefer):
-        raise InputError(f"--prefer {prefer!r}: expected {', '.join(get_args(Prefer))}")
+    if prefer is not None and prefer not in get_args(Side):
+        raise InputError(f"--prefer {prefer!r}: expected {', '.join(get_args(Side))}")
     if project_uuid(masks) not in (None, project.mark["project"]):
         raise InputError("the mask file was pulled from another project of this title")
     names, regions = masks.category_of(), masks.by_image()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import shapely
@@ -15,9 +15,8 @@ from ...datasets.masks.mask_set import MaskSet, new_mask_set
 from ...datasets.masks.outlines import Outline, outline_of_shape
 from ...datasets.progress import SILENT, Progress
 from ...datasets.stimuli import Dataset, Stimulus
+from ..choices import Method
 from .methods import NOISE, dbscan, hdbscan, mean_shift
-
-Method = Literal["mean-shift", "hdbscan", "dbscan"]
 
 
 @dataclass(frozen=True)

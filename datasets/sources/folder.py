@@ -7,11 +7,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import Field, FiniteFloat, ValidationError
 
+from ..choices import Unit
 from ..errors import InputError
 from ..files import read_bytes
 from ..fixations import Fixations, pixel
@@ -41,7 +42,7 @@ class TableFormat:
     ----------
     columns : mapping
         From our names (``image, subject, x, y, duration_ms``) to the table's, where they differ.
-    unit : "px" or "deg"
+    unit : Unit
         Pixels are 0-based from the upper left pixel's centre. Degrees count from the centre of
         the stimulus, x to the right, y downwards.
     drop_invalid : bool
@@ -49,7 +50,7 @@ class TableFormat:
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
-    unit: Literal["px", "deg"] = "px"
+    unit: Unit = "px"
     drop_invalid: bool = False
 
 
