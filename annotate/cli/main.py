@@ -9,7 +9,7 @@ import typer
 
 from ...datasets.choices import Unit
 from ...datasets.errors import InputError
-from ...terminal.app import run_app
+from ...terminal.app import new_app, run_app
 from ...terminal.console import notes
 from ...terminal.progress import progress
 from ..choices import Edits, Method
@@ -18,12 +18,7 @@ from . import labels as cli_labels
 from . import popout as cli_popout
 from . import server as cli_server
 
-app = typer.Typer(
-    add_completion=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="Turn eye fixations into salient regions, and regions into labelled masks.",
-)
+app = new_app("Turn eye fixations into salient regions, and regions into labelled masks.")
 
 
 @app.command(epilog="Example: [bold]annotate fetch sample --root sample[/bold]")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ...datasets.errors import InputError
-from ...terminal.app import run_app
+from ...terminal.app import new_app, run_app
 from ...terminal.console import notes, print_data
 from . import analysis as cli_analysis
 from . import saliency as cli_saliency
@@ -17,12 +17,7 @@ from . import training as cli_training
 from .options import FormatOption as Format
 from .options import RunFolder, first_process, parse_size
 
-app = typer.Typer(
-    add_completion=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="Score every unit of a network against every salient region.",
-)
+app = new_app("Score every unit of a network against every salient region.")
 
 
 @app.command(
