@@ -10,11 +10,13 @@ from typing import Annotated, BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
-from pydantic import AfterValidator, BaseModel, ConfigDict, PositiveInt
+from pydantic import AfterValidator, Field, FiniteFloat, NonNegativeInt, PositiveInt
 
 from .errors import InputError
 from .files import check_relative
 from .fixations import Fixations
+from .kept import Kept
+from .notebook import html_table
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 MOST_PIXELS = 178_956_970
@@ -23,15 +25,83 @@ MOST_PIXELS = 178_956_970
 _ORIENTATION = 0x0112  # EXIF tag; 5 to 8 swap width and height
 
 
-class Stimulus(BaseModel):
-    """One image; also an entry of ``images`` in a mask file, whose unknown keys it keeps."""
+class Popout(Kept):
+    """What is known of a search array: how its target differs from the distractors.
 
-    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+    Attributes
+    ----------
+    feature, group : str
+        What the target differs in, and the group of features that this belongs to.
+    preattentive : bool, optional
+        Whether people find such a target at once.
+    target : bool
+        False for a catch array.
+    contrast : float, optional
+        How strong the difference is, above 0 to 1.
+    difference : float, optional
+        The same in ``unit``.
+    items : int, optional
+    layout : str
+    item_size : float, optional
+        Pixels.
+    size_jitter : float, optional
+        Share of the size by which items are smaller, at most.
+    """
+
+    feature: str = ""
+    group: str = ""
+    preattentive: bool | None = None
+    target: bool = True
+    contrast: FiniteFloat | None = None
+    difference: FiniteFloat | None = None
+    unit: str = ""
+    items: PositiveInt | None = None
+    layout: str = ""
+    item_size: Annotated[FiniteFloat, Field(gt=0)] | None = None
+    size_jitter: FiniteFloat | None = None
+
+
+class LastPull(Kept):
+    """What an image was on both sides when Label Studio's annotations were last pulled.
+
+    Attributes
+    ----------
+    annotations : int
+        How many there were.
+    remote, local : str, optional
+        Hash of the annotations, and of the image's regions.
+    """
+
+    annotations: NonNegativeInt = 0
+    remote: str | None = None
+    local: str | None = None
+
+
+class Stimulus(Kept):
+    """One image; also an entry of ``images`` in a mask file.
+
+    Attributes
+    ----------
+    id : int
+    file_name : str
+        Relative to the images' folder.
+    width, height : int
+        Pixels.
+    popout : Popout, optional
+    label_studio : LastPull, optional
+    """
 
     id: int
     file_name: Annotated[str, AfterValidator(check_relative)]
     width: PositiveInt
     height: PositiveInt
+    popout: Popout | None = None
+    label_studio: LastPull | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Pixels: (height, width)."""
+        return self.height, self.width
 
 
 @dataclass(frozen=True)
@@ -75,7 +145,7 @@ class Stimuli(Sequence[Stimulus]):
             raise InputError(f"{folder}: no images ({', '.join(IMAGE_SUFFIXES)})")
         images = []
         for number, name in zip(numbered(names), names, strict=True):
-            width, height = image_size(folder / name)
+            height, width = image_size(folder / name)
             images.append(Stimulus(id=number, file_name=name, width=width, height=height))
         return cls(folder, tuple(images))
 
@@ -105,11 +175,10 @@ class Stimuli(Sequence[Stimulus]):
         """
         path = self.path(stimulus)
         picture = read_picture(path)
-        expected = (stimulus.width, stimulus.height)
-        if picture.size != expected:
+        if (picture.height, picture.width) != stimulus.size:
             raise InputError(
-                f"{path}: expected {expected[0]}×{expected[1]} pixels, "
-                f"got {picture.size[0]}×{picture.size[1]}"
+                f"{path}: expected {stimulus.width}×{stimulus.height} pixels, "
+                f"got {picture.width}×{picture.height}"
             )
         return picture
 
@@ -128,6 +197,8 @@ class Dataset:
         Pixels in one degree of visual angle.
     simulated : bool
         Whether the fixations come from a generator, not from people.
+    dropped : int
+        How many further fixations were left out as invalid.
     """
 
     name: str
@@ -135,6 +206,29 @@ class Dataset:
     fixations: Fixations
     px_per_degree: float
     simulated: bool = False
+    dropped: int = 0
+
+    def __repr__(self) -> str:
+        gaze = "simulated fixations" if self.simulated else "fixations"
+        return (
+            f"Dataset({self.name}: {len(self.fixations)} {gaze} of {self._n_subjects} subjects "
+            f"on {len(self.stimuli)} images)"
+        )
+
+    def _repr_html_(self) -> str:
+        rows = [
+            ("images", len(self.stimuli)),
+            ("subjects", self._n_subjects),
+            ("fixations", len(self.fixations)),
+            ("simulated", "yes" if self.simulated else "no"),
+            ("pixels per degree", f"{self.px_per_degree:.4g}"),
+            ("dropped fixations", self.dropped),
+        ]
+        return html_table(f"Dataset {self.name}", (), rows)
+
+    @property
+    def _n_subjects(self) -> int:
+        return len(np.unique(self.fixations.subject))
 
 
 def numbered(names: Sequence[str]) -> list[int]:
@@ -148,12 +242,10 @@ def numbered(names: Sequence[str]) -> list[int]:
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """Return (width, height) in pixels of the upright image, from its header alone."""
+    """Return (height, width) in pixels of the upright image, from its header alone."""
     with _opened(path) as image:
-        width, height = image.size
-        if image.getexif().get(_ORIENTATION, 1) >= 5:
-            width, height = height, width
-        return width, height
+        turned = image.getexif().get(_ORIENTATION, 1) >= 5
+        return (image.width, image.height) if turned else (image.height, image.width)
 
 
 def read_picture(path: Path) -> Image.Image:

@@ -1,15 +1,45 @@
-"""Running a command line: bad input is one line, never a traceback."""
+"""A command line, and how it is run: bad input is one line, never a traceback."""
 
 from __future__ import annotations
 
 import sys
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
 from ..datasets.errors import InputError
 
 _INTERRUPTED = 130
+
+
+def new_app(summary: str) -> typer.Typer:
+    """Return a command line without commands: help, version and shell completion."""
+    app = typer.Typer(
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"]},
+        help=summary,
+    )
+    app.callback()(_options)
+    return app
+
+
+def _print_version(context: typer.Context, wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"{context.info_name} {version('salprobe')}")
+        raise typer.Exit
+
+
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    pass
 
 
 def run_app(app: typer.Typer, program: str) -> None:
@@ -21,7 +51,7 @@ def run_app(app: typer.Typer, program: str) -> None:
     except InputError as error:
         _fail(program, str(error), 2)
     except typer.TyperException as error:
-        _fail(program, error.format_message(), 2)
+        _fail(program, error.format_message().replace(": Value error, ", ": "), 2)
     except (KeyboardInterrupt, typer.Abort):
         status = _INTERRUPTED
     except OSError as error:

@@ -86,7 +86,7 @@ def gaze_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
             )
     (folder / "fixations.csv").write_text("\n".join(rows))
     (folder / "dataset.json").write_text('{"name": "gaze", "px_per_degree": 8.0}')
-    dataset, _ = load_dataset(str(folder))
+    dataset = load_dataset(str(folder))
     stimuli = [Stimulus(**one) for one in images]
     masks = new_mask_set(
         *(stimuli, annotations, dataset.fixations, "squares"), dataset="gaze", px_per_degree=8.0

@@ -11,6 +11,7 @@ from sklearn.metrics import cohen_kappa_score
 from salprobe.annotate.labels.agree import agree
 from salprobe.annotate.labels.merge import merge, split_by_category, split_by_image
 from salprobe.annotate.labels.stats import draw, statistics
+from salprobe.annotate.labels.tables import agreement_record
 from salprobe.datasets.errors import InputError
 from salprobe.datasets.masks.mask_set import MaskSet
 from salprobe.datasets.sources.load import mask_path
@@ -37,7 +38,7 @@ def relabelled(content: dict, **changes) -> MaskSet:
 def test_two_who_agree(content: dict) -> None:
     same = MaskSet.from_dict(content)
     found = agree([same, same])
-    assert (found.same, found.kappa, found.low, found.high) == (1, 1, 1, 1)
+    assert (found.same, *found.kappa) == (1, 1, 1, 1)
     assert (found.n_images, found.n_regions, len(found.matched)) == (6, [12, 12], 12)
     assert found.matched["iou"].tolist() == [1.0] * 12
     assert found.disagreements.annotations == []
@@ -49,13 +50,14 @@ def test_two_who_differ(content: dict) -> None:
     assert found.n_regions == [12, 11]
     assert len(found.matched) == 11
     assert found.same == pytest.approx(9 / 11)
-    assert found.kappa == cohen_kappa_score(found.matched["0"], found.matched["1"])
-    assert found.low < found.kappa <= found.high
+    kappa, low, high = found.kappa
+    assert kappa == cohen_kappa_score(found.matched["0"], found.matched["1"])
+    assert low < kappa <= high
+    assert agree([first, second], seed=0).kappa == found.kappa
+    assert agree([first, second], seed=1).kappa != found.kappa
     assert found.confusion().loc["text", "object"] == 2
     assert list(found.confusion().columns) == ["person head", "person part", "object", "text"]
-    disputed = {
-        region.id: region.model_dump()["disagreement"] for region in found.disagreements.annotations
-    }
+    disputed = {region.id: region.disagreement for region in found.disagreements.annotations}
     assert disputed == {2: ["object"], 4: ["object"], 6: [None]}
     assert {image.id for image in found.disagreements.images} == {1, 2, 3}
     assert set(found.disagreements.fixations.image_id) == {1, 2, 3}
@@ -69,7 +71,21 @@ def test_three_by_fleiss(content: dict) -> None:
     share = np.bincount([1, 2, 1, 2, 1, 2], minlength=3)[1:] * 3
     marginal = np.array([share[0] + 1, share[1], 1, 16]) / 36
     chance = (marginal**2).sum()
-    assert found.kappa == pytest.approx((11 / 12 - chance) / (1 - chance))
+    assert found.kappa.value == pytest.approx((11 / 12 - chance) / (1 - chance))
+
+
+def test_where_kappa_is_not_defined(content: dict) -> None:
+    one_category = relabelled(content, **{f"n{number}": 6 for number in range(1, 13)})
+    record = agreement_record(agree([one_category, one_category]))
+    assert [record[key] for key in ("same_category", "kappa", "low", "high")] == [1, *[None] * 3]
+    # Of two images one has a single category: resamples of it alone have no kappa.
+    first = relabelled(content, n1=6).subset({1, 2}, {1, 2, 3, 4})
+    found = agree([first, relabelled(content, n1=6, n3=6).subset({1, 2}, {1, 2, 3, 4})])
+    assert np.isfinite(found.kappa).all()
+    assert found.kappa.low <= found.kappa.value <= found.kappa.high
+    only = first.subset({2}, {3, 4})
+    found = agree([only, only])
+    assert found.kappa.value == 1 and np.isnan(found.kappa[1:]).all()
 
 
 def test_regions_are_matched_by_overlap_not_by_number(content: dict) -> None:
@@ -116,9 +132,9 @@ def test_majority(content: dict) -> None:
     regions = {(one.segmentation[0][0], one.image_id): one for one in merged.masks.annotations}
     two, four = regions[50.0, 1], regions[50.0, 2]
     assert two.category_id == 6
-    assert two.model_dump()["votes"] == {"text": 2, "object": 1}
+    assert two.votes == {"text": 2, "object": 1}
     assert four.category_id == 5  # three opinions: the first file's, unsure
-    assert four.model_dump()["unsure"] is True
+    assert four.unsure
     assert (merged.disputed, merged.dropped) == (2, 1)
     assert len(merged.masks.annotations) == 11
 

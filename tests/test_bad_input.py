@@ -152,8 +152,17 @@ def test_clustering(tmp_path: Path, small_world: Path, refused) -> None:
     refused(*with_scale, "--fixations", tmp_path, says="is a folder, expected a file")
     refused(*with_scale, "--fixations", table, "--columns", "z=1", says="expected OURS=THEIRS")
     refused(*with_scale, "--fixations", table, "--columns", "x=gx", says="no column 'gx' for x")
-    refused(*with_scale, "--method", "kmeans", says="expected mean-shift, hdbscan, dbscan")
-    refused(*with_scale, "--unit", "inches", says="expected px or deg")
+    refused(*with_scale, "--method", "kmeans", says="not one of 'mean-shift', 'hdbscan', 'dbscan'")
+    refused(*with_scale, "--unit", "inches", says="'--unit': 'inches' is not one of 'px', 'deg'")
+    for command, option, known in (
+        ("merge", "--rule", "'majority', 'first'"),
+        ("split", "--by", "'image', 'category'"),
+        ("import", "--format", "'labelme', 'osie-sr', 'coco', 'label-studio', 'png'"),
+        ("export", "--format", "'labelme', 'osie-sr', 'coco', 'label-studio', 'png'"),
+        ("pull", "--prefer", "'local', 'remote', 'newest'"),
+    ):
+        says = f"'{option}': 'x' is not one of {known}"
+        refused("annotate", command, "m.json", "-o", "out", option, "x", says=says)
     refused(*with_scale, "--labels", tmp_path / "none.json", says="no such file")
     table.write_text("image,subject,x,y\n1.png,1,5,5\n")
     refused(

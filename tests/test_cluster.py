@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import shapely
+from counting import Counting
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools.coco import COCO
@@ -111,8 +112,10 @@ def test_the_same_bytes_every_time(tmp_path: Path) -> None:
     write_sample(tmp_path)
     files = []
     for name in ("a.json", "b.json"):
-        dataset, _ = load_folder(tmp_path)
-        cluster(dataset).write(tmp_path / name)
+        dataset = load_folder(tmp_path)
+        counting = Counting()
+        cluster(dataset, progress=counting).write(tmp_path / name)
+        assert (counting.tasks, counting.steps) == ([("clustering", 8, 0)], [8])
         files.append((tmp_path / name).read_bytes())
     assert files[0] == files[1]
     assert json.loads(files[0])["info"]["salprobe"]["simulated"] is True
@@ -120,7 +123,7 @@ def test_the_same_bytes_every_time(tmp_path: Path) -> None:
 
 def test_the_sample_gets_its_labels(tmp_path: Path) -> None:
     write_sample(tmp_path)
-    masks = cluster(load_folder(tmp_path)[0])
+    masks = cluster(load_folder(tmp_path))
     labelled = transfer_labels(masks, sample_masks(), "masks.json")
     names = labelled.category_of()
     found = {names[a.category_id] for a in labelled.annotations if a.label_source == "masks.json"}

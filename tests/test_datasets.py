@@ -1,6 +1,9 @@
 """Loading OSIE, your own folders and tables, and pictures."""
 
+import json
+import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -94,8 +97,8 @@ def write(folder: Path, text: str, name: str = "fixations.csv") -> Path:
 
 def test_your_own_folder(folder: Path) -> None:
     write(folder, "image,subject,x,y,duration_ms\none.png,s1,0,29.4,200\ntwo,s2,39.4,-0.5,\n")
-    dataset, dropped = load_folder(folder, px_per_degree=20)
-    assert dropped == 0
+    dataset = load_folder(folder, px_per_degree=20)
+    assert dataset.dropped == 0
     assert [s.file_name for s in dataset.stimuli] == ["one.png", "two.jpg"]
     columns = dataset.fixations.to_columns()
     assert columns == {
@@ -116,7 +119,7 @@ def test_mapped_columns_in_every_format(folder: Path, suffix: str) -> None:
     else:
         frame.to_csv(path, index=False, sep="\t" if suffix == ".tsv" else ",")
     mapping = {"image": "stim", "subject": "who", "x": "gx", "y": "gy"}
-    dataset, _ = load_folder(folder, path, 20, TableFormat(mapping))
+    dataset = load_folder(folder, path, 20, TableFormat(mapping))
     assert dataset.fixations.subject.tolist() == [3]
     assert (dataset.fixations.x.tolist(), dataset.fixations.y.tolist()) == ([1], [2])
 
@@ -128,8 +131,26 @@ def test_degrees_and_back(x: int, y: int, tmp_path_factory: pytest.TempPathFacto
     per_degree = 17.3
     x_deg, y_deg = (x - 19.5) / per_degree, (y - 14.5) / per_degree
     write(folder, f"image,subject,x,y\none.png,1,{x_deg!r},{y_deg!r}\n")
-    dataset, _ = load_folder(folder, None, per_degree, TableFormat(unit="deg"))
+    dataset = load_folder(folder, None, per_degree, TableFormat(unit="deg"))
     assert (dataset.fixations.x[0], dataset.fixations.y[0]) == (x, y)
+
+
+def test_a_short_name_and_a_table_for_notebooks(folder: Path) -> None:
+    write(folder, "image,subject,x,y\none,a,1,1\ntwo,b,3,3\ntwo,b,4,4\n")
+    description = {"name": "<b>mine</b>", "px_per_degree": 20, "simulated": True}
+    write(folder, json.dumps(description), "dataset.json")
+    dataset = load_folder(folder)
+    assert repr(dataset) == (
+        "Dataset(<b>mine</b>: 3 simulated fixations of 2 subjects on 2 images)"
+    )
+    table = dataset._repr_html_()
+    ElementTree.fromstring(f"<div>{table}</div>")
+    assert "<p>Dataset &lt;b&gt;mine&lt;/b&gt;</p>" in table
+    cells = dict(re.findall(r"<th[^>]*>([^<]*)</th><td>([^<]*)</td>", table))
+    assert cells == {
+        **{"images": "2", "subjects": "2", "fixations": "3", "simulated": "yes"},
+        **{"pixels per degree": "20", "dropped fixations": "0"},
+    }
 
 
 BAD_TABLES = [
@@ -159,8 +180,8 @@ def test_a_bad_table(folder: Path, text: str, message: str) -> None:
 
 def test_invalid_fixations_can_be_dropped_and_are_counted(folder: Path) -> None:
     path = write(folder, "image,subject,x,y\none,1,40,1\none,1,,2\ntwo,1,3,3\n")
-    dataset, dropped = load_folder(folder, path, 20, TableFormat(drop_invalid=True))
-    assert (len(dataset.fixations), dropped) == (1, 2)
+    dataset = load_folder(folder, path, 20, TableFormat(drop_invalid=True))
+    assert (len(dataset.fixations), dataset.dropped) == (1, 2)
 
 
 def test_a_folder_without_what_it_needs(folder: Path, tmp_path: Path) -> None:
@@ -189,7 +210,7 @@ def test_pictures_come_upright_in_rgb(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (40, 30)).save(path, exif=exif)
-    assert image_size(path) == (30, 40)
+    assert image_size(path) == (40, 30)
     assert read_picture(path).size == (30, 40)
     Image.fromarray(np.full((4, 5), 40_000, dtype=np.uint16)).save(tmp_path / "deep.png")
     deep = np.asarray(read_picture(tmp_path / "deep.png"))

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from counting import Counting
 from server import serving
 
 from salprobe.datasets.errors import InputError
@@ -42,24 +43,25 @@ def assert_complete(root: Path) -> None:
 
 
 def test_download_everything_and_then_nothing(published: Path, tmp_path: Path) -> None:
-    steps: list[int] = []
+    counting = Counting()
     with serving(published) as (url, requests):
-        download(TOY, tmp_path / "root", steps.append, url)
+        assert download(TOY, tmp_path / "root", url, counting) == 21
         assert_complete(tmp_path / "root")
-        assert sum(steps) == 21
-        download(TOY, tmp_path / "root", steps.append, url)
+        assert download(TOY, tmp_path / "root", url, counting) == 0
         assert sum(requests.values()) == 21
+    assert counting.tasks == [("fetching toy", 21, 0), ("fetching toy", 21, 21)]
+    assert counting.steps == [21, 0]
 
 
 def test_a_download_goes_on_where_it_stopped(published: Path, tmp_path: Path) -> None:
     root = tmp_path / "root"
     with serving(published, gone={"/stimuli/19.jpg"}) as (url, _), pytest.raises(InputError):
-        download(TOY, root, lambda n: None, url)
+        download(TOY, root, url)
     (root / "stimuli" / "0.jpg").write_bytes(b"truncated")
     lost = len(missing_files(TOY, root))
     assert 2 <= lost < 21
     with serving(published) as (url, requests):
-        download(TOY, root, lambda n: None, url)
+        download(TOY, root, url)
         assert sum(requests.values()) == lost
     assert_complete(root)
 
@@ -67,7 +69,7 @@ def test_a_download_goes_on_where_it_stopped(published: Path, tmp_path: Path) ->
 @pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 def test_an_answer_cut_short_is_asked_for_again(published: Path, tmp_path: Path) -> None:
     with serving(published, cut={"/stimuli/3.jpg"}) as (url, requests):
-        download(TOY, tmp_path / "root", lambda n: None, url)
+        download(TOY, tmp_path / "root", url)
         assert requests["/stimuli/3.jpg"] == 2
     gc.collect()  # pooch leaves the cut answer's socket to the collector: here, not in another test
     assert_complete(tmp_path / "root")
@@ -76,13 +78,13 @@ def test_an_answer_cut_short_is_asked_for_again(published: Path, tmp_path: Path)
 def test_a_changed_file_is_refused(published: Path, tmp_path: Path) -> None:
     (published / "stimuli" / "5.jpg").write_bytes(b"something else")
     with serving(published) as (url, _), pytest.raises(InputError, match="cannot be downloaded"):
-        download(TOY, tmp_path / "root", lambda n: None, url)
+        download(TOY, tmp_path / "root", url)
     assert not (tmp_path / "root" / "stimuli" / "5.jpg").exists()
 
 
 def test_without_a_network_it_says_what_to_do_by_hand(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
-        download(TOY, tmp_path / "root", lambda n: None, "http://127.0.0.1:9/")
+        download(TOY, tmp_path / "root", "http://127.0.0.1:9/")
     for part in ("By hand: get https://github.com/", "annotate fetch toy --from", "/root"):
         assert part in str(caught.value)
 
@@ -95,19 +97,19 @@ def test_a_local_copy(layout: str, published: Path, tmp_path: Path) -> None:
         source = tmp_path
     if layout == "flat":
         (source / "eye" / "fixations.mat").rename(source / "fixations.mat")
-    copy(TOY, tmp_path / "root", source, lambda n: None)
+    copy(TOY, tmp_path / "root", source)
     assert_complete(tmp_path / "root")
 
 
 def test_a_local_copy_that_is_not_the_published_one(published: Path, tmp_path: Path) -> None:
     (published / "stimuli" / "5.jpg").write_bytes(b"something else")
     with pytest.raises(InputError, match=r"5\.jpg: is not the published file"):
-        copy(TOY, tmp_path / "root", published, lambda n: None)
+        copy(TOY, tmp_path / "root", published)
     (published / "stimuli" / "5.jpg").unlink()
     with pytest.raises(InputError, match=r"stimuli/5\.jpg is not there"):
-        copy(TOY, tmp_path / "root", published, lambda n: None)
+        copy(TOY, tmp_path / "root", published)
     with pytest.raises(InputError, match="no such folder"):
-        copy(TOY, tmp_path / "root", tmp_path / "nowhere", lambda n: None)
+        copy(TOY, tmp_path / "root", tmp_path / "nowhere")
 
 
 def test_osie_from_a_local_copy(osie_root: Path, tmp_path: Path, command) -> None:

@@ -6,6 +6,7 @@ import json
 import shutil
 import tempfile
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image
 
+from salprobe.annotate.choices import Format
 from salprobe.annotate.formats.exchange import export_masks, import_masks
 from salprobe.annotate.formats.registry import FORMATS, osie_sr, recognised
 from salprobe.datasets.categories import CATEGORIES, UNLABELLED_ID
@@ -61,7 +63,7 @@ def mask_sets(draw) -> MaskSet:
             "id": number,
             "image_id": draw(st.sampled_from([3, 7])),
             "category_id": draw(st.integers(1, 13)),
-            **draw(outlines()),
+            **draw(outlines()).to_coco(),
             "n_fixations": draw(st.integers(0, 99)),
         }
         for number in ids
@@ -79,10 +81,9 @@ def there_and_back(masks: MaskSet, form: str, **options):
 
 
 def by_id(masks: MaskSet) -> dict:
-    names, images = masks.category_of(), {image.id: image for image in masks.images}
-    return {
-        one.id: (images[one.image_id], names[one.category_id], one) for one in masks.annotations
-    }
+    names = masks.category_of()
+    regions = masks.annotations
+    return {one.id: (masks.image(one.image_id), names[one.category_id], one) for one in regions}
 
 
 @pytest.mark.parametrize("form", ["labelme", "label-studio", "coco"])
@@ -108,8 +109,7 @@ def test_outlines_return_to_a_hundredth_of_a_pixel_and_masks_exactly(form, masks
 
 @given(masks=mask_sets())
 def test_png_masks_return_to_the_pixel(masks) -> None:
-    images = {image.id: image for image in masks.images}
-    drawn = [r for r in masks.annotations if mask_of(r, images[r.image_id]).any()]
+    drawn = [r for r in masks.annotations if mask_of(r, masks.image(r.image_id)).any()]
     assume(drawn)
     masks = masks.subset({3, 7}, {region.id for region in drawn})
     found, _ = there_and_back(masks, "png")
@@ -133,7 +133,7 @@ def test_instance_maps_return_to_the_pixel_where_nothing_overlaps(tmp_path: Path
     rng = np.random.default_rng(0)
     owner = rng.integers(0, 13, (HEIGHT, WIDTH))  # 0 is nobody's
     regions = [
-        {"id": k, "image_id": 1001, "category_id": k, **outline_of_mask(owner == k)}
+        {"id": k, "image_id": 1001, "category_id": k, **outline_of_mask(owner == k).to_coco()}
         for k in range(1, 13)
     ]
     image = Stimulus(id=1001, file_name="1001.jpg", width=WIDTH, height=HEIGHT)
@@ -160,10 +160,10 @@ def test_instance_maps_say_what_they_cannot_hold(tmp_path: Path) -> None:
     small = np.zeros_like(square)
     small[10:15, 10:15] = True
     regions = [
-        {"id": 1, "image_id": 1, "category_id": 6, **outline_of_mask(small)},
-        {"id": 2, "image_id": 1, "category_id": 5, **outline_of_mask(square)},
-        {"id": 3, "image_id": 1, "category_id": UNLABELLED_ID, **outline_of_mask(small)},
-        {"id": 4, "image_id": 1, "category_id": 6, **outline_of_mask(small)},
+        {"id": 1, "image_id": 1, "category_id": 6, **outline_of_mask(small).to_coco()},
+        {"id": 2, "image_id": 1, "category_id": 5, **outline_of_mask(square).to_coco()},
+        {"id": 3, "image_id": 1, "category_id": UNLABELLED_ID, **outline_of_mask(small).to_coco()},
+        {"id": 4, "image_id": 1, "category_id": 6, **outline_of_mask(small).to_coco()},
     ]
     image = Stimulus(id=1, file_name="1.jpg", width=WIDTH, height=HEIGHT)
     lost = export_masks(new_mask_set([image], regions, None, ""), tmp_path / "sr", "osie-sr")
@@ -273,7 +273,7 @@ def test_labelme_as_others_write_it(tmp_path: Path) -> None:
     assert circle.area == pytest.approx(np.pi * 16, rel=0.01)
     whole = mask_of(tail, found.masks.images[0])
     assert whole.sum() == 6 and whole[13:15, 11:14].all()
-    assert (tail.model_extra or {})["note"] == "its tail"
+    assert tail.note == "its tail"
     assert dict(found.lost) == {"a shape of type line, which has no area": 1}
     assert found.masks.category_names() == list(CATEGORIES)
     own = import_masks(path).masks
@@ -373,7 +373,7 @@ def test_label_studio_as_others_export_it(tmp_path: Path) -> None:
 
 
 def test_a_suggestion_in_a_prediction_is_no_label(tmp_path: Path) -> None:
-    outline = outline_of_polygons([[1, 1, 9, 1, 9, 9]])
+    outline = outline_of_polygons([[1, 1, 9, 1, 9, 9]]).to_coco()
     suggestion = {"category": "text", "confidence": 0.8}
     region = {"id": 1, "image_id": 1, "category_id": 13, **outline, "suggestion": suggestion}
     image = Stimulus(id=1, file_name="1.jpg", width=WIDTH, height=HEIGHT)
@@ -385,14 +385,14 @@ def test_a_suggestion_in_a_prediction_is_no_label(tmp_path: Path) -> None:
     assert result["score"] == 0.8
     back = import_masks(tmp_path / "t.json").masks.annotations[0]
     assert back.category_id == UNLABELLED_ID
-    assert (back.model_extra or {})["suggestion"] == suggestion
+    assert back.model_dump(exclude_unset=True)["suggestion"] == suggestion
     # a person submitted it: now it is a label
     tasks[0]["annotations"] = [{"id": 1, "completed_by": 1, "result": [result]}]
     (tmp_path / "t.json").write_text(json.dumps(tasks))
     done = import_masks(tmp_path / "t.json", like=masks).masks.annotations[0]
     assert done.category_id == 1 + CATEGORIES.index("text")
     assert done.label_source == "label-studio"
-    assert "suggestion" not in (done.model_extra or {})
+    assert "suggestion" not in done.model_dump(exclude_unset=True)
 
 
 @pytest.mark.parametrize(
@@ -500,11 +500,15 @@ def test_every_format_is_recognised(small_world: Path, tmp_path: Path) -> None:
         recognised(small_world)
 
 
+def test_every_format_can_be_chosen() -> None:
+    assert tuple(FORMATS) == get_args(Format)
+
+
 def test_a_failed_export_leaves_nothing(tmp_path: Path) -> None:
     image = Stimulus(id=1, file_name="1.jpg", width=8, height=8)
     content = new_mask_set([image], [], None, "").to_dict()
     content["categories"][0]["name"] = "<b>a/b</b>"
-    outline = outline_of_polygons([[1, 1, 5, 1, 5, 5]])
+    outline = outline_of_polygons([[1, 1, 5, 1, 5, 5]]).to_coco()
     content["annotations"] = [{"id": 1, "image_id": 1, "category_id": 1, **outline}]
     masks = MaskSet.from_dict(content)
     for form in ("png", "osie-sr"):

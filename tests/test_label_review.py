@@ -12,7 +12,6 @@ from textual.widgets import DataTable, Input, OptionList, Select, Static
 
 from salprobe.annotate.labels.agree import labels_by
 from salprobe.annotate.review.journal import Review
-from salprobe.datasets.errors import InputError
 from salprobe.datasets.masks.mask_set import MaskSet
 from salprobe.datasets.stimuli import Stimuli
 from salprobe.tui import picture
@@ -77,8 +76,8 @@ async def test_suggestions_notes_and_shapes(path: Path, small_world: Path) -> No
         assert isinstance(app.screen, Ask)
         await pilot.press("tab")  # goes nowhere behind the question
         await pilot.press(*"a cat", "enter")
-        assert app.editor.regions[10].model_dump()["note"] == "a cat"
-        assert app.editor.regions[10].model_dump()["unsure"] is True
+        assert app.editor.regions[10].note == "a cat"
+        assert app.editor.regions[10].unsure
         await pilot.press("s")
         assert len(app.editor.of(5)) == 3
         await pilot.press("m")
@@ -275,10 +274,8 @@ def test_it_loads_no_torch_and_opens_osie_at_once(osie_root: Path, osie_labels: 
 def test_without_a_terminal_it_says_so(path: Path, small_world: Path, command) -> None:
     done = command("annotate", "review", path, "--root", small_world, check=2)
     assert done.stderr == "annotate: review needs a terminal\n"
-    with pytest.raises(InputError, match="expected mine or theirs"):
-        from salprobe.annotate.cli.main import app
-
-        app(["review", str(path), "--prefer", "both"], standalone_mode=False)
+    done = command("annotate", "review", path, "--prefer", "both", check=2)
+    assert "'--prefer': 'both' is not one of 'mine', 'theirs'" in done.stderr
 
 
 @pytest.mark.slow

@@ -116,7 +116,7 @@ def test_all_of_osie_there_and_back(server, command, osie_root, tmp_path) -> Non
     assert before.keys() - after.keys() <= on_them and after.keys() <= before.keys()
     assert all(after[k] == before[k] for k in after.keys() - on_them)
     for k in after.keys() & on_them:
-        assert (after[k].model_extra or {})["annotator"] == ann.email
+        assert after[k].annotator == ann.email
         assert after[k].label_source == "label-studio"
     # the pulled file is pushed: the annotations stay, the predictions follow
     command("annotate", "push", output, "--project", "OSIE", "--serve")

@@ -4,6 +4,7 @@ import copy
 import json
 import os
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -12,13 +13,24 @@ from hypothesis import strategies as st
 from pycocotools.coco import COCO
 
 from salprobe.datasets.errors import InputError
+from salprobe.datasets.masks.annotation import Annotation
 from salprobe.datasets.masks.mask_set import MaskSet
 from salprobe.datasets.masks.regions import distinct_pixels, inside, mask_of
 
 GOOD = {
     "info": {"year": 2026, "salprobe": {"format": 1, "dataset": "toy", "mood": "fine"}},
     "licenses": [{"id": 1, "name": "MIT"}],
-    "images": [{"id": 7, "file_name": "a.png", "width": 20, "height": 10, "flickr_url": "x"}],
+    "images": [
+        {
+            "id": 7,
+            "file_name": "a.png",
+            "width": 20,
+            "height": 10,
+            "flickr_url": "x",
+            "popout": {"feature": "hue", "item_size": 4.5, "seed": [0, 1]},
+            "label_studio": {"annotations": 1, "remote": "a1", "local": "b2"},
+        }
+    ],
     "annotations": [
         {
             "id": 1,
@@ -30,6 +42,10 @@ GOOD = {
             "iscrowd": 0,
             "n_fixations": 2,
             "note": "é",
+            "unsure": True,
+            "suggestion": {"category": "text", "confidence": 0.5, "by": ["a", "b"]},
+            "disagreement": [None, "text"],
+            "votes": {"text": 2},
         },
         {
             "id": 5,
@@ -62,6 +78,18 @@ CORRUPTIONS = [
     (("images", 0, "file_name"), "C:\\a.png", "images[0].file_name: 'C:\\\\a.png' is not a path"),
     (("images", 0, "file_name"), "x\\..\\..\\a.png", "is not a path below"),
     (("images", 0), 5, "images[0]: expected a valid dictionary"),
+    (("images", 0, "popout"), "hue", "images[0].popout: expected a valid dictionary"),
+    (("images", 0, "popout", "item_size"), 0, "images[0].popout.item_size: expected greater than"),
+    (("images", 0, "popout", "contrast"), "1", "popout.contrast: expected a valid number"),
+    (("images", 0, "label_studio", "local"), 5, "images[0].label_studio.local: expected a valid"),
+    (("annotations", 0, "note"), 5, "annotations[0].note: expected a valid string"),
+    (("annotations", 0, "unsure"), 1, "annotations[0].unsure: expected a valid boolean"),
+    (("annotations", 0, "suggestion"), "text", "annotations[0].suggestion: expected a valid"),
+    (("annotations", 0, "suggestion", "category"), None, "[0].suggestion.category: missing"),
+    (("annotations", 0, "suggestion", "confidence"), 80, "suggestion.confidence: expected less"),
+    (("annotations", 0, "disagreement"), [5], "annotations[0].disagreement[0]: expected a valid"),
+    (("annotations", 0, "votes"), {"text": -1}, "annotations[0].votes.text: expected greater"),
+    (("info", "salprobe", "label_studio"), 5, "info.salprobe.label_studio: expected a valid"),
     (("annotations", 1, "id"), 1, "annotations[1].id: 1 is used 2 times"),
     (("annotations", 1, "id"), "1", "annotations[1].id: expected a valid integer"),
     (("annotations", 1, "image_id"), 8, "annotations[1].image_id: no image has id 8"),
@@ -178,6 +206,30 @@ def test_no_file_and_a_folder(tmp_path: Path) -> None:
         MaskSet.read(tmp_path)
 
 
+def test_an_image_by_its_id() -> None:
+    masks = MaskSet.from_dict(GOOD)
+    assert masks.image(7) is masks.images[0]
+    with pytest.raises(KeyError):
+        masks.image(8)
+    assert masks.to_dict() == GOOD
+    assert masks == MaskSet.from_dict({**GOOD, "fixations": masks.fixations})
+
+
+def test_a_short_name_and_a_table_for_notebooks() -> None:
+    content = copy.deepcopy(GOOD)
+    content["info"]["salprobe"]["dataset"] = "<toy>"
+    content["categories"][0]["name"] = "<script>alert(1)</script>"
+    masks = MaskSet.from_dict(content)
+    assert repr(masks) == str(masks) == "MaskSet(<toy>: 2 regions on 1 images, 1 categories)"
+    table = masks._repr_html_()
+    ElementTree.fromstring(f"<div>{table}</div>")
+    assert "<p>&lt;toy&gt;: 2 regions on 1 images, 1 categories</p>" in table
+    assert (
+        '<tr><th scope="row">&lt;script&gt;alert(1)&lt;/script&gt;</th><td>1</td><td>1</td></tr>'
+        '<tr><th scope="row">unlabelled</th><td>1</td><td>1</td></tr>' in table
+    )
+
+
 def test_write_then_read_is_identity_unknown_keys_included(tmp_path: Path) -> None:
     file = tmp_path / "masks.json"
     MaskSet.from_dict(GOOD).write(file)
@@ -194,7 +246,7 @@ def test_write_then_read_is_identity_unknown_keys_included(tmp_path: Path) -> No
     )
 )
 def test_any_unknown_key_survives(extra: dict) -> None:
-    known = set(dir(MaskSet)) | {"source", "label_source", "n_subjects"}
+    known = set(dir(MaskSet)) | set(Annotation.model_fields)
     extra = {key: value for key, value in extra.items() if key not in known}
     content = copy.deepcopy(GOOD)
     content["annotations"][0].update(extra)

@@ -1,10 +1,10 @@
 """Search arrays: one item differs, its mask is exact, the same seed gives the same bytes."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from counting import Counting
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -127,7 +127,7 @@ def test_differences_grow_with_the_contrast() -> None:
     st.integers(0, 2**32),
 )
 def test_items_never_touch(layout, items: int, seed: int) -> None:
-    places = positions(layout, items, 400, 300, 40, np.random.default_rng(seed))
+    places = positions(layout, items, 300, 400, 40, np.random.default_rng(seed))
     assert places.shape == (items, 2)
     assert (places >= 20 - 1e-9).all() and (places <= np.array([380, 280]) + 1e-9).all()
     apart = np.hypot(*(places[:, None] - places[None, :]).transpose(2, 0, 1))
@@ -137,14 +137,16 @@ def test_items_never_touch(layout, items: int, seed: int) -> None:
 def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
     arrays = Arrays(8, catch=2, **SMALL)
     for name in ("a", "b"):
-        write_arrays(arrays, tmp_path / name)
+        counting = Counting()
+        write_arrays(arrays, tmp_path / name, counting)
+        assert (counting.tasks, counting.steps) == ([("drawing", 10, 0)], [10])
     names = sorted(path.name for path in (tmp_path / "a").iterdir())
     assert len(names) == 11
     for name in names:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     masks = MaskSet.read(tmp_path / "a" / "popout.json")
-    about: list[Any] = [(image.model_extra or {})["popout"] for image in masks.images]
-    assert [one["target"] for one in about] == [True] * 8 + [False] * 2
+    about = [image.popout for image in masks.images]
+    assert [one and one.target for one in about] == [True] * 8 + [False] * 2
     targets = [one.image_id for one in masks.annotations if one.category_id == TARGET]
     assert targets == list(range(1, 9))
     other = draw(Arrays(8, seed=1, **SMALL), 0).picture
@@ -158,7 +160,7 @@ def test_few_arrays_span_the_range_of_every_feature() -> None:
     seen: dict[str, set] = {}
     for index in range(arrays.count):
         about = draw(arrays, index).about
-        seen.setdefault(about["feature"], set()).add(about["contrast"])
+        seen.setdefault(about.feature, set()).add(about.contrast)
     assert len(seen) == 19
     assert all({0.2, 1.0} <= found and len(found) >= 4 for found in seen.values())
 

@@ -1,5 +1,6 @@
 """Editing regions, and the journal that loses nothing."""
 
+import errno
 import json
 import os
 import signal
@@ -41,19 +42,19 @@ def test_labels_notes_and_suggestions(editor: Editor) -> None:
     assert editor.suggestion(editor.regions[4]) == "text"
     editor.do(editor.accept(4))
     assert editor.category(editor.regions[4]) == "text"
-    assert "suggestion" not in editor.regions[4].model_dump()
+    assert "suggestion" not in editor.to_dict()["annotations"][3]
     with pytest.raises(InputError, match="nothing is suggested"):
         editor.accept(4)
     editor.do(editor.set(2, "note", "behind the tree"))
     editor.do(editor.set(2, "unsure", True))
-    assert editor.regions[2].model_dump()["note"] == "behind the tree"
+    assert (editor.regions[2].note, editor.regions[2].unsure) == ("behind the tree", True)
     with pytest.raises(InputError, match="no category 'cloud'"):
         editor.label(1, "cloud")
     MaskSet.from_dict(editor.to_dict())
 
 
 def test_a_split_cuts_between_two_groups_of_fixations(editor: Editor) -> None:
-    image = editor.images[1]
+    image = editor.masks.image(1)
     before = editor.regions[1]
     whole = mask_of(before, image)
     editor.do(editor.split(1))
@@ -79,14 +80,14 @@ def test_masks_are_split_and_merged_too(path: Path) -> None:
     content = json.loads(path.read_text())
     mask = np.zeros((72, 96), dtype=bool)
     mask[10:60, 4:44] = True
-    content["annotations"][0] |= outline_of_mask(mask)
+    content["annotations"][0] |= outline_of_mask(mask).to_coco()
     editor = Editor(MaskSet.from_dict(content))
     editor.do(editor.split(1))
-    parts = [mask_of(one, editor.images[1]) for one in editor.of(1) if one.id != 2]
+    parts = [mask_of(one, editor.masks.image(1)) for one in editor.of(1) if one.id != 2]
     assert np.array_equal(parts[0] | parts[1], mask)
     assert not (parts[0] & parts[1]).any()
     editor.do(editor.merge(1, 13))
-    assert np.array_equal(mask_of(editor.regions[1], editor.images[1]), mask)
+    assert np.array_equal(mask_of(editor.regions[1], editor.masks.image(1)), mask)
 
 
 operations = st.lists(
@@ -269,7 +270,22 @@ def test_a_full_disk_makes_no_edit_and_spoils_no_journal(
     assert [edit.what for edit in Review(path).editor.done] == ["text", "object"]
 
 
-def test_two_do_not_review_one_file(path: Path) -> None:
+def test_two_do_not_review_one_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(lock: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from salprobe.annotate.review.journal import alone\n"
+        "with alone(Path(sys.argv[1])): print('mine', flush=True); sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None and other.stdout.readline() == b"mine\n"
+        with pytest.raises(InputError, match="under review in another terminal"), alone(path):
+            pass
+        other.kill()  # and leaves no lock behind
     with (
         alone(path),
         pytest.raises(InputError, match="under review in another terminal"),
@@ -278,6 +294,10 @@ def test_two_do_not_review_one_file(path: Path) -> None:
         pass
     with alone(path):  # it is free again
         pass
+    with monkeypatch.context() as patch, alone(path):
+        patch.setattr("filelock.FileLock.acquire", no_locks)
+        with alone(path):  # nothing is kept where there are no locks
+            pass
     with pytest.raises(InputError, match="no such file"), alone(path.with_name("other.json")):
         pass
     assert not list(path.parent.glob(".other*"))

@@ -56,13 +56,12 @@ def colours(
 def test_scores_equal_resizing_every_map(small_world: Path, tmp_path: Path) -> None:
     run = colours(small_world, tmp_path / "run", batch_size=4)
     masks = MaskSet.read(small_world / "masks.json")
-    images = {image.id: image for image in masks.images}
     mean = np.array([0.485, 0.456, 0.406])[:, None, None]
     sd = np.array([0.229, 0.224, 0.225])[:, None, None]
     assert run.scores.shape == (12, 4)
     assert run.regions["annotation_id"].tolist() == [a.id for a in masks.annotations]
     for row, annotation in enumerate(masks.annotations):
-        image = images[annotation.image_id]
+        image = masks.image(annotation.image_id)
         with Image.open(small_world / image.file_name) as picture:
             small = np.asarray(picture.resize((48, 36), Image.Resampling.BILINEAR))
         pixels = (small.transpose(2, 0, 1) / 255 - mean) / sd

@@ -107,10 +107,9 @@ def test_units_equal_the_slow_reference(arrays: Path) -> None:
     layer = select(model.layers(), [])[0]
     scores = unit_nmm(masks, arrays, model, [layer.name], device="cpu")
     units, summary = scores.units, scores.summary
-    images = {image.id: image for image in masks.images}
     expected = []
     for array in search_arrays(masks):
-        picture = Image.open(arrays / images[array.image.id].file_name)
+        picture = Image.open(arrays / masks.image(array.image.id).file_name)
         with picture:
             small = picture.resize((96, 64), Image.Resampling.BILINEAR)
         x = torch.from_numpy(np.asarray(small).copy()).permute(2, 0, 1)[None].float() / 255

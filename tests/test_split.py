@@ -25,7 +25,7 @@ GAZE = {  # 1-based (x, y) of two subjects
 
 @pytest.fixture
 def dataset(gaze_world: Path) -> Dataset:
-    return load_dataset(str(gaze_world))[0]
+    return load_dataset(str(gaze_world))
 
 
 @pytest.fixture
@@ -70,8 +70,8 @@ def write_json(root: Path) -> None:
 @pytest.mark.parametrize("write", [write_mat, write_json])
 def test_salicon_is_read_in_both_forms(salicon_images: Path, write) -> None:
     write(salicon_images)
-    dataset, dropped = load_dataset("salicon", salicon_images)
-    assert dropped == 1
+    dataset = load_dataset("salicon", salicon_images)
+    assert dataset.dropped == 1
     assert [one.id for one in dataset.stimuli] == [9, 25, 42]
     looked = dataset.fixations.of(9)
     assert sorted(zip(looked.x.tolist(), looked.y.tolist(), strict=True)) == [
@@ -107,7 +107,7 @@ def test_a_broken_salicon_file_is_named(salicon_images: Path) -> None:
 
 
 def test_osie_is_split_as_documented(osie_root: Path) -> None:
-    dataset, _ = load_dataset("osie", osie_root)
+    dataset = load_dataset("osie", osie_root)
     split = usual_split(dataset)
     assert [len(split.train), len(split.validation), len(split.test)] == [400, 100, 200]
     assert split.test[:4] == (1003, 1006, 1010, 1013)

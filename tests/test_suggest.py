@@ -54,10 +54,10 @@ def test_the_command(command, small_world: Path, tmp_path: Path) -> None:
     done = command(*base, *options)
     assert "2 suggestions from 10 labelled regions" in done.stderr
     found = MaskSet.read(tmp_path / "out.json")
-    suggested = [(one.model_extra or {}).get("suggestion") for one in found.annotations]
+    suggested = [one.suggestion for one in found.annotations]
     assert all(suggested[:2]) and not any(suggested[2:])
-    assert suggested[0]["category"] in ("person head", "person part", "text")
-    assert 0 < suggested[0]["confidence"] <= 1
+    assert suggested[0].category in ("person head", "person part", "text")
+    assert 0 < suggested[0].confidence <= 1
     assert found.annotations[0].category_id == UNLABELLED_ID
 
 

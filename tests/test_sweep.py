@@ -32,7 +32,7 @@ OPTIONS = {
 
 @pytest.fixture
 def dataset(gaze_world: Path) -> Dataset:
-    return load_dataset(str(gaze_world))[0]
+    return load_dataset(str(gaze_world))
 
 
 def test_regions_that_were_trained_on_are_left_out(dataset: Dataset, gaze_world: Path) -> None:

@@ -30,7 +30,7 @@ def masks_of(n_images: int = 3) -> MaskSet:
                     "id": len(regions) + 1,
                     "image_id": image.id,
                     "category_id": 13,
-                    **outline_of_polygons([polygon]),
+                    **outline_of_polygons([polygon]).to_coco(),
                     "n_fixations": 9,
                 }
             )
@@ -163,7 +163,7 @@ def test_exactly_what_people_did_is_pulled() -> None:
     names = found.masks.category_of()
     after = {one.id: one for one in found.masks.annotations}
     assert names[after[1].category_id] == "person head"
-    assert (after[1].model_extra or {})["annotator"] == "ann@x.org"
+    assert after[1].annotator == "ann@x.org"
     assert after[1].n_fixations == 9
     assert after[4].segmentation == [[100, 25, 140, 20, 140, 70, 90, 70]]
     assert after[4].n_fixations is None  # the outline is another, and there are no fixations
@@ -198,11 +198,11 @@ def test_parts_and_holes_return() -> None:
     masks = masks_of(1)
     content = masks.to_dict()
     parts = [[10, 20, 60, 20, 60, 70], [70, 20, 90, 20, 90, 30]]
-    content["annotations"][0] |= outline_of_polygons(parts)
+    content["annotations"][0] |= outline_of_polygons(parts).to_coco()
     mask = __import__("numpy").zeros((100, 200), dtype=bool)
     mask[10:50, 100:150] = True
     mask[20:30, 110:120] = False
-    content["annotations"][1] |= outline_of_mask(mask)
+    content["annotations"][1] |= outline_of_mask(mask).to_coco()
     masks = MaskSet.from_dict(content)
     assert "BrushLabels" in label_config(masks)
     tasks = carried_out(masks, [])

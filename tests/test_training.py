@@ -38,7 +38,7 @@ QUICK = Recipe(tune="all", epochs=3, rate=0.05, backbone_rate=0.01)
 
 @pytest.fixture
 def dataset(gaze_world: Path) -> Dataset:
-    return load_dataset(str(gaze_world))[0]
+    return load_dataset(str(gaze_world))
 
 
 def trained(
@@ -411,7 +411,7 @@ def test_two_processes_come_to_the_same(gaze_world: Path, tmp_path: Path) -> Non
 
 @pytest.fixture
 def osie(osie_root: Path) -> Dataset:
-    return load_dataset("osie", osie_root)[0]
+    return load_dataset("osie", osie_root)
 
 
 @pytest.mark.slow

@@ -24,7 +24,7 @@ def kept(name: str, editor: Editor, second: Mapping[int, str]) -> Callable[[Anno
     return {
         "all": lambda region: True,
         "suggested": lambda region: editor.suggestion(region) is not None,
-        "unsure": lambda region: bool((region.model_extra or {}).get("unsure")),
+        "unsure": lambda region: region.unsure,
         "disputed": lambda region: (
             second.get(region.id, editor.category(region)) != editor.category(region)
         ),

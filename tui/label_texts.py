@@ -44,8 +44,7 @@ def row(editor: Editor, region: Annotation, second: Mapping[int, str]) -> tuple[
         name += Text(f" {suggestion}?", style="italic")
     if second.get(region.id, category) != category:
         name += Text(f"  second: {second[region.id]}", style="yellow")
-    extra = region.model_extra or {}
-    marks = ("unsure  " if extra.get("unsure") else "") + str(extra.get("note", ""))
+    marks = ("unsure  " if region.unsure else "") + (region.note or "")
     looked = "" if region.n_fixations is None else str(region.n_fixations)
     by = "" if region.n_subjects is None else f"{region.n_subjects} subjects"
     return Text(str(region.id)), name, Text(looked, justify="right"), Text(by), Text(marks)

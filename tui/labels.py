@@ -134,7 +134,7 @@ class LabelReview(App[None]):
     def show_image(self, event: OptionList.OptionHighlighted) -> None:
         """Show the image."""
         if event.option.id is not None:
-            self._show(self.editor.images[int(event.option.id)])
+            self._show(self.editor.masks.image(int(event.option.id)))
 
     @on(DataTable.RowHighlighted, "#regions")
     def select_region(self, event: DataTable.RowHighlighted) -> None:
@@ -180,7 +180,7 @@ class LabelReview(App[None]):
     def action_unsure(self) -> None:
         """Mark the region unsure, or take that back."""
         if self.region is not None:
-            unsure = bool(self._extra().get("unsure"))
+            unsure = self.editor.regions[self.region].unsure
             self._do(lambda number: self.editor.set(number, "unsure", not unsure))
 
     def action_split(self) -> None:
@@ -205,7 +205,7 @@ class LabelReview(App[None]):
         """Write a note on the region."""
         if self.region is None:
             return
-        before = str(self._extra().get("note", ""))
+        before = self.editor.regions[self.region].note or ""
 
         def done(text: str | None) -> None:
             if text is not None and text != before:
@@ -299,7 +299,7 @@ class LabelReview(App[None]):
         images = self.query_one("#images", OptionList)
         with self.prevent(OptionList.OptionHighlighted):
             images.highlighted = place
-        self._show(self.editor.images[int(str(images.get_option_at_index(place).id))], region)
+        self._show(self.editor.masks.image(int(str(images.get_option_at_index(place).id))), region)
 
     def _select(self, region: int) -> None:
         """Select a region of the image."""
@@ -338,7 +338,7 @@ class LabelReview(App[None]):
             if str(entry["image_id"]) in listed:
                 self._go(listed.index(str(entry["image_id"])), entry["id"])
             else:
-                self._show(self.editor.images[entry["image_id"]], entry["id"])
+                self._show(self.editor.masks.image(entry["image_id"]), entry["id"])
         self.region = entry["id"]
         self._changed()
 
@@ -405,7 +405,7 @@ class LabelReview(App[None]):
         keep = filters.kept(self.listed, self.editor, self.second)
         chosen = [
             one
-            for one in self.editor.images.values()
+            for one in self.editor.masks.images
             if text in one.file_name.lower() and any(map(keep, self.editor.of(one.id)))
         ]
         images.clear_options()
@@ -468,7 +468,7 @@ class LabelReview(App[None]):
 
     def _read(self, number: int) -> Image.Image | str:
         try:
-            return self.stimuli.read(self.editor.images[number])
+            return self.stimuli.read(self.editor.masks.image(number))
         except InputError as error:
             return str(error)
 
@@ -477,10 +477,6 @@ class LabelReview(App[None]):
         narrow, low = self.size.width < 64, self.size.height < 20
         for shown in self.query("#head").results(Static):  # none when a save ends after the app
             shown.update(head(self.review, selected, narrow, low))
-
-    def _extra(self) -> dict:
-        """Return the further keys of the selected region."""
-        return self.editor.regions[self.region or 0].model_extra or {}
 
     def _numbers(self) -> list[int]:
         return [] if self.image is None else [one.id for one in self.editor.of(self.image.id)]

@@ -11,11 +11,11 @@ import typer
 
 from ...datasets.errors import InputError
 from ...terminal.console import notes
+from ..choices import Format
 from .labels import MasksArgument
 
 app = typer.Typer()
 
-FORMAT_NAMES = "labelme, osie-sr, coco, label-studio or png"
 RenameOption = Annotated[
     str, typer.Option(help="Their categories' names for ours, as face='person head',dog=animal.")
 ]
@@ -29,7 +29,7 @@ def import_(
     source: Annotated[Path, typer.Argument(metavar="SOURCE", help="File or folder.")],
     output: Annotated[str, typer.Option("--output", "-o", help="Mask file to write, or osie-sr.")],
     form: Annotated[
-        str | None, typer.Option("--format", help=f"{FORMAT_NAMES}; by default what it looks like.")
+        Format | None, typer.Option("--format", help="By default what it looks like.")
     ] = None,
     root: RootOption = None,
     rename: RenameOption = "",
@@ -42,11 +42,10 @@ def import_(
 
     With [bold]-o osie-sr[/bold], the name osie-sr stands for them from then on.
     """
-    from ...datasets.masks.mask_set import MaskSet
-    from ...datasets.sources.load import imported_path, mask_path
+    from ...datasets.sources.load import imported_path, load_masks
     from ..formats.exchange import import_masks
 
-    base = MaskSet.read(mask_path(like)) if like else None
+    base = load_masks(like) if like else None
     with notes.status(f"reading {source}"):
         found = import_masks(source, form, root, parse_pairs("--rename", rename), base)
     target = imported_path(output)
@@ -68,7 +67,7 @@ def import_(
 def export(
     masks: MasksArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="File or folder to write.")],
-    form: Annotated[str, typer.Option("--format", help=f"{FORMAT_NAMES}.")],
+    form: Annotated[Format, typer.Option("--format", help="Whose files to write.")],
     root: RootOption = None,
 ) -> None:
     """Write labelled regions for another program; says what its format cannot hold."""

@@ -11,6 +11,7 @@ import typer
 from ...datasets.errors import InputError
 from ...datasets.files import check_relative
 from ...terminal.console import notes, print_data
+from ..choices import Part, Rule
 
 app = typer.Typer()
 
@@ -111,12 +112,11 @@ def agree(
     as_json: JsonOption = False,
 ) -> None:
     """Compare annotators: kappa with its interval, confusion table, IoU, disagreements."""
-    from ...datasets.masks.mask_set import MaskSet
-    from ...datasets.sources.load import mask_path
+    from ...datasets.sources.load import load_masks
     from ..labels.agree import agree as compare
     from ..labels.tables import agreement_record, render_agreement
 
-    found = compare([MaskSet.read(mask_path(one)) for one in files], min_iou, seed)
+    found = compare([load_masks(one) for one in files], min_iou, seed)
     if output is not None:
         found.disagreements.write(output)
         count = len(found.disagreements.annotations)
@@ -129,16 +129,15 @@ def merge(
     files: Annotated[list[str], typer.Argument(metavar="MASKS…", help="Two mask files or more.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Mask file to write.")],
     rule: Annotated[
-        str, typer.Option(help="majority, or first (the earlier file is preferred).")
+        Rule, typer.Option(help="Whose category counts: most files', or the earliest's.")
     ] = "majority",
     min_iou: Annotated[float, typer.Option(help="Least IoU of regions that are the same.")] = 0.5,
 ) -> None:
     """Merge several annotators' mask files into one."""
-    from ...datasets.masks.mask_set import MaskSet
-    from ...datasets.sources.load import mask_path
+    from ...datasets.sources.load import load_masks
     from ..labels.merge import merge as merge_files
 
-    found = merge_files([MaskSet.read(mask_path(one)) for one in files], rule, min_iou)  # type: ignore[arg-type]
+    found = merge_files([load_masks(one) for one in files], rule, min_iou)
     found.masks.write(output)
     notes.print(
         f"{output}: {len(found.masks.annotations)} regions, {found.disputed} of them disputed; "
@@ -153,7 +152,7 @@ def merge(
 def split(
     masks: MasksArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write into.")],
-    by: Annotated[str, typer.Option(help="image (stratified by category) or category.")] = "image",
+    by: Annotated[Part, typer.Option(help="Images are stratified by category.")] = "image",
     parts: Annotated[str, typer.Option(help="Names and shares, for --by image.")] = (
         "train=0.8,test=0.2"
     ),
@@ -166,10 +165,9 @@ def split(
 
     path = mask_path(masks)
     found = MaskSet.read(path)
-    if by not in ("image", "category"):
-        raise InputError(f"--by {by!r}: expected image or category")
-    made = split_by_category(found) if by == "category" else None
-    if made is None:
+    if by == "category":
+        made = split_by_category(found)
+    else:
         made = split_by_image(found, _shares(parts), seed)
     output.mkdir(parents=True, exist_ok=True)
     for name, part in made.items():

@@ -7,21 +7,18 @@ from typing import Annotated
 
 import typer
 
+from ...datasets.choices import Unit
 from ...datasets.errors import InputError
-from ...terminal.app import run_app
+from ...terminal.app import new_app, run_app
 from ...terminal.console import notes
 from ...terminal.progress import progress
+from ..choices import Edits, Method
 from . import exchange as cli_exchange
 from . import labels as cli_labels
 from . import popout as cli_popout
 from . import server as cli_server
 
-app = typer.Typer(
-    add_completion=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="Turn eye fixations into salient regions, and regions into labelled masks.",
-)
+app = new_app("Turn eye fixations into salient regions, and regions into labelled masks.")
 
 
 @app.command(epilog="Example: [bold]annotate fetch sample --root sample[/bold]")
@@ -39,7 +36,7 @@ def fetch(
     [bold]sample[/bold] needs no network: eight photographs from installed packages, with masks
     drawn by hand and simulated gaze.
     """
-    from ...datasets.sources.fetch import copy, download, missing_files
+    from ...datasets.sources.fetch import copy, download
     from ...datasets.sources.load import PUBLISHED, default_root
 
     root = root or default_root(name)
@@ -54,15 +51,13 @@ def fetch(
     if name not in PUBLISHED:
         raise InputError(f"no dataset {name!r}: expected {', '.join(PUBLISHED)} or sample")
     description = PUBLISHED[name]
-    n_files = len(description.files())
-    wanted = len(missing_files(description, root))
-    with progress.task(f"fetching {name}", n_files, done=n_files - wanted) as advance:
-        if source is not None:
-            copy(description, root, source, advance)
-        else:
-            download(description, root, advance)
+    if source is not None:
+        new = copy(description, root, source, progress)
+    else:
+        new = download(description, root, progress=progress)
     notes.print(
-        f"{root}: {n_files} files, {wanted} of them new (licence: {description.licence})\n"
+        f"{root}: {len(description.files())} files, {new} of them new "
+        f"(licence: {description.licence})\n"
         f"Please cite: {description.citation}",
         markup=False,
     )
@@ -92,7 +87,7 @@ def cluster(
         str, typer.Option(help="The table's names for ours, as x=gaze_x,subject=who.")
     ] = "",
     unit: Annotated[
-        str, typer.Option(help="Of x and y: px, or deg from the image's centre.")
+        Unit, typer.Option(help="Of x and y: pixels, or degrees from the image's centre.")
     ] = "px",
     px_per_degree: Annotated[
         float | None, typer.Option(help="Pixels in one degree of visual angle.")
@@ -101,7 +96,7 @@ def cluster(
         bool,
         typer.Option("--drop-invalid", help="Drop fixations off the image or without position."),
     ] = False,
-    method: Annotated[str, typer.Option(help="mean-shift, hdbscan or dbscan.")] = "mean-shift",
+    method: Annotated[Method, typer.Option(help="Of clustering.")] = "mean-shift",
     bandwidth: Annotated[float, typer.Option(help="Mean shift: kernel radius, degrees.")] = 2.0,
     radius: Annotated[float, typer.Option(help="DBSCAN: neighbourhood, degrees.")] = 0.75,
     min_fixations: Annotated[int, typer.Option(help="Fewest fixations of a region.")] = 8,
@@ -113,28 +108,24 @@ def cluster(
     ] = None,
 ) -> None:
     """Cluster fixations into salient regions with outlines."""
-    from ...datasets.masks.mask_set import MaskSet
     from ...datasets.sources.folder import TableFormat
-    from ...datasets.sources.load import load_dataset, mask_path
+    from ...datasets.sources.load import load_dataset, load_masks, mask_path
     from ..labels.transfer import transfer_labels
     from ..regions.cluster import Clustering
     from ..regions.cluster import cluster as find_regions
 
-    if unit not in ("px", "deg"):
-        raise InputError(f"--unit {unit!r}: expected px or deg")
     clustering = Clustering(
-        method=method,  # type: ignore[arg-type]
+        method=method,
         bandwidth=bandwidth,
         radius=radius,
         min_fixations=min_fixations,
         min_subjects=min_subjects,
         margin=margin,
     )
-    labelled = MaskSet.read(mask_path(labels)) if labels else None
-    table_format = TableFormat(_columns(columns), unit, drop_invalid)  # type: ignore[arg-type]
-    dataset, dropped = load_dataset(source, root, fixations, px_per_degree, table_format, progress)
-    with progress.task("clustering", len(dataset.stimuli)) as advance:
-        masks = find_regions(dataset, clustering, advance)
+    labelled = load_masks(labels) if labels else None
+    table_format = TableFormat(_columns(columns), unit, drop_invalid)
+    dataset = load_dataset(source, root, fixations, px_per_degree, table_format, progress)
+    masks = find_regions(dataset, clustering, progress)
     if labelled is not None and labels is not None:
         masks = transfer_labels(masks, labelled, mask_path(labels).name)
     masks.write(output)
@@ -145,8 +136,8 @@ def cluster(
     if labelled is not None:
         unlabelled = sum(a.label_source is None for a in masks.annotations)
         text += f"; {count - unlabelled} labelled as in {labels}"
-    if dropped:
-        text += f"; {dropped} invalid fixations dropped"
+    if dataset.dropped:
+        text += f"; {dataset.dropped} invalid fixations dropped"
     notes.print(text, markup=False)
 
 
@@ -161,10 +152,8 @@ def review(
         Path | None, typer.Option(help="Table of fixations, if the mask file has none.")
     ] = None,
     prefer: Annotated[
-        str | None,
-        typer.Option(
-            help="If the file has changed under edits that were not saved: mine or theirs."
-        ),
+        Edits | None,
+        typer.Option(help="Whose edits count, if the file has changed under unsaved ones."),
     ] = None,
 ) -> None:
     """Review labels in the terminal: a key for each category, every change saved as it is made.
@@ -178,12 +167,10 @@ def review(
     from ...datasets.stimuli import Stimuli
     from ..review.journal import Review, alone
 
-    if prefer not in (None, "mine", "theirs"):
-        raise InputError(f"--prefer {prefer!r}: expected mine or theirs")
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise InputError("review needs a terminal")
     with alone(masks):
-        opened = Review(masks, prefer)  # type: ignore[arg-type]
+        opened = Review(masks, prefer)
         found = opened.editor.masks
         folder = root_of(found, root, masks.parent)
         try:

@@ -62,8 +62,7 @@ def popout(
         seed=seed,
         **chosen,
     )
-    with progress.task("drawing", count + catch) as advance:
-        masks = write_arrays(arrays, output, advance)
+    masks = write_arrays(arrays, output, progress)
     notes.print(f"{output / 'popout.json'}: {len(masks.images)} arrays", markup=False)
     if sheet is not None:
         write_sheet(masks, output, sheet)

@@ -17,6 +17,7 @@ import typer
 from ...datasets.errors import InputError
 from ...terminal.console import notes
 from ...terminal.progress import progress
+from ..choices import Side
 from .exchange import RenameOption, RootOption, changes_text, parse_pairs, total
 from .labels import JsonOption, MasksArgument
 
@@ -119,8 +120,8 @@ def pull(
         str | None, typer.Option(help="E-mail address: take only this person's annotations.")
     ] = None,
     prefer: Annotated[
-        str | None,
-        typer.Option(help="In conflicts: local (the mask file), remote, or newest annotation."),
+        Side | None,
+        typer.Option(help="In conflicts: the mask file, the server, or its newest annotation."),
     ] = None,
     rename: RenameOption = "",
     serve: ServeOption = False,
@@ -134,7 +135,7 @@ def pull(
     such images are listed and left as they are, unless --prefer takes a side.
     """
     from ...datasets.masks.mask_set import MaskSet
-    from ...datasets.sources.load import fixations_of, mask_path, root_of
+    from ...datasets.sources.load import fixations_of, load_masks, root_of
     from ..labelstudio.pull import from_project
     from ..labelstudio.pull import pull as bring
 
@@ -142,7 +143,7 @@ def pull(
     if output.exists():
         base = MaskSet.read(output)
     elif masks is not None:
-        base = MaskSet.read(mask_path(masks))
+        base = load_masks(masks)
     if not output.parent.is_dir():
         raise InputError(f"{output}: cannot be written: no such folder")
     with _connected(url, serve, port) as client, notes.status("asking Label Studio"):
@@ -161,7 +162,11 @@ def pull(
     except InputError:
         fixations = None
     found = bring(
-        *(base, there, tasks, prefer, annotator),  # type: ignore[arg-type]
+        base,
+        there,
+        tasks,
+        prefer,
+        annotator,
         rename=parse_pairs("--rename", rename),
         fixations=fixations,
         trusted=trusted,
@@ -221,8 +226,7 @@ def _push(
         path = place / stimuli.path(image).relative_to(folder)
         return local_url(path.relative_to(document_root.absolute()).as_posix())
 
-    with progress.task("pushing", len(masks.images)) as advance:
-        plan, project = send(masks, client, title, address, str(place), advance, dry_run)
+    plan, project = send(masks, client, title, address, str(place), dry_run, progress)
     verb = "to be " if dry_run else ""
     notes.print(
         f"{client.url}: project {title!r}: {len(plan.add)} images {verb}added, "

@@ -46,10 +46,9 @@ def read(source: Path, root: Path | None = None) -> Draft:
     cleaned, draft.lost = _cleaned(source, content)
     masks = MaskSet.from_dict(cleaned, str(source))
     names = masks.category_of()
-    images = {image.id: image for image in masks.images}
     draft.images = {image.file_name: image for image in masks.images}
     for region in masks.annotations:
-        image = images[region.image_id]
+        image = masks.image(region.image_id)
         if isinstance(region.segmentation, RLE):
             outline = outline_of_mask(mask_of(region, image))
         else:

@@ -10,6 +10,7 @@ from pathlib import Path
 from ...datasets.errors import InputError
 from ...datasets.files import atomic_folder
 from ...datasets.masks.mask_set import MaskSet
+from ..choices import Format
 from ..regions.draft import revise
 from .registry import format_named, recognised
 
@@ -24,7 +25,7 @@ class Imported:
     Attributes
     ----------
     masks : MaskSet
-    format : str
+    format : Format
     lost : Counter
         What could not be kept, and how often.
     changes : dict of Counter, or None
@@ -34,7 +35,7 @@ class Imported:
     """
 
     masks: MaskSet
-    format: str
+    format: Format
     lost: Counter[str]
     changes: dict[str, Counter[str]] | None
     images: int
@@ -42,7 +43,7 @@ class Imported:
 
 def import_masks(
     source: Path,
-    form: str | None = None,
+    form: Format | None = None,
     root: Path | None = None,
     rename: Mapping[str, str] | None = None,
     like: MaskSet | None = None,
@@ -53,8 +54,8 @@ def import_masks(
     ----------
     source : Path
         A file or a folder.
-    form : str, optional
-        One of `FORMATS`; by default what the source looks like.
+    form : Format, optional
+        By default what the source looks like.
     root : Path, optional
         The images' folder, where names or sizes of images are not in the source.
     rename : mapping, optional
@@ -81,7 +82,7 @@ def import_masks(
     return Imported(masks, form, draft.lost, changes, len(draft.images))
 
 
-def export_masks(masks: MaskSet, target: Path, form: str, root: Path | None = None) -> list[str]:
+def export_masks(masks: MaskSet, target: Path, form: Format, root: Path | None = None) -> list[str]:
     """Write a mask set as another program's file or folder, all of it or nothing.
 
     Parameters

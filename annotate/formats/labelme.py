@@ -127,18 +127,18 @@ def _read_image(path: Path, content: dict, root: Path, draft: Draft) -> None:
         check_relative(name)
     except ValueError as error:
         raise InputError(f"{path}: imagePath: {error}") from error
-    width, height = content.get("imageWidth"), content.get("imageHeight")
+    height, width = content.get("imageHeight"), content.get("imageWidth")
     if width is None or height is None:
-        width, height = image_size(root / name)
+        height, width = image_size(root / name)
     number = ours.get("id")
-    draft.add_image(str(path), name, width, height, number if isinstance(number, int) else 0)
+    draft.add_image(str(path), name, height, width, number if isinstance(number, int) else 0)
     groups: dict[Any, list] = {}
     first: dict[Any, dict] = {}
     for index, shape in enumerate(content["shapes"]):
         place = f"{path}: shapes[{index}]"
         if not isinstance(shape, dict) or not isinstance(shape.get("label"), str):
             raise InputError(f"{place}: expected an object with a label")
-        part = _part(place, shape, width, height)
+        part = _part(place, shape, height, width)
         if part is None:
             draft.lost[f"a shape of type {shape.get('shape_type')}, which has no area"] += 1
             continue
@@ -177,7 +177,7 @@ def _below(path: Path, image_path: object, root: Path) -> str:
     )
 
 
-def _part(place: str, shape: dict, width: int, height: int) -> list[float] | np.ndarray | None:
+def _part(place: str, shape: dict, height: int, width: int) -> list[float] | np.ndarray | None:
     kind, points = shape.get("shape_type", "polygon"), shape.get("points")
     if kind == "polygon":
         return polygon_at(f"{place}.points", points)

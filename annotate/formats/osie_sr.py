@@ -83,7 +83,7 @@ def read(source: Path, root: Path | None = None) -> Draft:
             )
         height, width = class_map.shape
         name = names.get(stem, f"{stem}.jpg")
-        draft.add_image(str(classes[stem]), name, width, height)
+        draft.add_image(str(classes[stem]), name, height, width)
         strange = set(np.unique(class_map).tolist()) - {0, *CLASSES}
         if strange:
             known = ", ".join(map(str, CLASSES))

@@ -53,9 +53,9 @@ def read(source: Path, root: Path | None = None) -> Draft:
             values, _ = read_values(path, str(path))
             height, width = values.shape
             if name not in draft.images:
-                draft.add_image(str(path), name, width, height)
+                draft.add_image(str(path), name, height, width)
             image = draft.images[name]
-            if (image.width, image.height) != (width, height):
+            if image.size != (height, width):
                 raise InputError(
                     f"{path}: {width}×{height} pixels, another mask of its image has "
                     f"{image.width}×{image.height}"

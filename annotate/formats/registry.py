@@ -6,10 +6,11 @@ from pathlib import Path
 from types import ModuleType
 
 from ...datasets.errors import InputError
+from ..choices import Format
 from ..labelstudio import tasks
 from . import coco, labelme, osie_sr, png
 
-FORMATS: dict[str, ModuleType] = {
+FORMATS: dict[Format, ModuleType] = {
     "labelme": labelme,
     "osie-sr": osie_sr,
     "coco": coco,
@@ -19,7 +20,7 @@ FORMATS: dict[str, ModuleType] = {
 """Each has `recognises`, `read` and `write`."""
 
 
-def format_named(name: str) -> ModuleType:
+def format_named(name: Format) -> ModuleType:
     """Return a format.
 
     Raises
@@ -32,7 +33,7 @@ def format_named(name: str) -> ModuleType:
     return FORMATS[name]
 
 
-def recognised(source: Path) -> str:
+def recognised(source: Path) -> Format:
     """Return the name of the format that a file or folder has.
 
     Raises

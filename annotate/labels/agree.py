@@ -13,6 +13,7 @@ from pycocotools import mask as coco
 
 from ...datasets.categories import UNLABELLED
 from ...datasets.errors import InputError
+from ...datasets.interval import Interval
 from ...datasets.masks.annotation import Annotation
 from ...datasets.masks.mask_set import MaskSet
 from ...datasets.masks.regions import encoded
@@ -35,10 +36,9 @@ class Agreement:
         file (``0``, ``1`` …), and ``iou``, the mean with the first file's region.
     same : float
         Share of matched regions to which all give the same category.
-    kappa : float
-        Cohen's for two files, Fleiss' for more.
-    low, high : float
-        95 % interval of kappa, from a bootstrap over images; NaN for fewer than two images.
+    kappa : Interval
+        Cohen's for two files, Fleiss' for more; with a 95 % interval from a bootstrap over
+        images, which is NaN for fewer than two images.
     disagreements : MaskSet
         The first file's regions that another gives another category or does not have, each
         with ``disagreement``: the other files' categories (``null`` where it is missing).
@@ -50,9 +50,7 @@ class Agreement:
     n_regions: list[int]
     matched: pd.DataFrame
     same: float
-    kappa: float
-    low: float
-    high: float
+    kappa: Interval
     disagreements: MaskSet
     categories: list[str]
 
@@ -142,7 +140,7 @@ def agree(files: Sequence[MaskSet], min_iou: float = 0.5, seed: int = 0) -> Agre
     counts = [0] * len(files)
     for name in shared:
         image = images[0][name]
-        if len({(one[name].width, one[name].height) for one in images}) > 1:
+        if len({known[name].size for known in images}) > 1:
             raise InputError(f"{name} has different sizes in the mask files")
         here = [found.get(one[name].id, []) for found, one in zip(regions, images, strict=True)]
         counts = [count + len(found) for count, found in zip(counts, here, strict=True)]
@@ -165,15 +163,12 @@ def agree(files: Sequence[MaskSet], min_iou: float = 0.5, seed: int = 0) -> Agre
     matched = pd.DataFrame(rows)
     ratings = matched[[str(k) for k in range(len(files))]].to_numpy(dtype=str)
     kappa = _kappa_of(np.unique(ratings), len(files))
-    low, high = _interval(kappa, ratings, matched["image"].to_numpy(dtype=str), seed)
     return Agreement(
         n_images=len(shared),
         n_regions=counts,
         matched=matched,
         same=float((ratings == ratings[:, :1]).all(axis=1).mean()),
-        kappa=kappa(ratings),
-        low=low,
-        high=high,
+        kappa=_interval(kappa, ratings, matched["image"].to_numpy(dtype=str), seed),
         disagreements=_disputed(files[0], disputed),
         categories=list(dict.fromkeys(one.name for masks in files for one in masks.categories)),
     )
@@ -199,18 +194,29 @@ def _kappa_of(categories: np.ndarray, n_files: int) -> Callable[[np.ndarray], fl
 
 def _interval(
     kappa: Callable[[np.ndarray], float], ratings: np.ndarray, images: np.ndarray, seed: int
-) -> tuple[float, float]:
-    _, start = np.unique(images, return_inverse=True)
-    rows = [np.flatnonzero(start == index) for index in range(start.max() + 1)]
+) -> Interval:
+    """Return kappa with the percentiles of its resamples; those that have no kappa are left out."""
+    from scipy.stats import DegenerateDataWarning, bootstrap
+
+    _, place = np.unique(images, return_inverse=True)
+    rows = [np.flatnonzero(place == index) for index in range(place.max() + 1)]
+    value = kappa(ratings)
     if len(rows) < 2:
-        return float("nan"), float("nan")
-    rng = np.random.default_rng(seed)
-    resampled = [
-        kappa(ratings[np.concatenate([rows[i] for i in rng.integers(len(rows), size=len(rows))])])
-        for _ in range(RESAMPLES)
-    ]
-    low, high = np.nanpercentile(resampled, [2.5, 97.5])
-    return float(low), float(high)
+        return Interval(value, np.nan, np.nan)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DegenerateDataWarning)  # a resample has no kappa
+        resampled = bootstrap(
+            (np.arange(len(rows)),),
+            lambda chosen: kappa(ratings[np.concatenate([rows[image] for image in chosen])]),
+            n_resamples=RESAMPLES,
+            vectorized=False,
+            method="percentile",
+            rng=np.random.default_rng(seed),
+        ).bootstrap_distribution
+    known = resampled[~np.isnan(resampled)]
+    if not known.size:
+        return Interval(value, np.nan, np.nan)
+    return Interval(value, *np.percentile(known, [2.5, 97.5]).tolist())
 
 
 def _disputed(masks: MaskSet, disputed: dict[int, list[str | None]]) -> MaskSet:

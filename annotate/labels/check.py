@@ -48,16 +48,15 @@ def suspicions(masks: MaskSet, fixations: Fixations | None) -> Iterator[Problem]
     Outlines outside their image or crossing themselves, areas and boxes that are not the
     outline's, empty masks, regions without fixations, strong overlaps, unlabelled regions.
     """
-    images = {image.id: image for image in masks.images}
     place = {region.id: f"annotations[{i}]" for i, region in enumerate(masks.annotations)}
     names = masks.category_of()
     for region in masks.annotations:
-        for kind, text in _of_outline(region, images[region.image_id]):
+        for kind, text in _of_outline(region, masks.image(region.image_id)):
             yield Problem("warning", kind, place[region.id], text)
         if names[region.category_id] == UNLABELLED:
             yield Problem("warning", "unlabelled", place[region.id], "has no category yet")
     for image_id, regions in masks.by_image().items():
-        image = images[image_id]
+        image = masks.image(image_id)
         if fixations is not None:
             looked = fixations.of(image_id)
             for region in regions:
@@ -77,11 +76,11 @@ def image_problems(stimuli: Stimuli) -> Iterator[Problem]:
     for index, image in enumerate(stimuli):
         place = f"images[{index}]"
         try:
-            width, height = image_size(stimuli.path(image))
+            height, width = image_size(stimuli.path(image))
         except InputError as error:
             yield Problem("error", "image", place, str(error))
             continue
-        if (width, height) != (image.width, image.height):
+        if (height, width) != image.size:
             said = f"{image.width}×{image.height}"
             text = f"{image.file_name} is {width}×{height}, the mask file says {said}"
             yield Problem("error", "image", place, text)
@@ -98,11 +97,10 @@ def repair(masks: MaskSet) -> tuple[MaskSet, int]:
         How many regions changed. A mended outline with holes becomes an RLE, since COCO's polygons
         hold none.
     """
-    images = {image.id: image for image in masks.images}
     content = masks.to_dict()
     changed = 0
     for region, entry in zip(masks.annotations, content["annotations"], strict=True):
-        image = images[region.image_id]
+        image = masks.image(region.image_id)
         if isinstance(region.segmentation, RLE) or not list(_of_outline(region, image)):
             continue
         frame = shapely.box(0, 0, image.width, image.height)
@@ -111,7 +109,7 @@ def repair(masks: MaskSet) -> tuple[MaskSet, int]:
             shape = surfaces(shapely.set_precision(shape, 0.01))
         if shape.area == 0:
             continue
-        entry.update(outline_of_shape(shape, image.height, image.width))
+        entry.update(outline_of_shape(shape, image.height, image.width).to_coco())
         changed += 1
     return MaskSet.from_dict(content), changed
 

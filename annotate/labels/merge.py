@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 
@@ -13,9 +13,8 @@ from ...datasets.categories import UNLABELLED
 from ...datasets.errors import InputError
 from ...datasets.masks.annotation import Annotation
 from ...datasets.masks.mask_set import MaskSet
+from ..choices import Rule
 from .agree import match
-
-Rule = Literal["majority", "first"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,10 +27,9 @@ def statistics(masks: MaskSet, fixations: Fixations | None) -> pd.DataFrame:
         any.
     """
     names = masks.category_of()
-    images = {image.id: image for image in masks.images}
     rows = []
     for image_id, regions in masks.by_image().items():
-        image = images[image_id]
+        image = masks.image(image_id)
         looked = None if fixations is None else fixations.of(image_id)
         for region in regions:
             area = float(coco.area(encoded(region, image)))

@@ -43,8 +43,8 @@ def render_agreement(found: Agreement, names: Sequence[str]) -> Group:
         f"Images in all files: {found.n_images}; regions on them: {counts}\n"
         f"Matched regions: {len(found.matched)}, mean IoU {found.matched['iou'].mean():.2f}\n"
         f"Same category: {found.same:.1%}\n"
-        f"{found.kappa_name} kappa: {_known(found.kappa, '.2f')}, "
-        f"95 % interval {_known(found.low, '.2f')} to {_known(found.high, '.2f')}\n"
+        f"{found.kappa_name} kappa: {_known(found.kappa.value, '.2f')}, "
+        f"95 % interval {_known(found.kappa.low, '.2f')} to {_known(found.kappa.high, '.2f')}\n"
         f"Regions to look at again: {len(found.disagreements.annotations)}"
     )
     if len(names) > 2:
@@ -69,9 +69,7 @@ def agreement_record(found: Agreement) -> dict:
     numbers = {
         "mean_iou": float(found.matched["iou"].mean()),
         "same_category": found.same,
-        "kappa": found.kappa,
-        "low": found.low,
-        "high": found.high,
+        **found.kappa.columns("kappa", prefix=False),
     }
     record = {
         "images": found.n_images,

@@ -40,14 +40,13 @@ def transfer_labels(masks: MaskSet, labelled: MaskSet, source: str) -> MaskSet:
     if not any(image.file_name in images for image in masks.images):
         raise InputError(f"{source}: labels none of these images")
     known = labelled.by_image()
-    by_id = {image.id: image for image in masks.images}
     found: dict[int, str] = {}
     for image_id, regions in masks.by_image().items():
-        image = by_id[image_id]
+        image = masks.image(image_id)
         other = images.get(image.file_name)
         if other is None:
             continue
-        if (other.width, other.height) != (image.width, image.height):
+        if other.size != image.size:
             raise InputError(
                 f"{source}: {image.file_name} is {other.width}×{other.height} there, "
                 f"{image.width}×{image.height} here"

@@ -29,14 +29,12 @@ def to_results(region: Annotation, image: Stimulus, category: str) -> list[dict]
     ``unlabelled``, with its confidence as the score.
     """
     meta: dict[str, Any] = {"annotation_id": region.id}
-    extra = region.model_extra or {}
-    suggestion = extra.get("suggestion")
     score = None
-    if category == UNLABELLED and isinstance(suggestion, dict):
-        meta["suggestion"] = suggestion
-        category, score = str(suggestion.get("category", UNLABELLED)), suggestion.get("confidence")
-    if extra.get("note"):
-        meta["text"] = [str(extra["note"])]
+    if category == UNLABELLED and region.suggestion is not None:
+        meta["suggestion"] = region.suggestion.model_dump(exclude_unset=True)
+        category, score = region.suggestion.category, region.suggestion.confidence
+    if region.note:
+        meta["text"] = [region.note]
     common = {
         "to_name": IMAGE,
         "original_width": image.width,

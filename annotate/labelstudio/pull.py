@@ -11,20 +11,19 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from ...datasets.categories import UNLABELLED
 from ...datasets.errors import InputError
 from ...datasets.fixations import Fixations
 from ...datasets.masks.mask_set import MaskSet
-from ...datasets.stimuli import Stimulus
+from ...datasets.stimuli import LastPull, Stimulus
+from ..choices import Side
 from ..regions.draft import Draft, Region, revise
 from .client import Project
 from .codec import from_results
 from .push import project_uuid, tasks_by_image
 from .tasks import add_image, annotations_of, annotator_of, content_hash, json_hash, updated
-
-Prefer = Literal["local", "remote", "newest"]
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def pull(
     masks: MaskSet,
     project: Project,
     tasks: Sequence[dict],
-    prefer: Prefer | None = None,
+    prefer: Side | None = None,
     annotator: str | None = None,
     rename: dict[str, str] | None = None,
     fixations: Fixations | None = None,
@@ -95,8 +94,8 @@ def pull(
         If an annotation is malformed or has a category that the mask set does not, or the
         project is another than the one pulled from before.
     """
-    if prefer is not None and prefer not in get_args(Prefer):
-        raise InputError(f"--prefer {prefer!r}: expected {', '.join(get_args(Prefer))}")
+    if prefer is not None and prefer not in get_args(Side):
+        raise InputError(f"--prefer {prefer!r}: expected {', '.join(get_args(Side))}")
     if project_uuid(masks) not in (None, project.mark["project"]):
         raise InputError("the mask file was pulled from another project of this title")
     names, regions = masks.category_of(), masks.by_image()
@@ -107,8 +106,7 @@ def pull(
     remembered: dict[int, dict] = {}
     for image in masks.images:
         here = regions.get(image.id, [])
-        memory = (image.model_extra or {}).get("label_studio")
-        memory = memory if isinstance(memory, dict) else {}
+        memory = image.label_studio or LastPull()
         copies = of_image.get(image.id, [])
         found.images["without task"] += not copies
         found.images["with drafts, not submitted"] += any(one.get("draft_exists") for one in copies)
@@ -118,15 +116,13 @@ def pull(
             [[a.get("id"), str(a.get("updated_at")), a["result"]] for a in annotations]
         )
         local = content_hash(here, names)
-        before = memory.get("local") or (
-            _pushed(copies, annotations) if trusted and copies else local
-        )
+        before = memory.local or (_pushed(copies, annotations) if trusted and copies else local)
         changed_here = before != local
         if not annotations:
-            found.images["no longer annotated"] += bool(memory.get("annotations"))
+            found.images["no longer annotated"] += memory.annotations > 0
             found.images["changed here"] += changed_here
             continue
-        if remote == memory.get("remote"):
+        if remote == memory.remote:
             found.images["changed here"] += changed_here
             continue
         reason = _conflict(annotations, changed_here)
@@ -185,9 +181,9 @@ def _finish(
     """Revise the mask set, and remember what both sides are now."""
     images = {image.file_name: image for image in found.masks.images}
     drawn = {
-        (one.image_id, key): one.id
-        for one in found.masks.annotations
-        if (key := (one.model_extra or {}).get("label_studio_region"))
+        (region.image_id, region.label_studio_region): region.id
+        for region in found.masks.annotations
+        if region.label_studio_region
     }
     draft.regions = [
         _known(region, images[region.file_name], drawn, people) for region in draft.regions

@@ -13,6 +13,7 @@ from ...datasets.categories import UNLABELLED
 from ...datasets.errors import InputError
 from ...datasets.masks.annotation import RLE
 from ...datasets.masks.mask_set import MaskSet
+from ...datasets.progress import SILENT, Advance, Progress
 from .client import Client, Project, Unreachable
 from .config import MASK, OUTLINE, label_config
 from .tasks import annotations_of, prediction, task_data
@@ -119,8 +120,8 @@ def push(
     title: str,
     address: Callable[[Any], str],
     storage: str,
-    advance: Callable[[int], None] = lambda n: None,
     dry_run: bool = False,
+    progress: Progress = SILENT,
 ) -> tuple[Plan, Project | None]:
     """Bring a project to where it shows a mask set; people's annotations are never touched.
 
@@ -132,10 +133,10 @@ def push(
         From an image to where the server shows it.
     storage : str
         The folder of the images on the server.
-    advance : callable
-        Called with the number of tasks after each request.
     dry_run : bool
         Only find out what there is to do.
+    progress : Progress
+        Counts the images' tasks after each request.
 
     Returns
     -------
@@ -155,7 +156,19 @@ def push(
     if dry_run:
         project = client.find(title, uuid)
         return plan_push(masks, client.tasks(project) if project else [], address), project
-    uuid = uuid or str(uuid4())
+    with progress.task("pushing", len(masks.images)) as advance:
+        return _push(masks, client, title, address, storage, advance)
+
+
+def _push(
+    masks: MaskSet,
+    client: Client,
+    title: str,
+    address: Callable[[Any], str],
+    storage: str,
+    advance: Advance,
+) -> tuple[Plan, Project]:
+    uuid = project_uuid(masks) or str(uuid4())
     first: Plan | None = None
     for attempt in range(_ATTEMPTS):
         try:
@@ -183,8 +196,7 @@ def push(
 
 def project_uuid(masks: MaskSet) -> str | None:
     """Return the UUID of the project that a mask set was pulled from, if it was."""
-    found = (masks.info.salprobe.model_extra or {}).get("label_studio")
-    return found if isinstance(found, str) else None
+    return masks.info.salprobe.label_studio
 
 
 def _with_labels(client: Client, project: Project, masks: MaskSet) -> Project:
@@ -208,9 +220,7 @@ def _with_labels(client: Client, project: Project, masks: MaskSet) -> Project:
     return replace(project, config=config)
 
 
-def _carry_out(
-    plan: Plan, client: Client, project: Project, advance: Callable[[int], None]
-) -> None:
+def _carry_out(plan: Plan, client: Client, project: Project, advance: Advance) -> None:
     if plan.delete:
         client.delete_tasks(project, plan.delete)
         advance(len(plan.delete))

@@ -42,8 +42,8 @@ def content_hash(regions: Sequence[Annotation], names: dict[int, str]) -> str:
             "id": region.id,
             "category": names[region.category_id],
             "outline": region.model_dump(include={"segmentation"}),
-            "suggestion": (region.model_extra or {}).get("suggestion"),
-            "note": (region.model_extra or {}).get("note"),
+            "suggestion": region.suggestion and region.suggestion.model_dump(exclude_unset=True),
+            "note": region.note,
         }
         for region in regions
     ]
@@ -139,10 +139,10 @@ def add_image(
         name = file_name_of(place, data.get("image"))
         if root is not None and not (root / name).is_file() and "/" in name:
             name = name.partition("/")[2]  # the first folder is the root's own name
-    size = (data.get("width"), data.get("height"))
+    size = (data.get("height"), data.get("width"))
     drawn = [one for one in results if isinstance(one, dict) and one.get("original_width")]
     if None in size and drawn:
-        size = (drawn[0].get("original_width"), drawn[0].get("original_height"))
+        size = (drawn[0].get("original_height"), drawn[0].get("original_width"))
     if None in size and root is not None:
         stimuli = Stimuli(root, ())
         probe = Stimulus(id=0, file_name=name, width=1, height=1)

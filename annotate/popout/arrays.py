@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,9 @@ from scipy.special import ndtr
 from ...datasets.errors import InputError
 from ...datasets.files import atomic_folder
 from ...datasets.masks.mask_set import MaskSet
+from ...datasets.masks.outlines import Outline
+from ...datasets.progress import SILENT, Progress
+from ...datasets.stimuli import Popout
 from .features import FEATURES, GREY, Look
 from .layout import Layout, positions
 
@@ -97,13 +99,12 @@ class Drawn:
     picture : uint8 array, shape (height, width, 3)
     annotations : list of dict
         COCO annotations without ids, the target first.
-    about : dict
-        The image's entry ``popout``.
+    about : Popout
     """
 
     picture: np.ndarray
     annotations: list[dict]
-    about: dict
+    about: Popout
 
 
 def draw(arrays: Arrays, index: int) -> Drawn:
@@ -122,7 +123,7 @@ def draw(arrays: Arrays, index: int) -> Drawn:
     items, layout = int(rng.choice(arrays.items)), arrays.layouts[rng.integers(len(arrays.layouts))]
     size = _ITEM * min(arrays.width, arrays.height)
     difference = feature.make(contrast, rng)
-    centres = positions(layout, items, arrays.width, arrays.height, _ROOM * size, rng)
+    centres = positions(layout, items, arrays.height, arrays.width, _ROOM * size, rng)
     canvas = np.empty((arrays.height, arrays.width, 3), dtype=np.float32)
     canvas[:] = GREY
     annotations = []
@@ -140,32 +141,30 @@ def draw(arrays: Arrays, index: int) -> Drawn:
         annotations.append(
             {
                 "category_id": TARGET if is_target else DISTRACTOR,
-                **_outline(mask, left, top, arrays.width, arrays.height),
+                **_outline(mask, left, top, arrays.height, arrays.width).to_coco(),
                 "iscrowd": 0,
                 "source": "popout",
                 "centre": [round(float(value), 3) for value in centre],
             }
         )
-    about = {
-        "feature": feature.name,
-        "group": feature.group,
-        "preattentive": feature.preattentive,
-        "target": not catch,
-        "contrast": contrast,
-        "difference": round(difference.amount, 4),
-        "unit": difference.unit,
-        "items": items,
-        "layout": layout,
-        "item_size": round(size, 3),
-        "size_jitter": _SIZE_JITTER,
-        "seed": [arrays.seed, index],
-    }
+    about = Popout(
+        feature=feature.name,
+        group=feature.group,
+        preattentive=feature.preattentive,
+        target=not catch,
+        contrast=contrast,
+        difference=round(difference.amount, 4),
+        unit=difference.unit,
+        items=items,
+        layout=layout,
+        item_size=round(size, 3),
+        size_jitter=_SIZE_JITTER,
+        seed=[arrays.seed, index],  # type: ignore[call-arg]
+    )
     return Drawn((canvas * 255 + 0.5).astype(np.uint8), annotations, about)
 
 
-def write_arrays(
-    arrays: Arrays, folder: Path, advance: Callable[[int], None] = lambda n: None
-) -> MaskSet:
+def write_arrays(arrays: Arrays, folder: Path, progress: Progress = SILENT) -> MaskSet:
     """Write the arrays as PNG files and ``popout.json`` with their masks.
 
     The same arrays give the same bytes. A folder of earlier arrays is replaced completely, or left
@@ -183,7 +182,7 @@ def write_arrays(
     if folder.exists() and not (folder.is_dir() and all(map(_is_ours, folder.iterdir()))):
         raise InputError(f"{folder}: exists and is not a folder of arrays")
     with atomic_folder(folder) as made:
-        return _write(arrays, made, advance)
+        return _write(arrays, made, progress)
 
 
 def _inwards(values: tuple[float, ...]) -> list[float]:
@@ -195,21 +194,24 @@ def _is_ours(path: Path) -> bool:
     return path.name == "popout.json" or bool(re.fullmatch(r"\d{4,}_[a-z-]+\.png", path.name))
 
 
-def _write(arrays: Arrays, folder: Path, advance: Callable[[int], None]) -> MaskSet:
+def _write(arrays: Arrays, folder: Path, progress: Progress) -> MaskSet:
     count = arrays.count + arrays.catch
     images, annotations = [], []
 
     def make(index: int) -> tuple[str, Drawn]:
         drawn = draw(arrays, index)
-        kind = drawn.about["feature"] if drawn.about["target"] else "catch"
+        kind = drawn.about.feature if drawn.about.target else "catch"
         name = f"{index + 1:04d}_{kind}.png"
         Image.fromarray(drawn.picture).save(folder / name, format="PNG", compress_level=1)
         return name, drawn
 
-    with ThreadPoolExecutor() as pool:  # NumPy and zlib release the GIL
+    # NumPy and zlib release the GIL.
+    with ThreadPoolExecutor() as pool, progress.task("drawing", count) as advance:
         for index, (name, drawn) in enumerate(pool.map(make, range(count)), start=1):
             size = {"width": arrays.width, "height": arrays.height}
-            images.append({"id": index, "file_name": name, **size, "popout": drawn.about})
+            images.append(
+                {"id": index, "file_name": name, **size, "popout": drawn.about.model_dump()}
+            )
             for annotation in drawn.annotations:
                 number = len(annotations) + 1
                 annotations.append({"id": number, "image_id": index, **annotation})
@@ -255,7 +257,7 @@ def _paint(
     return distance < 0, int(left), int(top)
 
 
-def _outline(mask: np.ndarray, left: int, top: int, width: int, height: int) -> dict:
+def _outline(mask: np.ndarray, left: int, top: int, height: int, width: int) -> Outline:
     """Describe a mask in a window as the whole image's RLE, which COCO writes column by column."""
     columns = np.zeros((mask.shape[1], height), dtype=bool)
     columns[:, top : top + mask.shape[0]] = mask.T
@@ -264,8 +266,8 @@ def _outline(mask: np.ndarray, left: int, top: int, width: int, height: int) -> 
     counts = np.diff(np.concatenate([[0], starts, [width * height]]))
     runs: Any = {"size": [height, width], "counts": counts.tolist()}
     rle: Any = coco.frPyObjects(runs, height, width)
-    return {
-        "segmentation": {"size": [height, width], "counts": rle["counts"].decode("ascii")},
-        "bbox": [float(value) for value in coco.toBbox(rle)],
-        "area": float(mask.sum()),
-    }
+    return Outline(
+        segmentation={"size": [height, width], "counts": rle["counts"].decode("ascii")},
+        bbox=[float(value) for value in coco.toBbox(rle)],
+        area=float(mask.sum()),
+    )

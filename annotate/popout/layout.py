@@ -15,7 +15,7 @@ _TRIES = 4000
 
 
 def positions(
-    layout: Layout, items: int, width: int, height: int, size: float, rng: np.random.Generator
+    layout: Layout, items: int, height: int, width: int, size: float, rng: np.random.Generator
 ) -> np.ndarray:
     """Place items so that none overlaps another or the edge.
 
@@ -26,7 +26,7 @@ def positions(
         cell.
     items : int
         How many.
-    width, height : int
+    height, width : int
         Of the array, in pixels.
     size : float
         Diameter of the space for an item, in pixels.
@@ -43,12 +43,12 @@ def positions(
         If the items do not fit.
     """
     if layout == "random":
-        return _random(items, width, height, size, rng)
+        return _random(items, height, width, size, rng)
     columns = max(1, round(math.sqrt(items * width / height)))
     rows = math.ceil(items / columns)
     cell = min(width / columns, height / rows)
     if cell < size:
-        raise InputError(_too_many(items, width, height, size))
+        raise InputError(_too_many(items, height, width, size))
     x = (np.arange(columns) - (columns - 1) / 2) * cell + width / 2
     y = (np.arange(rows) - (rows - 1) / 2) * cell + height / 2
     places = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
@@ -61,19 +61,19 @@ def positions(
 
 
 def _random(
-    items: int, width: int, height: int, size: float, rng: np.random.Generator
+    items: int, height: int, width: int, size: float, rng: np.random.Generator
 ) -> np.ndarray:
     places = np.empty((0, 2))
     low, high = np.full(2, size / 2), np.array([width, height]) - size / 2
     if (high <= low).any():
-        raise InputError(_too_many(items, width, height, size))
+        raise InputError(_too_many(items, height, width, size))
     for candidate in rng.uniform(low, high, (_TRIES, 2)):
         if not len(places) or ((places - candidate) ** 2).sum(axis=1).min() >= size**2:
             places = np.vstack([places, candidate])
             if len(places) == items:
                 return places
-    raise InputError(_too_many(items, width, height, size))
+    raise InputError(_too_many(items, height, width, size))
 
 
-def _too_many(items: int, width: int, height: int, size: float) -> str:
+def _too_many(items: int, height: int, width: int, size: float) -> str:
     return f"{items} items of {size:.0f} pixels do not fit into {width}×{height}"

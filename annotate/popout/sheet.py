@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
+from ...datasets.errors import InputError
 from ...datasets.files import atomic_write
 from ...datasets.masks.mask_set import MaskSet
-from ...datasets.stimuli import Stimuli
+from ...datasets.stimuli import Popout, Stimuli, Stimulus
 
 _WIDTH, _CAPTION, _MARGIN, _LABEL = 240, 20, 6, 120
 
@@ -20,12 +20,14 @@ def write_sheet(masks: MaskSet, folder: Path, target: Path) -> None:
     Raises
     ------
     InputError
-        If an image of the folder cannot be read.
+        If an image cannot be read, or is not an array.
     """
-    rows: dict[str, list[Any]] = {}
+    rows: dict[str, list[tuple[Popout, Stimulus]]] = {}
     for image in masks.images:
-        about: Any = (image.model_extra or {})["popout"]
-        rows.setdefault(about["feature"] if about["target"] else "catch", []).append(image)
+        about = image.popout
+        if about is None:
+            raise InputError(f"{image.file_name}: not an array of `annotate popout`")
+        rows.setdefault(about.feature if about.target else "catch", []).append((about, image))
     shape = masks.images[0].height / masks.images[0].width
     height = round(_WIDTH * shape)
     columns = max(len(found) for found in rows.values())
@@ -42,13 +44,12 @@ def write_sheet(masks: MaskSet, folder: Path, target: Path) -> None:
     for row, (name, found) in enumerate(sorted(rows.items())):
         top = _MARGIN + row * (height + _CAPTION + _MARGIN)
         pen.text((_MARGIN, top + height / 2), name, "black", font)
-        found.sort(key=lambda image: image.model_extra["popout"]["contrast"])
-        for column, image in enumerate(found):
+        found.sort(key=lambda array: array[0].contrast or 0)
+        for column, (about, image) in enumerate(found):
             left = _LABEL + column * (_WIDTH + _MARGIN)
-            about = image.model_extra["popout"]
             picture = stimuli.read(image).resize((_WIDTH, height), Image.Resampling.LANCZOS)
             sheet.paste(picture, (left, top))
-            caption = f"{about['difference']:.3g} {about['unit']}, {about['items']} items"
+            caption = f"{about.difference:.3g} {about.unit}, {about.items} items"
             pen.text((left, top + height + 1), caption, "black", font)
     with atomic_write(target) as file:
         kind = Image.registered_extensions().get(target.suffix.lower(), "PNG")

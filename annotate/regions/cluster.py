@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import shapely
@@ -13,11 +12,11 @@ from ...datasets.categories import UNLABELLED_ID
 from ...datasets.errors import InputError
 from ...datasets.fixations import Fixations
 from ...datasets.masks.mask_set import MaskSet, new_mask_set
-from ...datasets.masks.outlines import outline_of_shape
+from ...datasets.masks.outlines import Outline, outline_of_shape
+from ...datasets.progress import SILENT, Progress
 from ...datasets.stimuli import Dataset, Stimulus
+from ..choices import Method
 from .methods import NOISE, dbscan, hdbscan, mean_shift
-
-Method = Literal["mean-shift", "hdbscan", "dbscan"]
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ class Clustering:
 def cluster(
     dataset: Dataset,
     clustering: Clustering = Clustering(),
-    advance: Callable[[int], None] = lambda n: None,
+    progress: Progress = SILENT,
 ) -> MaskSet:
     """Turn a dataset's fixations into unlabelled salient regions.
 
@@ -88,8 +87,8 @@ def cluster(
     ----------
     dataset : Dataset
     clustering : Clustering
-    advance : callable
-        Called with 1 after each stimulus.
+    progress : Progress
+        Counts the stimuli.
 
     Returns
     -------
@@ -98,10 +97,11 @@ def cluster(
         fixations. The same input gives the same bytes.
     """
     annotations: list[dict] = []
-    for stimulus in dataset.stimuli:
-        for region in regions_of(stimulus, dataset, clustering):
-            annotations.append({"id": len(annotations) + 1, **region})
-        advance(1)
+    with progress.task("clustering", len(dataset.stimuli)) as advance:
+        for stimulus in dataset.stimuli:
+            for region in regions_of(stimulus, dataset, clustering):
+                annotations.append({"id": len(annotations) + 1, **region})
+            advance(1)
     gaze = "simulated fixations" if dataset.simulated else "fixations"
     return new_mask_set(
         dataset.stimuli,
@@ -132,7 +132,7 @@ def regions_of(stimulus: Stimulus, dataset: Dataset, clustering: Clustering) -> 
             {
                 "image_id": stimulus.id,
                 "category_id": UNLABELLED_ID,
-                **outline(fixations.where(members), stimulus, margin),
+                **outline(fixations.where(members), stimulus, margin).to_coco(),
                 "iscrowd": 0,
                 "n_fixations": len(members),
                 "n_subjects": n_subjects,
@@ -142,8 +142,8 @@ def regions_of(stimulus: Stimulus, dataset: Dataset, clustering: Clustering) -> 
     return regions
 
 
-def outline(fixations: Fixations, stimulus: Stimulus, margin: float) -> dict:
-    """Return ``segmentation``, ``bbox`` and ``area`` of the region around fixations.
+def outline(fixations: Fixations, stimulus: Stimulus, margin: float) -> Outline:
+    """Return the outline of the region around fixations.
 
     Parameters
     ----------

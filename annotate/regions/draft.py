@@ -14,7 +14,7 @@ from ...datasets.errors import InputError
 from ...datasets.fixations import Fixations
 from ...datasets.masks.annotation import MOST_POINTS, Annotation
 from ...datasets.masks.mask_set import MaskSet
-from ...datasets.masks.outlines import outline_of_mask, outline_of_polygons
+from ...datasets.masks.outlines import Outline, outline_of_mask, outline_of_polygons
 from ...datasets.masks.regions import inside, mask_of
 from ...datasets.stimuli import MOST_PIXELS, Stimulus, numbered
 
@@ -31,8 +31,7 @@ class Region:
     file_name : str
         Of its image.
     category : str
-    outline : dict
-        ``segmentation, bbox, area`` as in a mask file.
+    outline : Outline
     id : int, optional
         Our annotation id, if the file carries it.
     keys : dict
@@ -41,7 +40,7 @@ class Region:
 
     file_name: str
     category: str
-    outline: dict
+    outline: Outline
     id: int | None = None
     keys: dict[str, Any] = field(default_factory=dict)
 
@@ -72,7 +71,7 @@ class Draft:
     dataset: str | None = None
     annotator: str | None = None
 
-    def add_image(self, place: str, name: str, width: int, height: int, number: int = 0) -> None:
+    def add_image(self, place: str, name: str, height: int, width: int, number: int = 0) -> None:
         """Add an image.
 
         Raises
@@ -136,7 +135,7 @@ class Draft:
                     **annotator,
                     "salprobe": {"format": 1, **provenance},
                 },
-                "images": [image.model_dump() for image in images],
+                "images": [image.model_dump(exclude_unset=True) for image in images],
                 "annotations": [],
                 "categories": categories,
             }
@@ -186,7 +185,7 @@ def revise(
         if name not in images:
             raise InputError(f"{draft.source}: image {name} is not in the mask file")
         here = images[name]
-        if (here.width, here.height) != (image.width, image.height):
+        if here.size != image.size:
             raise InputError(
                 f"{draft.source}: {name} is {image.width}×{image.height} there, "
                 f"{here.width}×{here.height} in the mask file"
@@ -218,32 +217,30 @@ def revise(
             taken.add(number)
             entry = {"id": number, "image_id": image.id, "iscrowd": 0, "source": draft.source}
             changes[image.file_name]["added"] += 1
-            changed = looked_anew = True
+            changed = reshaped = True
         else:
             kept.add(before.id)
             reshaped = not same_outline(before, region.outline, image)
             relabelled = before.category_id != categories[region.category]
             changes[image.file_name]["reshaped"] += reshaped
             changes[image.file_name]["relabelled"] += relabelled
-            changed, looked_anew = reshaped or relabelled, reshaped
+            changed = reshaped or relabelled
             entry = dict(entry)
             if reshaped:
                 entry.pop("n_fixations", None)
                 entry.pop("n_subjects", None)
-            else:
-                region = replace(region, outline={})
-        entry |= {"category_id": categories[region.category], **region.outline, **region.keys}
+        outline = region.outline.to_coco() if reshaped else {}
+        entry |= {"category_id": categories[region.category], **outline, **region.keys}
         if changed:
             entry |= keys
             if region.category != UNLABELLED:
                 entry["label_source"] = draft.source
                 entry.pop("suggestion", None)
-        if looked_anew and "n_fixations" not in entry and fixations is not None:
-            entry |= gaze(Annotation.model_validate(entry), image, fixations)
+        if reshaped and "n_fixations" not in entry and fixations is not None:
+            entry |= gaze(entry, image, fixations)
         entries[image.id].append(entry)
-    names = {image.id: image.file_name for image in base.images}
     for before, _ in known.values():
-        changes[names[before.image_id]]["removed"] += before.id not in kept
+        changes[base.image(before.image_id).file_name]["removed"] += before.id not in kept
     # In their old places; an image's new regions come after its others.
     order = {region.id: place for place, region in enumerate(base.annotations)}
     result = [entry for entry in content["annotations"] if entry["image_id"] not in revised]
@@ -280,21 +277,19 @@ def is_finite(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9
 
 
-def same_outline(region: Annotation, outline: dict, image: Stimulus) -> bool:
+def same_outline(region: Annotation, outline: Outline, image: Stimulus) -> bool:
     """Tell whether an outline is a region's own: polygons to within `SAME`, masks to the pixel."""
-    mine, other = region.segmentation, outline["segmentation"]
+    mine, other = region.segmentation, outline.segmentation
     if isinstance(mine, list) and isinstance(other, list):
         return len(mine) == len(other) and all(
             len(a) == len(b) and np.abs(np.subtract(a, b)).max() < SAME
             for a, b in zip(mine, other, strict=True)
         )
-    theirs = Annotation(
-        id=region.id, image_id=region.image_id, category_id=region.category_id, segmentation=other
-    )
+    theirs = Annotation.model_validate({**region.model_dump(), "segmentation": other})
     return bool((mask_of(region, image) == mask_of(theirs, image)).all())
 
 
-def united(parts: list[list[float] | np.ndarray], height: int, width: int) -> dict:
+def united(parts: list[list[float] | np.ndarray], height: int, width: int) -> Outline:
     """Describe a region of several parts, each a polygon or a mask: polygons, or one mask."""
     if all(isinstance(part, list) for part in parts):
         return outline_of_polygons(parts)  # type: ignore[arg-type]
@@ -309,8 +304,17 @@ def united(parts: list[list[float] | np.ndarray], height: int, width: int) -> di
     return outline_of_mask(whole)
 
 
-def gaze(region: Annotation, image: Stimulus, fixations: Fixations) -> dict:
-    """Count the fixations inside a region's mask: ``n_fixations, n_subjects``."""
+def gaze(entry: dict, image: Stimulus, fixations: Fixations) -> dict:
+    """Count the fixations inside the mask of an entry of ``annotations``.
+
+    Returns
+    -------
+    dict
+        ``n_fixations, n_subjects``.
+    """
+    # Its other keys are checked with the whole file, which names the place.
+    keys = ("id", "image_id", "category_id", "segmentation")
+    region = Annotation.model_validate({key: entry[key] for key in keys})
     looked = fixations.of(image.id)
     looked = looked.where(inside(region, image, looked))
     return {"n_fixations": len(looked), "n_subjects": len(np.unique(looked.subject))}

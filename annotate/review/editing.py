@@ -15,7 +15,7 @@ from ...datasets.errors import InputError
 from ...datasets.fixations import Fixations
 from ...datasets.masks.annotation import Annotation
 from ...datasets.masks.mask_set import MaskSet
-from ...datasets.masks.outlines import outline_of_mask, outline_of_shape, surface
+from ...datasets.masks.outlines import Outline, outline_of_mask, outline_of_shape, surface
 from ...datasets.masks.regions import inside, mask_of
 from ...datasets.stimuli import Stimulus
 from ..regions.draft import gaze
@@ -65,7 +65,6 @@ class Editor:
 
     def __init__(self, masks: MaskSet, fixations: Fixations | None = None) -> None:
         self.masks, self.fixations = masks, fixations or masks.fixations
-        self.images = {image.id: image for image in masks.images}
         self.categories = {category.name: category.id for category in masks.categories}
         self.names = masks.category_of()
         self.done: list[Edit] = []
@@ -155,11 +154,10 @@ class Editor:
 
     def suggestion(self, region: Annotation) -> str | None:
         """Return the category that is suggested for a region without one."""
-        found = (region.model_extra or {}).get("suggestion")
-        if self.category(region) != UNLABELLED or not isinstance(found, dict):
+        found = region.suggestion
+        if found is None or self.category(region) != UNLABELLED:
             return None
-        name = found.get("category")
-        return name if name in self.categories else None
+        return found.category if found.category in self.categories else None
 
     def set(self, number: int, key: str, value: Any) -> Edit:
         """Return the edit that sets a further key of a region: ``unsure``, ``note``."""
@@ -173,7 +171,7 @@ class Editor:
     def merge(self, number: int, other: int) -> Edit:
         """Return the edit that makes two regions of an image one, with the first's category."""
         first, second = self.regions[number], self.regions[other]
-        image = self.images[first.image_id]
+        image = self.masks.image(first.image_id)
         if isinstance(first.segmentation, list) and isinstance(second.segmentation, list):
             shape = surface([*first.segmentation, *second.segmentation])
             outline = outline_of_shape(shape, image.height, image.width)
@@ -193,7 +191,7 @@ class Editor:
             If it has fixations on fewer than two pixels, or no cut leaves two parts.
         """
         region = self.regions[number]
-        image = self.images[region.image_id]
+        image = self.masks.image(region.image_id)
         centres = self._centres(region, image)
         outlines = []
         for nearer in (centres, centres[::-1]):
@@ -249,12 +247,12 @@ class Editor:
             siblings.append(region.id)
             siblings.sort(key=self._place.__getitem__)
 
-    def _reshaped(self, entry: dict, outline: dict, image: Stimulus) -> dict:
-        after = {**entry, **outline}
+    def _reshaped(self, entry: dict, outline: Outline, image: Stimulus) -> dict:
+        after = {**entry, **outline.to_coco()}
         after.pop("n_fixations", None)
         after.pop("n_subjects", None)
         if self.fixations is not None:
-            after |= gaze(Annotation.model_validate(after), image, self.fixations)
+            after |= gaze(after, image, self.fixations)
         return after
 
     def _centres(self, region: Annotation, image: Stimulus) -> np.ndarray:

@@ -16,14 +16,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Literal
+
+from filelock import FileLock, Timeout
 
 from ...datasets.errors import InputError
 from ...datasets.files import atomic_write, read_bytes
 from ...datasets.masks.mask_set import MaskSet
+from ..choices import Edits
 from .editing import Edit, Editor, reapply
-
-Prefer = Literal["mine", "theirs"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +65,7 @@ class Review:
         If the journal has edits that belong to another state of the file, unless ``prefer``.
     """
 
-    def __init__(self, path: Path, prefer: Prefer | None = None) -> None:
+    def __init__(self, path: Path, prefer: Edits | None = None) -> None:
         self.path, self.journal = path, path.with_name(f".{path.name}.review")
         self.recovered, self.refused = 0, []
         self._lock, self._lines = Lock(), 0
@@ -141,7 +141,7 @@ class Review:
         self._on_disk, self._saved = digest, snapshot.done
         self._write({**line, "saved": True})
 
-    def resolve(self, prefer: Prefer) -> None:
+    def resolve(self, prefer: Edits) -> None:
         """Go on with the file as another program left it; see ``prefer``."""
         done = self.editor.done
         common = 0
@@ -164,7 +164,7 @@ class Review:
             file.write(json.dumps(line).encode() + b"\n")
         self._lines = 1
 
-    def _start_over(self, edits: list[Edit], prefer: Prefer | None) -> None:
+    def _start_over(self, edits: list[Edit], prefer: Edits | None) -> None:
         if edits and prefer is None:
             raise Conflict(
                 f"{self.path}: was changed by another program, and {self.journal.name} has "
@@ -226,7 +226,7 @@ class Review:
 def alone(path: Path) -> Iterator[None]:
     """Keep others from reviewing a mask file meanwhile: two would mix their journals.
 
-    Where the system or the folder has no locks, nothing is kept.
+    Where the folder cannot hold a lock, nothing is kept.
 
     Raises
     ------
@@ -235,19 +235,17 @@ def alone(path: Path) -> Iterator[None]:
     """
     if not path.is_file():
         raise InputError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}")
+    lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=0)
     try:
-        import fcntl
-    except ImportError:  # Windows
+        lock.acquire()
+    except Timeout as error:
+        raise InputError(f"{path}: is under review in another terminal") from error
+    except (OSError, NotImplementedError):  # a folder without locks: nothing rests on it
+        pass
+    try:
         yield
-        return
-    with path.with_name(f".{path.name}.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(f"{path}: is under review in another terminal") from error
-        except OSError:
-            pass
-        yield
+    finally:
+        lock.release()
 
 
 def _unsaved(lines: list) -> list[Edit]:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     FiniteFloat,
@@ -17,17 +15,13 @@ from pydantic import (
     model_validator,
 )
 
+from ..kept import Kept
+
 FORMAT = 1
 """Of ``info.salprobe.format``: the newest that is read, and what is written."""
 
 
-class _Kept(BaseModel):
-    """A JSON object whose unknown keys survive a read and a write."""
-
-    model_config = ConfigDict(extra="allow", frozen=True, strict=True, arbitrary_types_allowed=True)
-
-
-class RLE(_Kept):
+class RLE(Kept):
     """COCO's run-length encoding of a mask, compressed (text) or not (list)."""
 
     size: list[PositiveInt] = Field(min_length=2, max_length=2)
@@ -53,24 +47,64 @@ def _checked_polygon(polygon: Any) -> Any:
 Polygon = Annotated[list[FiniteFloat], BeforeValidator(_checked_polygon)]
 
 
-Outline = Annotated[
+Segmentation = Annotated[
     Annotated[RLE, Tag("RLE")] | Annotated[list[Polygon], Tag("polygons")],
     Discriminator(lambda value: "RLE" if isinstance(value, dict | RLE) else "polygons"),
 ]
 
 
-class Annotation(_Kept):
+class Suggestion(Kept):
+    """A category that is suggested for a region, for a person to confirm.
+
+    Attributes
+    ----------
+    category : str
+    confidence : float, optional
+        0 to 1.
+    source : str, optional
+        What suggests it.
+    """
+
+    category: Annotated[str, Field(min_length=1)]
+    confidence: Annotated[FiniteFloat, Field(ge=0, le=1)] | None = None
+    source: str | None = None
+
+
+class Annotation(Kept):
     """One salient region: its outline, its category, who looked.
 
-    ``segmentation`` is a list of polygons (their union; x, y, x, y …) or an RLE. Coordinates
-    are continuous with the origin at the image's upper left corner, as COCO has it: the pixel
-    (x, y) has its centre at (x + 0.5, y + 0.5).
+    Attributes
+    ----------
+    segmentation : list of list of float, or RLE
+        Polygons (their union; x, y, x, y …) or a mask. Coordinates are continuous with the
+        origin at the image's upper left corner, as COCO has it: the pixel (x, y) has its centre
+        at (x + 0.5, y + 0.5).
+    bbox : list of float
+        Left, top, width, height in pixels.
+    area : float
+        Square pixels.
+    n_fixations, n_subjects : int, optional
+        Inside the mask.
+    source, label_source : str, optional
+        Where the outline and where the category come from.
+    suggestion : Suggestion, optional
+    note : str, optional
+    unsure : bool
+        Whether a reviewer doubts the category.
+    disagreement : list of str or None, optional
+        The categories that other mask files give the region; None where it is missing.
+    votes : dict, optional
+        How many merged files give it which category.
+    annotator : str, optional
+        Who labelled it in Label Studio.
+    label_studio_region : str, optional
+        Its key there, if it was drawn there.
     """
 
     id: PositiveInt
     image_id: int
     category_id: int
-    segmentation: Outline
+    segmentation: Segmentation
     bbox: list[FiniteFloat] = Field(default=[], max_length=4)
     area: Annotated[FiniteFloat, Field(ge=0)] = 0.0
     iscrowd: Literal[0, 1] = 0
@@ -78,6 +112,13 @@ class Annotation(_Kept):
     n_subjects: NonNegativeInt | None = None
     source: str | None = None
     label_source: str | None = None
+    suggestion: Suggestion | None = None
+    note: str | None = None
+    unsure: bool = False
+    disagreement: list[str | None] | None = None
+    votes: dict[str, NonNegativeInt] | None = None
+    annotator: str | None = None
+    label_studio_region: str | None = None
 
     @model_validator(mode="after")
     def _has_an_outline(self) -> Annotation:
@@ -86,23 +127,25 @@ class Annotation(_Kept):
         return self
 
 
-class Category(_Kept):
+class Category(Kept):
     """An entry of ``categories``."""
 
     id: PositiveInt
     name: Annotated[str, Field(min_length=1)]
 
 
-class Provenance(_Kept):
+class Provenance(Kept):
     """``info.salprobe``: where the regions come from."""
 
     format: PositiveInt = FORMAT
     dataset: str | None = None
     px_per_degree: Annotated[FiniteFloat, Field(gt=0)] | None = None
     simulated: bool = False
+    label_studio: str | None = None
+    """UUID of the project that the regions were pulled from."""
 
 
-class Info(_Kept):
+class Info(Kept):
     """``info``, COCO's free description with our provenance in it."""
 
     annotator: str | None = None

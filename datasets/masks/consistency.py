@@ -61,14 +61,14 @@ def check_inside(fixations: Fixations, images: Iterable[Stimulus]) -> None:
     InputError
         Naming the first one.
     """
-    sizes = {image.id: (image.width, image.height) for image in images}
+    sizes = {image.id: image.size for image in images}
     ids, rows = np.unique(fixations.image_id, return_inverse=True)
     unknown = [number for number in ids.tolist() if number not in sizes]
     if unknown:
         index = int(np.flatnonzero(fixations.image_id == unknown[0])[0])
         raise InputError(f"fixations.image_id[{index}]: no image has id {unknown[0]}")
     limits = np.array([sizes[number] for number in ids.tolist()], dtype=np.int64).reshape(-1, 2)
-    for axis, name in enumerate(("x", "y")):
+    for name, axis in (("x", 1), ("y", 0)):
         values, limit = getattr(fixations, name), limits[rows, axis]
         outside = np.flatnonzero((values < 0) | (values >= limit))
         if outside.size:

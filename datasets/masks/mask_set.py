@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 from pydantic import (
     BeforeValidator,
+    ConfigDict,
     PlainSerializer,
     ValidationError,
     ValidationInfo,
@@ -21,18 +24,19 @@ from ..categories import UNLABELLED, coco_categories
 from ..errors import InputError
 from ..files import atomic_write, read_json
 from ..fixations import Fixations
+from ..kept import Kept
+from ..notebook import html_table
 from ..stimuli import Stimulus
 from .annotation import (
     FORMAT,
     Annotation,
     Category,
     Info,
-    _Kept,
 )
 from .consistency import inconsistencies
 
 
-class MaskSet(_Kept):
+class MaskSet(Kept):
     """Salient regions of many stimuli, with their categories and, usually, the fixations.
 
     Attributes
@@ -48,6 +52,8 @@ class MaskSet(_Kept):
     InputError
         By `read`, `from_dict`: if anything is malformed; the message names the place.
     """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
 
     info: Info = Info()
     images: list[Stimulus]
@@ -65,6 +71,28 @@ class MaskSet(_Kept):
         ]
         | None
     ) = None
+
+    def __repr__(self) -> str:
+        return f"MaskSet({self._summary()})"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        names = self.category_of()
+        regions = Counter(names[region.category_id] for region in self.annotations)
+        pairs = {(names[region.category_id], region.image_id) for region in self.annotations}
+        images = Counter(name for name, _ in pairs)
+        listed = [*self.category_names(), *([UNLABELLED] if regions[UNLABELLED] else [])]
+        rows = [(name, regions[name], images[name]) for name in listed]
+        return html_table(self._summary(), ("category", "regions", "images"), rows)
+
+    def _summary(self) -> str:
+        name = f"{self.info.salprobe.dataset}: " if self.info.salprobe.dataset else ""
+        simulated = ", simulated fixations" if self.info.salprobe.simulated else ""
+        return (
+            f"{name}{len(self.annotations)} regions on {len(self.images)} images, "
+            f"{len(self.category_names())} categories{simulated}"
+        )
 
     @model_validator(mode="after")
     def _consistent(self, info: ValidationInfo) -> MaskSet:
@@ -126,6 +154,20 @@ class MaskSet(_Kept):
         with atomic_write(path) as file:
             file.write(text.encode())
 
+    def image(self, number: int) -> Stimulus:
+        """Return the image of an id.
+
+        Raises
+        ------
+        KeyError
+            If there is none.
+        """
+        return self._image_by_id[number]
+
+    @cached_property
+    def _image_by_id(self) -> dict[int, Stimulus]:
+        return {image.id: image for image in self.images}
+
     def category_names(self) -> list[str]:
         """Return the categories in the order of their ids, without ``unlabelled``."""
         ordered = sorted(self.categories, key=lambda category: category.id)
@@ -169,7 +211,7 @@ def new_mask_set(
         {
             "info": {"description": description, "salprobe": {"format": FORMAT, **provenance}},
             "licenses": [],
-            "images": [image.model_dump() for image in images],
+            "images": [image.model_dump(exclude_unset=True) for image in images],
             "annotations": annotations,
             "categories": coco_categories(),
             **({} if fixations is None else {"fixations": fixations}),

@@ -1,8 +1,9 @@
-"""A region's outline as COCO keeps it: ``segmentation``, ``bbox`` and ``area``."""
+"""A region's outline as COCO keeps it: segmentation, box and area."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,40 +12,57 @@ from pycocotools import mask as coco
 from shapely.geometry.base import BaseGeometry
 
 
-def outline_of_polygons(polygons: Sequence[Sequence[float]]) -> dict:
+@dataclass(frozen=True)
+class Outline:
+    """What a mask file keeps of a region's shape.
+
+    Attributes
+    ----------
+    segmentation : list of list of float, or dict
+        Polygons (x, y, x, y … in pixels), or a compressed RLE (``size, counts``).
+    bbox : list of float
+        Left, top, width, height in pixels.
+    area : float
+        Square pixels.
+    """
+
+    segmentation: list[list[float]] | dict[str, Any]
+    bbox: list[float]
+    area: float
+
+    def to_coco(self) -> dict[str, Any]:
+        """Return the keys of a COCO annotation."""
+        return {"segmentation": self.segmentation, "bbox": self.bbox, "area": self.area}
+
+
+def outline_of_polygons(polygons: Sequence[Sequence[float]]) -> Outline:
     """Describe polygons (x, y, x, y … in pixels), which stay as they are.
 
-    Returns
-    -------
-    dict
-        ``segmentation, bbox, area``; the area is that of the polygons' union.
+    The area is that of the polygons' union.
     """
     points = np.concatenate([np.reshape(polygon, (-1, 2)) for polygon in polygons])
     (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
-    return {
-        "segmentation": [[float(value) for value in polygon] for polygon in polygons],
-        "bbox": [round(float(value), 2) for value in (left, top, right - left, bottom - top)],
-        "area": round(float(surface(polygons).area), 2),
-    }
+    return Outline(
+        segmentation=[[float(value) for value in polygon] for polygon in polygons],
+        bbox=[round(float(value), 2) for value in (left, top, right - left, bottom - top)],
+        area=round(float(surface(polygons).area), 2),
+    )
 
 
-def outline_of_mask(mask: np.ndarray) -> dict:
+def outline_of_mask(mask: np.ndarray) -> Outline:
     """Describe a mask, bool array (height, width), as a compressed RLE: holes and all.
 
-    Returns
-    -------
-    dict
-        ``segmentation, bbox, area``; the area is the count of pixels.
+    The area is the count of pixels.
     """
     rle: Any = coco.encode(np.asfortranarray(mask, dtype=np.uint8))
-    return {
-        "segmentation": {"size": list(mask.shape), "counts": rle["counts"].decode("ascii")},
-        "bbox": [float(value) for value in coco.toBbox(rle)],
-        "area": float(coco.area(rle)),
-    }
+    return Outline(
+        segmentation={"size": list(mask.shape), "counts": rle["counts"].decode("ascii")},
+        bbox=[float(value) for value in coco.toBbox(rle)],
+        area=float(coco.area(rle)),
+    )
 
 
-def outline_of_shape(shape: BaseGeometry, height: int, width: int) -> dict:
+def outline_of_shape(shape: BaseGeometry, height: int, width: int) -> Outline:
     """Describe a shape in pixels, rounded to 0.01; one with holes becomes an RLE.
 
     COCO's polygons hold no holes.
@@ -55,11 +73,11 @@ def outline_of_shape(shape: BaseGeometry, height: int, width: int) -> dict:
     if holes:
         return outline_of_mask(_filled(outer, height, width) & ~_filled(holes, height, width))
     left, top, right, bottom = shapely.MultiPolygon(parts).bounds
-    return {
-        "segmentation": outer,
-        "bbox": [round(value, 2) for value in (left, top, right - left, bottom - top)],
-        "area": round(sum(part.area for part in parts), 2),
-    }
+    return Outline(
+        segmentation=outer,
+        bbox=[round(value, 2) for value in (left, top, right - left, bottom - top)],
+        area=round(sum(part.area for part in parts), 2),
+    )
 
 
 def surface(polygons: Sequence[Sequence[float]]) -> BaseGeometry:

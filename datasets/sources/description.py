@@ -13,7 +13,7 @@ class Description:
     name : str
         What commands call it.
     title, licence, citation, homepage : str
-    size_px, size_deg : (width, height)
+    size_px, size_deg : (height, width)
         Of a stimulus, in pixels and in degrees of visual angle.
     base_url : str
         Every file lies below it.
@@ -34,7 +34,7 @@ class Description:
     @property
     def px_per_degree(self) -> float:
         """Pixels in one degree of visual angle, horizontally."""
-        return self.size_px[0] / self.size_deg[0]
+        return self.size_px[1] / self.size_deg[1]
 
     def files(self) -> dict[str, str]:
         """Return the SHA-256 of every file, by its path below ``base_url``."""

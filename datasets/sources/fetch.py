@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Sized
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import requests
 
 from ..errors import InputError
 from ..files import atomic_write, sha256
+from ..progress import SILENT, Advance, Progress
 from .description import Description
 
 _AT_A_TIME = 8
@@ -28,13 +30,24 @@ def missing_files(description: Description, root: Path) -> dict[str, str]:
     }
 
 
-def copy(
-    description: Description, root: Path, source: Path, advance: Callable[[int], None]
-) -> None:
+def copy(description: Description, root: Path, source: Path, progress: Progress = SILENT) -> int:
     """Copy what is missing from a local copy, checking every file.
 
-    ``source`` may hold the files at their paths (``stimuli/``, ``eye/fixations.mat``), below a
-    folder ``data``, or without the folder ``eye``.
+    Parameters
+    ----------
+    description : Description
+    root : Path
+        Where the files go.
+    source : Path
+        May hold the files at their paths (``stimuli/``, ``eye/fixations.mat``), below a folder
+        ``data``, or without the folder ``eye``.
+    progress : Progress
+        Counts the dataset's files.
+
+    Returns
+    -------
+    int
+        How many files were missing.
 
     Raises
     ------
@@ -43,32 +56,45 @@ def copy(
     """
     if not source.is_dir():
         raise InputError(f"{source}: no such folder")
-    for path, digest in missing_files(description, root).items():
-        places = (source / path, source / "data" / path, source / Path(path).name)
-        found = next((place for place in places if place.is_file()), None)
-        if found is None:
-            raise InputError(f"{source}: {path} is not there")
-        content = found.read_bytes()
-        if hashlib.sha256(content).hexdigest() != digest:
-            raise InputError(f"{found}: is not the published file (its SHA-256 differs)")
-        _make_folder((root / path).parent)
-        with atomic_write(root / path) as file:
-            file.write(content)
-        advance(1)
+    wanted = missing_files(description, root)
+    with _fetching(description, wanted, progress) as advance:
+        for path, digest in wanted.items():
+            places = (source / path, source / "data" / path, source / Path(path).name)
+            original = next((place for place in places if place.is_file()), None)
+            if original is None:
+                raise InputError(f"{source}: {path} is not there")
+            content = original.read_bytes()
+            if hashlib.sha256(content).hexdigest() != digest:
+                raise InputError(f"{original}: is not the published file (its SHA-256 differs)")
+            _make_folder((root / path).parent)
+            with atomic_write(root / path) as file:
+                file.write(content)
+            advance(1)
+    return len(wanted)
 
 
 def download(
     description: Description,
     root: Path,
-    advance: Callable[[int], None],
     base_url: str | None = None,
-) -> None:
+    progress: Progress = SILENT,
+) -> int:
     """Download what is missing; an interrupted download goes on with the files not there yet.
 
     Parameters
     ----------
+    description : Description
+    root : Path
+        Where the files go.
     base_url : str, optional
         A mirror, instead of the published address.
+    progress : Progress
+        Counts the dataset's files.
+
+    Returns
+    -------
+    int
+        How many files were missing.
 
     Raises
     ------
@@ -85,9 +111,10 @@ def download(
     pool = ThreadPoolExecutor(_AT_A_TIME)
     try:
         jobs = [pool.submit(store.fetch, path, downloader=downloader) for path in wanted]
-        for job in as_completed(jobs):
-            job.result()
-            advance(1)
+        with _fetching(description, wanted, progress) as advance:
+            for job in as_completed(jobs):
+                job.result()
+                advance(1)
     except (requests.RequestException, OSError, ValueError) as error:
         raise InputError(
             f"{description.name} cannot be downloaded from {base_url} "
@@ -97,6 +124,14 @@ def download(
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+    return len(wanted)
+
+
+def _fetching(
+    description: Description, wanted: Sized, progress: Progress
+) -> AbstractContextManager[Advance]:
+    total = len(description.files())
+    return progress.task(f"fetching {description.name}", total, done=total - len(wanted))
 
 
 def _make_folder(folder: Path) -> None:

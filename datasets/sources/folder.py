@@ -7,14 +7,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import Field, FiniteFloat, ValidationError
 
+from ..choices import Unit
 from ..errors import InputError
 from ..files import read_bytes
 from ..fixations import Fixations, pixel
+from ..kept import Kept
 from ..stimuli import Dataset, Stimuli
 
 if TYPE_CHECKING:
@@ -24,10 +26,8 @@ TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
 _REQUIRED = ("image", "subject", "x", "y")
 
 
-class FolderDescription(BaseModel):
+class FolderDescription(Kept):
     """The optional file ``dataset.json`` of a folder: what its images and table don't say."""
-
-    model_config = ConfigDict(extra="allow", strict=True)
 
     name: str | None = None
     px_per_degree: FiniteFloat | None = Field(default=None, gt=0)
@@ -42,7 +42,7 @@ class TableFormat:
     ----------
     columns : mapping
         From our names (``image, subject, x, y, duration_ms``) to the table's, where they differ.
-    unit : "px" or "deg"
+    unit : Unit
         Pixels are 0-based from the upper left pixel's centre. Degrees count from the centre of
         the stimulus, x to the right, y downwards.
     drop_invalid : bool
@@ -50,7 +50,7 @@ class TableFormat:
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
-    unit: Literal["px", "deg"] = "px"
+    unit: Unit = "px"
     drop_invalid: bool = False
 
 
@@ -62,7 +62,7 @@ def load_folder(
     table: Path | None = None,
     px_per_degree: float | None = None,
     table_format: TableFormat = PLAIN,
-) -> tuple[Dataset, int]:
+) -> Dataset:
     """Load a folder of images and its fixations.
 
     Parameters
@@ -73,12 +73,7 @@ def load_folder(
         The fixations; by default the folder's ``fixations.csv`` (``.tsv``, ``.parquet``).
     px_per_degree : float, optional
         Needed unless ``dataset.json`` says it.
-
-    Returns
-    -------
-    dataset : Dataset
-    dropped : int
-        How many fixations were dropped as invalid.
+    table_format : TableFormat
 
     Raises
     ------
@@ -97,7 +92,7 @@ def load_folder(
         table or find_table(folder), stimuli, px_per_degree, table_format
     )
     name = description.name or folder.resolve().name
-    return Dataset(name, stimuli, fixations, px_per_degree, description.simulated), dropped
+    return Dataset(name, stimuli, fixations, px_per_degree, description.simulated, dropped)
 
 
 def read_description(folder: Path) -> FolderDescription:
@@ -147,18 +142,18 @@ def read_fixations(
         raise InputError(f"{path}: the table has no rows")
     row = _match_images(path, frame[names["image"]], stimuli)
     x, y = (_numbers(path, frame, names[axis]) for axis in ("x", "y"))
-    sizes = np.array([(stimulus.width, stimulus.height) for stimulus in stimuli])[row]
+    height, width = np.array([stimulus.size for stimulus in stimuli])[row].T
     if table_format.unit == "deg":
         if px_per_degree is None:
             raise InputError(f"{path}: fixations in degrees need --px-per-degree")
-        x = x * px_per_degree + (sizes[:, 0] - 1) / 2
-        y = y * px_per_degree + (sizes[:, 1] - 1) / 2
+        x = x * px_per_degree + (width - 1) / 2
+        y = y * px_per_degree + (height - 1) / 2
     with np.errstate(invalid="ignore"):
-        valid = (x >= -0.5) & (x < sizes[:, 0] - 0.5) & (y >= -0.5) & (y < sizes[:, 1] - 0.5)
+        valid = (x >= -0.5) & (x < width - 0.5) & (y >= -0.5) & (y < height - 0.5)
     if not valid.all() and not table_format.drop_invalid:
         first = int(np.flatnonzero(~valid)[0])
-        width, height = sizes[first]
-        what = f"({x[first]:g}, {y[first]:g}) px is outside its {width}×{height} image"
+        image = f"{width[first]}×{height[first]} image"
+        what = f"({x[first]:g}, {y[first]:g}) px is outside its {image}"
         if np.isnan(x[first] + y[first]):
             what = "has no coordinates"
         raise InputError(

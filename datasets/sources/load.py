@@ -92,7 +92,7 @@ def load_dataset(
     px_per_degree: float | None = None,
     table_format: TableFormat = PLAIN,
     progress: Progress = SILENT,
-) -> tuple[Dataset, int]:
+) -> Dataset:
     """Load a dataset.
 
     Parameters
@@ -105,11 +105,10 @@ def load_dataset(
         For your own data: see `load_folder`.
     progress : Progress
 
-    Returns
-    -------
-    dataset : Dataset
-    dropped : int
-        How many fixations were dropped as invalid.
+    Raises
+    ------
+    InputError
+        If there is no such dataset, or it cannot be read.
 
     Examples
     --------
@@ -129,7 +128,7 @@ def load_dataset(
             raise InputError(
                 f"{source} has its own fixations; --fixations is for a folder of images"
             )
-        return load_osie(root), 0
+        return load_osie(root)
     if source == SALICON:
         root = root or default_root(source)
         if not root.is_dir():

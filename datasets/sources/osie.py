@@ -20,8 +20,8 @@ OSIE = Description(
         "gaze beyond pixels. Journal of Vision, 14(1), 28."
     ),
     homepage="https://github.com/NUS-VIP/predicting-human-gaze-beyond-pixels",
-    size_px=(800, 600),
-    size_deg=(33.7, 25.3),
+    size_px=(600, 800),
+    size_deg=(25.3, 33.7),
     base_url=(
         "https://raw.githubusercontent.com/NUS-VIP/predicting-human-gaze-beyond-pixels/master/data/"
     ),

@@ -32,7 +32,7 @@ _Gaze = tuple[str, tuple[int, int], list[np.ndarray]]
 """An image's name, its (height, width), and each subject's fixations as 1-based (x, y)."""
 
 
-def load_salicon(root: Path, progress: Progress = SILENT) -> tuple[Dataset, int]:
+def load_salicon(root: Path, progress: Progress = SILENT) -> Dataset:
     """Load SALICON's training and validation images from a folder.
 
     Parameters
@@ -43,10 +43,9 @@ def load_salicon(root: Path, progress: Progress = SILENT) -> tuple[Dataset, int]
 
     Returns
     -------
-    dataset : Dataset
-        An image's id is COCO's, the number in its name.
-    dropped : int
-        How many fixations lie outside their image.
+    Dataset
+        An image's id is COCO's, the number in its name. Fixations outside their image are
+        dropped.
 
     Raises
     ------
@@ -65,12 +64,14 @@ def load_salicon(root: Path, progress: Progress = SILENT) -> tuple[Dataset, int]
             of = np.full(len(points), number), np.full(len(points), subject)
             parts.append(np.column_stack([*of, points - 1]))
     table = np.concatenate(parts) if parts else np.empty((0, 4), dtype=np.int64)
-    sizes = {one.id: (one.width, one.height) for one in stimuli}
+    sizes = {stimulus.id: stimulus.size for stimulus in stimuli}
     limits = np.array([sizes[number] for number in table[:, 0].tolist()]).reshape(-1, 2)
-    inside = ((table[:, 2:] >= 0) & (table[:, 2:] < limits)).all(axis=1)
+    inside = ((table[:, 2:] >= 0) & (table[:, 2:] < limits[:, ::-1])).all(axis=1)
     fixations = Fixations(*table[inside].T, duration_ms=np.full(int(inside.sum()), np.nan))
     ordered = tuple(sorted(stimuli, key=lambda one: one.id))
-    return Dataset(NAME, Stimuli(root, ordered), fixations, PX_PER_DEGREE), int((~inside).sum())
+    return Dataset(
+        NAME, Stimuli(root, ordered), fixations, PX_PER_DEGREE, dropped=int((~inside).sum())
+    )
 
 
 def _gaze(root: Path, progress: Progress) -> Iterator[_Gaze]:

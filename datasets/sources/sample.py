@@ -126,13 +126,13 @@ def _points_of_interest(
 def _one_fixation(
     points: np.ndarray, chances: np.ndarray, image: Stimulus, rng: np.random.Generator
 ) -> tuple[int, int]:
-    size = np.array([image.width, image.height])
+    limits = np.array([image.width, image.height])  # of (x, y)
     while True:
         if rng.random() < STRAY:
-            position = rng.uniform(0, size)
+            position = rng.uniform(0, limits)
         else:
             position = rng.normal(
                 points[rng.choice(len(points), p=chances)], SPREAD * PX_PER_DEGREE
             )
-        if ((position >= 0) & (position < size)).all():
+        if ((position >= 0) & (position < limits)).all():
             return int(position[0]), int(position[1])

@@ -186,12 +186,11 @@ def _region_scores(
     progress: Progress,
 ) -> np.ndarray:
     """Return each region's NSS under a map of its stimulus, float64 (regions,); see equation 1."""
-    images = {one.id: one for one in masks.images}
     outlines = {one.id: one for one in masks.annotations}
     scores = np.full(len(regions), np.nan)
     with progress.task("maps of regions", regions["image_id"].nunique()) as advance:
         for number, rows in regions.groupby("image_id").indices.items():
-            stimulus = images[number]  # type: ignore[index]
+            stimulus = masks.image(number)  # type: ignore[arg-type]
             saliency, looked = map_of(stimulus), fixations.of(stimulus.id)
             for row in rows:
                 within = inside(outlines[regions["annotation_id"].iloc[row]], stimulus, looked)

@@ -238,8 +238,7 @@ def _last(layers: list[Layer]) -> Layer:
 
 
 def _image_keys(masks: MaskSet, ids: list[int]) -> list[str]:
-    names = {image.id: image.file_name for image in masks.images}
-    return [names[number] for number in ids]
+    return [masks.image(number).file_name for number in ids]
 
 
 def _unit_length(features: Any) -> np.ndarray:

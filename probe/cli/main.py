@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ...datasets.errors import InputError
-from ...terminal.app import run_app
+from ...terminal.app import new_app, run_app
 from ...terminal.console import notes, print_data
 from ...terminal.progress import progress
 from . import analysis as cli_analysis
@@ -28,12 +28,7 @@ from .options import (
     parse_size,
 )
 
-app = typer.Typer(
-    add_completion=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="Score every unit of a network against every salient region.",
-)
+app = new_app("Score every unit of a network against every salient region.")
 
 
 @app.command(

@@ -111,7 +111,7 @@ def score(
         raise InputError(f"--count {count}: expected 2 or more")
     if out is not None and out.suffix not in (".csv", ".parquet"):
         raise InputError(f"{out}: expected a name that ends in .csv or .parquet")
-    dataset, _ = load_dataset(source, root, fixations, px_per_degree, progress=progress)
+    dataset = load_dataset(source, root, fixations, px_per_degree, progress=progress)
     sources = {}
     for name in words(models):
         function = function_named(name)

@@ -134,7 +134,7 @@ def train(
         accumulate=accumulate,
         seed=seed,
     )
-    dataset, _ = load_dataset(source, root, fixations, px_per_degree, progress=progress)
+    dataset = load_dataset(source, root, fixations, px_per_degree, progress=progress)
     folder = out or Path("runs") / f"{task}-tune-{tune}"
     found = run_training(
         dataset,
@@ -216,7 +216,7 @@ def sweep(
         accumulate=accumulate,
         seed=seed,
     )
-    dataset, _ = load_dataset(source, root, fixations, px_per_degree, progress=progress)
+    dataset = load_dataset(source, root, fixations, px_per_degree, progress=progress)
     found = run_sweep(
         dataset,
         recipe,
@@ -305,7 +305,7 @@ def tasks(
         accumulate=accumulate,
         seed=seed,
     )
-    dataset, _ = load_dataset(source, root, fixations, px_per_degree, progress=progress)
+    dataset = load_dataset(source, root, fixations, px_per_degree, progress=progress)
     found = compare_tasks(
         dataset,
         read_scenes(scenes_path(scenes), dataset.stimuli, min_images),

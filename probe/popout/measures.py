@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +20,7 @@ from ...datasets.errors import InputError
 from ...datasets.masks.mask_set import MaskSet
 from ...datasets.masks.regions import mask_of
 from ...datasets.progress import SILENT, Progress
-from ...datasets.stimuli import Stimulus
+from ...datasets.stimuli import Popout, Stimulus
 from ..saliency.maps import MapOf
 from ..statistics.bootstrap import mean_interval
 
@@ -62,10 +61,9 @@ def search_arrays(masks: MaskSet) -> list[SearchArray]:
         If no region has the category ``target``, or the file has no such category.
     """
     names = masks.category_of()
-    images = {image.id: image for image in masks.images}
     found = []
     for image_id, regions in masks.by_image().items():
-        image = images[image_id]
+        image = masks.image(image_id)
         kinds: dict[str, np.ndarray] = {}
         for name in ("target", "distractor"):
             chosen = [one for one in regions if names[one.category_id] == name]
@@ -74,17 +72,16 @@ def search_arrays(masks: MaskSet) -> list[SearchArray]:
                 kinds[name] |= mask_of(one, image)
         if not kinds["target"].any():
             continue
-        about: Any = (image.model_extra or {}).get("popout")
-        about = about if isinstance(about, dict) else {}
+        about = image.popout or Popout()
         radius = np.sqrt(kinds["target"].sum() / np.pi)
         found.append(
             SearchArray(
                 image,
                 kinds["target"],
                 kinds["distractor"],
-                str(about.get("feature", "")),
-                _known(about.get("contrast"), np.nan),
-                _known(about.get("item_size"), 2 * radius) / 2,
+                about.feature,
+                np.nan if about.contrast is None else about.contrast,
+                radius if about.item_size is None else about.item_size / 2,
             )
         )
     if not found:
@@ -206,10 +203,6 @@ def _fixations(unit: np.ndarray, array: SearchArray) -> int:
             return count
         left[top:bottom, start:end][seen] = -1
     return MOST_FIXATIONS + 1
-
-
-def _known(value: object, otherwise: float) -> float:
-    return float(value) if isinstance(value, int | float) else otherwise
 
 
 def _quotient(above: float, below: float) -> float:

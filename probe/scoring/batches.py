@@ -113,10 +113,9 @@ class MaskPlan:
     @classmethod
     def of(cls, masks: MaskSet, root: Path) -> MaskPlan:
         """Plan every region, in the order of the images."""
-        images = {image.id: image for image in masks.images}
         items, row = [], 0
         for image_id, regions in masks.by_image().items():
-            items.append(Item(images[image_id], regions, row))
+            items.append(Item(masks.image(image_id), regions, row))
             row += len(regions)
         batches = [
             items[start : start + _MASK_BATCH] for start in range(0, len(items), _MASK_BATCH)
@@ -142,12 +141,11 @@ def make_plan(masks: MaskSet, root: Path, fixations: Fixations, batch_size: int)
         If no region has a category.
     """
     unlabelled = {c.id for c in masks.categories if c.name == UNLABELLED}
-    images = {image.id: image for image in masks.images}
     items, row = [], 0
     for image_id, regions in masks.by_image().items():
         labelled = [region for region in regions if region.category_id not in unlabelled]
         if labelled:
-            items.append(Item(images[image_id], labelled, row))
+            items.append(Item(masks.image(image_id), labelled, row))
             row += len(labelled)
     if not items:
         raise InputError(

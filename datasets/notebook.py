@@ -1,0 +1,23 @@
+"""How things show themselves in a notebook."""
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+
+def html_table(title: str, header: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
+    """Return an HTML table with a line above it, every text in it escaped.
+
+    Parameters
+    ----------
+    title : str
+    header : sequence
+        The columns' names; empty for none.
+    rows : iterable of sequence
+        The first cell of each is its name.
+    """
+    head = "".join(f'<th scope="col">{escape(str(name))}</th>' for name in header)
+    lines = [f"<tr>{head}</tr>"] if head else []
+    for name, *values in rows:
+        cells = "".join(f"<td>{escape(str(value))}</td>" for value in values)
+        lines.append(f'<tr><th scope="row">{escape(str(name))}</th>{cells}</tr>')
+    return f"<p>{escape(title)}</p><table>{''.join(lines)}</table>"
