@@ -15,6 +15,7 @@ if (Path(__file__).parent.parent / "pyproject.toml").is_file():
 _PLACES = {
     "annotate.labels.agree": ("agree",),
     "annotate.labels.merge": ("merge",),
+    "annotate.labels.transfer": ("transfer_labels",),
     "annotate.popout.arrays": ("Arrays", "write_arrays"),
     "annotate.regions.cluster": ("Clustering", "cluster"),
     "datasets.errors": ("InputError",),

@@ -1,5 +1,6 @@
 from .annotate.labels.agree import agree as agree
 from .annotate.labels.merge import merge as merge
+from .annotate.labels.transfer import transfer_labels as transfer_labels
 from .annotate.popout.arrays import Arrays as Arrays
 from .annotate.popout.arrays import write_arrays as write_arrays
 from .annotate.regions.cluster import Clustering as Clustering

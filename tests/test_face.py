@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from recorder import Recorder
+from counting import Counting
 
 import salprobe as sp
 from salprobe.probe.networks.layers import select
@@ -89,14 +89,15 @@ def test_library_calls_are_silent_unless_asked(
     small_world: Path, tmp_path: Path, capfd: pytest.CaptureFixture
 ) -> None:
     options = {"model": "gabor", "root": small_world, "out": tmp_path / "run"}
-    heard = Recorder()
+    heard = Counting()
     sp.probe(small_world / "masks.json", **options)
     sp.probe(small_world / "masks.json", **options, progress=heard)
     assert capfd.readouterr() == ("", "")
     assert heard.said == [f"{tmp_path / 'run'} is complete already; nothing to do"]
     options["out"] = tmp_path / "other"
     sp.probe(small_world / "masks.json", **options, progress=heard)
-    assert heard.tasks == [("probing", 6, 6), ("statistics", 2, 2)]
+    assert heard.tasks == [("probing", 6, 0), ("statistics", 2, 0)]
+    assert heard.steps == [6, 2]
 
 
 def test_the_callers_random_state_stays(

@@ -15,15 +15,16 @@ import pandas as pd
 import pytest
 import torch
 import typer
-from recorder import Recorder
+from counting import Counting
 from safetensors.torch import load_file
 
 from salprobe.datasets.errors import InputError
 from salprobe.datasets.fixations import Fixations
 from salprobe.datasets.sources.load import load_dataset
 from salprobe.datasets.stimuli import Dataset, Stimuli
+from salprobe.probe.choices import Precision
 from salprobe.probe.cli.main import app
-from salprobe.probe.networks.device import Execution, Precision
+from salprobe.probe.networks.device import Execution
 from salprobe.probe.networks.load import Backbone, load_model
 from salprobe.probe.records.train_info import TrainInfo
 from salprobe.probe.runs.run import Run
@@ -99,7 +100,7 @@ def test_the_same_again_is_the_same_and_another_is_refused(
     trained(dataset, tmp_path / "b")
     assert same(tmp_path / "a", tmp_path / "b")
     before = (tmp_path / "a" / "train.json").read_bytes()
-    heard = Recorder()
+    heard = Counting()
     trained(dataset, tmp_path / "a", progress=heard)
     assert heard.said == [f"{tmp_path / 'a'} is complete already; nothing to do"]
     assert (tmp_path / "a" / "train.json").read_bytes() == before

@@ -125,6 +125,14 @@ def agree(files: Sequence[MaskSet], min_iou: float = 0.5, seed: int = 0) -> Agre
     InputError
         If fewer than two are given, they share no image, an image differs in size, or no
         region matches.
+
+    Examples
+    --------
+    >>> import salprobe as sp
+    >>> first, second = sp.load_masks("osie-sr"), sp.load_masks("osie-sr-second")
+    >>> agreement = sp.agree([first, second])
+    >>> agreement.kappa_name, round(agreement.kappa.value, 2)
+    ("Cohen's", 0.94)
     """
     if len(files) < 2:
         raise InputError("agreement needs two mask files or more")

@@ -60,6 +60,14 @@ def merge(files: Sequence[MaskSet], rule: Rule = "majority", min_iou: float = 0.
     ------
     InputError
         If fewer than two files are given, or they differ in their categories.
+
+    Examples
+    --------
+    >>> import salprobe as sp
+    >>> second = sp.load_masks("osie-sr-second")
+    >>> merged = sp.merge([second, second])
+    >>> merged.disputed, merged.dropped
+    (0, 0)
     """
     if len(files) < 2:
         raise InputError("merging needs two mask files or more")

@@ -30,6 +30,16 @@ def transfer_labels(masks: MaskSet, labelled: MaskSet, source: str) -> MaskSet:
     ------
     InputError
         If the two share no image, or ``labelled`` has a category that ``masks`` lacks.
+
+    Examples
+    --------
+    >>> import salprobe as sp
+    >>> sp.write_sample("sample")
+    >>> dataset = sp.load_dataset("sample")
+    >>> regions = sp.cluster(dataset)
+    >>> labelled = sp.transfer_labels(regions, sp.load_masks("sample/masks.json"), "by hand")
+    >>> {region.label_source for region in labelled.annotations} - {None}
+    {'by hand'}
     """
     ids = {category.name: category.id for category in masks.categories}
     strange = [name for name in labelled.category_names() if name not in ids]

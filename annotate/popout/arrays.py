@@ -164,7 +164,7 @@ def draw(arrays: Arrays, index: int) -> Drawn:
     return Drawn((canvas * 255 + 0.5).astype(np.uint8), annotations, about)
 
 
-def write_arrays(arrays: Arrays, folder: Path, progress: Progress = SILENT) -> MaskSet:
+def write_arrays(arrays: Arrays, folder: str | Path, progress: Progress = SILENT) -> MaskSet:
     """Write the arrays as PNG files and ``popout.json`` with their masks.
 
     The same arrays give the same bytes. A folder of earlier arrays is replaced completely, or left
@@ -178,7 +178,16 @@ def write_arrays(arrays: Arrays, folder: Path, progress: Progress = SILENT) -> M
     ------
     InputError
         If the folder holds anything else, or the items do not fit.
+
+    Examples
+    --------
+    >>> import salprobe as sp
+    >>> arrays = sp.Arrays(features=("hue",), count=2, catch=0)
+    >>> masks = sp.write_arrays(arrays, "popout")
+    >>> len(masks.images), masks.category_names()
+    (2, ['target', 'distractor'])
     """
+    folder = Path(folder)
     if folder.exists() and not (folder.is_dir() and all(map(_is_ours, folder.iterdir()))):
         raise InputError(f"{folder}: exists and is not a folder of arrays")
     with atomic_folder(folder) as made:

@@ -95,6 +95,15 @@ def cluster(
     MaskSet
         All stimuli, their regions in category ``unlabelled`` (the densest first), and the
         fixations. The same input gives the same bytes.
+
+    Examples
+    --------
+    >>> import salprobe as sp
+    >>> sp.write_sample("sample")
+    >>> dataset = sp.load_dataset("sample")
+    >>> masks = sp.cluster(dataset, sp.Clustering(bandwidth=2.0))
+    >>> len(masks.images), {region.source for region in masks.annotations}
+    (8, {'cluster'})
     """
     annotations: list[dict] = []
     with progress.task("clustering", len(dataset.stimuli)) as advance:

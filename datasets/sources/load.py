@@ -145,10 +145,10 @@ def load_dataset(
     return load_folder(path, table, px_per_degree, table_format)
 
 
-def root_of(masks: MaskSet, root: Path | None, beside: Path) -> Path:
+def root_of(masks: MaskSet, root: str | Path | None, beside: Path) -> Path:
     """Return the folder of a mask set's images: ``root``, else its dataset's, else ``beside``."""
     name = masks.info.salprobe.dataset
-    root = root or (default_root(name) if name in (*PUBLISHED, SALICON) else beside)
+    root = Path(root) if root else (default_root(name) if name in (*PUBLISHED, SALICON) else beside)
     if not root.is_dir():
         hint = f"; `annotate fetch {name}` or --root" if name in PUBLISHED else ""
         raise InputError(f"{root}: no such folder of images{hint}")

@@ -54,9 +54,9 @@ class Suggested:
 
 def suggest(
     masks: MaskSet,
-    root: Path,
+    root: str | Path,
     labelled: MaskSet | None = None,
-    labelled_root: Path | None = None,
+    labelled_root: str | Path | None = None,
     *,
     model: str | Backbone = "vgg16",
     device: str = "auto",
@@ -71,11 +71,11 @@ def suggest(
     Parameters
     ----------
     masks : MaskSet
-    root : Path
+    root : path
         Of its images.
     labelled : MaskSet, optional
         Whose labelled regions vote; by default those of ``masks``.
-    labelled_root : Path, optional
+    labelled_root : path, optional
         Of its images.
     model : str or Backbone
         See `probe`. Its layer is by default the last of those that are probed by default, its
@@ -89,6 +89,17 @@ def suggest(
     ------
     InputError
         If no region is labelled or none is unlabelled, or the two sets' categories differ.
+
+    Examples
+    --------
+    >>> import salprobe as sp
+    >>> sp.write_sample("sample")
+    >>> dataset = sp.load_dataset("sample")
+    >>> drawn = sp.load_masks("sample/masks.json")
+    >>> small = sp.Backbone("gabor", input_size=(64, 64))
+    >>> suggested = sp.suggest(sp.cluster(dataset), "sample", drawn, model=small)
+    >>> suggested.count == len(suggested.masks.annotations)
+    True
     """
     labelled = labelled or masks
     names = labelled.category_of()
@@ -112,10 +123,12 @@ def suggest(
     chosen = select(layers, [backbone.layer])[-1] if backbone.layer else _last(layers)
     n_images = len(masks.by_image()) + (0 if labelled is masks else len(labelled.by_image()))
     with progress.task("looking", n_images) as advance:
-        here = _features(masks, root, network, chosen, device, advance)
+        here = _features(masks, Path(root), network, chosen, device, advance)
         there = here
         if labelled is not masks:
-            there = _features(labelled, labelled_root or root, network, chosen, device, advance)
+            there = _features(
+                labelled, Path(labelled_root or root), network, chosen, device, advance
+            )
     keep = [one for one in known if one.id in there]
     if not keep:
         raise InputError("every labelled region's mask is empty")

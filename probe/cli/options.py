@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from ...datasets.errors import InputError
-from ..views.formats import Format
+from ..choices import Format, Precision
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")]
 FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How to print it.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
-PrecisionOption = Annotated[
-    Literal["fp32", "bf16"], typer.Option("--precision", help="Of the network's passes.")
-]
+PrecisionOption = Annotated[Precision, typer.Option("--precision", help="Of the network's passes.")]
 WeightsOption = Annotated[
     str, typer.Option("--weights", help="default, random, or a file (.pth, .safetensors).")
 ]

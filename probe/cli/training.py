@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from ...datasets.errors import InputError
 from ...terminal.console import notes, print_data
 from ...terminal.progress import progress
+from ..choices import Schedule, Task
 from .options import (
     BatchSizeOption,
     DeviceOption,
@@ -64,7 +65,7 @@ Rate = Annotated[
     typer.Option(help="Adam's learning rate, of what is added (default: 0.01; for scenes 0.0001)."),
 ]
 BackboneRate = Annotated[float, typer.Option(help="Adam's learning rate, of the backbone.")]
-ScheduleName = Annotated[Literal["constant", "cosine"], typer.Option(help="Of the rates.")]
+ScheduleName = Annotated[Schedule, typer.Option(help="Of the rates.")]
 MinImages = Annotated[
     int, typer.Option("--min-images", help="Scenes with fewer images are left out.")
 ]
@@ -73,9 +74,7 @@ MinImages = Annotated[
 @app.command(epilog="Example: [bold]probe train osie --tune 2 --out runs/tune-2[/bold]")
 def train(
     source: Source,
-    task: Annotated[
-        Literal["saliency", "scenes"], typer.Option(help="What to learn.")
-    ] = "saliency",
+    task: Annotated[Task, typer.Option(help="What to learn.")] = "saliency",
     tune: Annotated[
         str, typer.Option(help="The last N convolution layers, or all; 0: only what is added.")
     ] = "0",

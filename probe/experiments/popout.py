@@ -60,12 +60,12 @@ class Search:
 
 
 def popout(
-    masks_path: Path,
+    masks: str | Path,
     models: Sequence[str],
     maps: Mapping[str, Path] = {},
     *,
-    root: Path | None = None,
-    out: Path = Path("runs/popout"),
+    root: str | Path | None = None,
+    out: str | Path = "runs/popout",
     weights: str = "default",
     layers: Sequence[str] = (),
     device: str = "auto",
@@ -76,16 +76,24 @@ def popout(
 
     Parameters
     ----------
-    masks_path : Path
+    masks : path
         ``popout.json``.
     models : sequence of str
         Classical models, torchvision networks, ``module:factory``.
     maps : mapping of Path
         Folders of saliency maps by the models' names.
+    root : path, optional
+        Folder of the arrays; by default that of ``popout.json``.
+    out : path
+        Folder of the results.
     weights : str
         Of the networks.
-    out : Path
-        Folder of the results.
+    layers : sequence of str
+        Names or wildcards of the networks' layers; by default their blocks.
+    device : str
+        ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+    seed : int
+        For random weights and resampling.
     progress : Progress
         Where to report; silent by default.
 
@@ -93,10 +101,20 @@ def popout(
     ------
     InputError
         If there is no model, a name stands twice, or an input is malformed: before any work.
+
+    Examples
+    --------
+    >>> import salprobe as sp
+    >>> arrays = sp.Arrays(features=("hue",), count=2, catch=0)
+    >>> masks = sp.write_arrays(arrays, "popout")
+    >>> measured = sp.popout("popout/popout.json", ["spectral"], out="run")
+    >>> measured.models["model"].tolist(), len(measured.measures)
+    (['spectral'], 2)
     """
-    masks = MaskSet.read(masks_path)
-    folder = root_of(masks, root, masks_path.parent)
-    arrays = search_arrays(masks)
+    masks_path, out = Path(masks), Path(out)
+    mask_set = MaskSet.read(masks_path)
+    folder = root_of(mask_set, root, masks_path.parent)
+    arrays = search_arrays(mask_set)
     stimuli = Stimuli(folder, tuple(array.image for array in arrays))
     for image in stimuli:
         stimuli.path(image)
@@ -127,7 +145,7 @@ def popout(
     shown = dict(sources)
     for name, network in networks.items():
         found = unit_nmm(
-            masks, folder, network, layers, device=device, seed=seed, progress=progress
+            mask_set, folder, network, layers, device=device, seed=seed, progress=progress
         )
         for frame, frames in ((found.units, units), (found.summary, per_layer)):
             frame.insert(0, "model", name)
@@ -154,7 +172,7 @@ def popout(
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "masks": {"file": masks_path.name, "sha256": sha256(masks_path)},
         "arrays": len(arrays),
-        "without_target": len(masks.images) - len(arrays),
+        "without_target": len(mask_set.images) - len(arrays),
         "models": list(sources),
         "networks": {name: network.weights.model_dump() for name, network in networks.items()},
         "maps_resized": result.resized,

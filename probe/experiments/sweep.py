@@ -77,8 +77,8 @@ def sweep(
     masks: str | Path,
     *,
     model: str | Backbone = "vgg16",
-    root: Path | None = None,
-    popout: Path | None = None,
+    root: str | Path | None = None,
+    popout: str | Path | None = None,
     split: Split | None = None,
     execution: Execution = DEFAULT_EXECUTION,
     progress: Progress = SILENT,
@@ -100,9 +100,9 @@ def sweep(
         Regions to probe on; those on stimuli that were trained on or validated with are left out.
     model : str or Backbone
         See `train`.
-    root : Path, optional
+    root : path, optional
         Folder of the masks' images.
-    popout : Path, optional
+    popout : path, optional
         ``popout.json``: search arrays to score the units on.
     split : Split, optional
         By default `usual_split`.
@@ -115,6 +115,23 @@ def sweep(
     ------
     InputError
         As `train` and `probe`; if a step is named twice or the folder holds another sweep.
+
+    Examples
+    --------
+    >>> import salprobe as sp
+    >>> sp.write_sample("sample")
+    >>> dataset = sp.load_dataset("sample")
+    >>> drawn = sp.load_masks("sample/masks.json")
+    >>> masks = sp.transfer_labels(sp.cluster(dataset), drawn, "sample")
+    >>> masks.write("regions.json")
+    >>> backbone = sp.Backbone("squeezenet1_0", "random", input_size=(64, 64))
+    >>> swept = sp.sweep(
+    ...     *(dataset, sp.Recipe(epochs=1), [0, 1], "sweep", "regions.json"),
+    ...     model=backbone,
+    ...     root="sample",
+    ... )
+    >>> list(swept.runs), swept.prediction.columns[:2].tolist()
+    (['0', '1'], ['tune', 'nss'])
     """
     out, names = Path(out), [str(tune) for tune in tunes]
     if not names or len(set(names)) < len(names):
@@ -158,7 +175,7 @@ def sweep(
         if arrays is not None and popout is not None:
             path = step / "popout.csv"
             if not path.exists():
-                below = root_of(arrays, None, popout.parent)
+                below = root_of(arrays, None, Path(popout).parent)
                 nmm = unit_nmm(
                     *(arrays, below, load_trained(step), [cut, "readout"]),
                     device=execution.device,

@@ -21,6 +21,7 @@ from ...datasets.masks.mask_set import MaskSet
 from ...datasets.progress import SILENT, Advance, Progress
 from ...datasets.sources.load import mask_path, root_of
 from ...datasets.stimuli import Dataset, Stimulus
+from ..choices import Task
 from ..networks.activation import activation
 from ..networks.device import DEFAULT_EXECUTION, Execution
 from ..networks.layers import Layer
@@ -30,7 +31,7 @@ from ..runs.probing import probe
 from ..runs.run import Run
 from ..saliency.metrics import nss
 from ..statistics.bootstrap import mean_interval
-from ..training.recipe import Recipe, Task
+from ..training.recipe import Recipe
 from ..training.split import stratified_split
 from ..training.store import write_table
 from ..training.train import train
@@ -91,7 +92,7 @@ def compare_tasks(
     masks: str | Path,
     *,
     model: str | Backbone = "vgg16",
-    root: Path | None = None,
+    root: str | Path | None = None,
     execution: Execution = DEFAULT_EXECUTION,
     progress: Progress = SILENT,
 ) -> Tasks:
@@ -113,7 +114,7 @@ def compare_tasks(
         Regions to probe on; those on stimuli that were trained on or validated with are left out.
     model : str or Backbone
         See `train`.
-    root : Path, optional
+    root : path, optional
         Folder of the masks' images.
     execution : Execution
         Its batch size and precision are the trainings'; units are always scored in float32.
@@ -124,6 +125,24 @@ def compare_tasks(
     ------
     InputError
         As `train` and `probe`; if the folder holds something else.
+
+    Examples
+    --------
+    >>> import salprobe as sp
+    >>> sp.write_sample("sample")
+    >>> dataset = sp.load_dataset("sample")
+    >>> drawn = sp.load_masks("sample/masks.json")
+    >>> masks = sp.transfer_labels(sp.cluster(dataset), drawn, "sample")
+    >>> masks.write("regions.json")
+    >>> scenes = {stimulus.id: "ab"[place % 2] for place, stimulus in enumerate(dataset.stimuli)}
+    >>> backbone = sp.Backbone("squeezenet1_0", "random", input_size=(64, 64))
+    >>> compared = sp.compare_tasks(
+    ...     *(dataset, scenes, sp.Recipe(epochs=1), "tasks", "regions.json"),
+    ...     model=backbone,
+    ...     root="sample",
+    ... )
+    >>> list(compared.runs)
+    ['pt', 'sp', 'sr']
     """
     out, source = Path(out), mask_path(masks)
     split = stratified_split(scenes)

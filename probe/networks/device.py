@@ -8,13 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 
 from ...datasets.errors import InputError
-
-Precision = Literal["fp32", "bf16"]
+from ..choices import Precision
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from ...datasets.errors import InputError
-from ..networks.device import Precision, exact
+from ..choices import Precision
+from ..networks.device import exact
 from ..networks.layers import Layer, reading
 from ..networks.model import Model
 from ..records.columns import layer_units

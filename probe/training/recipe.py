@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 from ...datasets.errors import InputError
+from ..choices import Schedule, Task
 from ..networks.heads import Tune
 from .losses import Loss
-
-Task = Literal["saliency", "scenes"]
-Schedule = Literal["constant", "cosine"]
 
 _RATES = {"saliency": 1e-2, "scenes": 1e-4}
 

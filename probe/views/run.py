@@ -12,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from ...datasets.interval import Interval
+from ..choices import Format
 from ..runs.run import Run
 from ..statistics.selectivity import THRESHOLD, TOP
 from .cells import change, count, grid, intervals, number, paper_tables, score, shaded
-from .formats import Format
 
 
 def render_run(run: Run) -> Group:
