@@ -202,7 +202,7 @@ def _interval(
 ) -> tuple[float, float]:
     _, start = np.unique(images, return_inverse=True)
     rows = [np.flatnonzero(start == index) for index in range(start.max() + 1)]
-    if len(rows) < 2:
+    if len(rows) < 2 or len(np.unique(ratings)) < 2:
         return float("nan"), float("nan")
     rng = np.random.default_rng(seed)
     resampled = [
