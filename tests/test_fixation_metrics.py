@@ -10,6 +10,7 @@ from salprobe.probe.saliency.metrics import (
     auc_judd,
     auc_shuffled,
     cc,
+    empirical,
     information_gain,
     kl,
     nss,
@@ -69,6 +70,22 @@ def test_information_gain_by_hand() -> None:
     # log2 of 5/8 over 1/4
     assert information_gain(MAP, np.ones((2, 2)), X, Y) == pytest.approx(np.log2(2.5))
     assert information_gain(MAP, MAP, X, Y) == pytest.approx(0)
+
+
+def test_the_empirical_map_is_blurred_by_one_degree() -> None:
+    found = empirical(np.array([30]), np.array([20]), (41, 61), px_per_degree=4.0)
+    assert found.shape == (41, 61)
+    assert found.sum() == pytest.approx(1)
+    # A Gaussian falls to exp(-1/2) at one standard deviation, to exp(-2) at two.
+    peak = found[20, 30]
+    assert peak == found.max() == pytest.approx(1 / (2 * np.pi * 4**2), rel=0.01)
+    for y, x in ((20, 34), (24, 30), (20, 26), (16, 30)):
+        assert found[y, x] / peak == pytest.approx(np.exp(-0.5))
+        assert found[2 * y - 20, 2 * x - 30] / peak == pytest.approx(np.exp(-2))
+    # Two fixations on one pixel count twice; what falls off the edge is lost.
+    twice = empirical(np.array([30, 30, 0]), np.array([20, 20, 0]), (41, 61), 4.0)
+    assert twice[20, 30] == pytest.approx(2 * peak)
+    assert 2.2 < twice.sum() < 2.4
 
 
 @given(
