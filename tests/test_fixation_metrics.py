@@ -52,6 +52,46 @@ def test_auc_shuffled_by_hand() -> None:
     assert auc_shuffled(MAP, *both, *both, rng, splits=10) == pytest.approx(0.5)
 
 
+def test_negatives_are_drawn_a_hundred_times_as_many_as_there_are_positives() -> None:
+    x, y = np.array([1, 0]), np.array([0, 1])  # values 1 and 2
+    rng = np.random.default_rng(4)
+    aucs = []
+    for drawn in rng.integers(0, 4, (100, 2)):
+        negative = MAP.ravel()[drawn]
+        pairs = [(p > n) + (p == n) / 2 for p in (1, 2) for n in negative]
+        aucs.append(np.mean(pairs))
+    assert auc_borji(MAP, x, y, np.random.default_rng(4)) == pytest.approx(np.mean(aucs))
+    # Shuffled: as many of the others, none twice; all of them where there are fewer.
+    other = np.array([0, 1, 0]), np.array([0, 1, 0])  # values 0, 5, 0
+    rng = np.random.default_rng(4)
+    aucs = []
+    for _ in range(100):
+        negative = rng.choice([0.0, 5.0, 0.0], 2, replace=False)
+        aucs.append(np.mean([float(p > n) for p in (1, 2) for n in negative]))
+    found = auc_shuffled(MAP, x, y, *other, np.random.default_rng(4))
+    assert found == pytest.approx(np.mean(aucs))
+    one = np.array([1]), np.array([1])  # 5
+    assert auc_shuffled(MAP, x, y, *one, np.random.default_rng(4)) == 0
+
+
+def test_constant_and_silent_maps_by_hand() -> None:
+    flat, silent = np.ones((2, 2)), np.zeros((2, 2))
+    assert cc(flat, MAP) == cc(MAP, flat) == 0
+    # A constant map is a uniform density; so is one that is 0 everywhere.
+    assert sim(flat, MAP) == sim(silent, MAP) == pytest.approx(1 / 8 + 1 / 4 + 1 / 4)
+    q = np.array([1, 2, 5]) / 8
+    assert kl(flat, MAP) == pytest.approx((q * np.log(q * 4)).sum())
+    # Where the map has nothing, ε stands in: log(q / ε).
+    there = np.array([[1.0, 0.0], [0.0, 0.0]])
+    assert kl(1 - there, there) == pytest.approx(np.log(1 / np.finfo(float).eps))
+    x, y = np.array([1, 0]), np.array([0, 0])  # values 1 and 0
+    expected = (np.log2(1 / 8) + np.log2(np.finfo(float).eps)) / 2 - np.log2(1 / 4)
+    assert information_gain(MAP, flat, x, y) == pytest.approx(expected)
+    # The baseline is a density as it is, not from its minimum up.
+    raised = np.array([[1.0, 3.0], [2.0, 2.0]])
+    assert information_gain(MAP, raised, X, Y) == pytest.approx(np.log2((5 / 8) / (2 / 8)))
+
+
 def test_cc_sim_kl_by_hand() -> None:
     other = np.array([[0.0, 2.0], [4.0, 10.0]])
     assert cc(MAP, other) == pytest.approx(1)
