@@ -152,6 +152,19 @@ def test_the_confusion_table_by_hand() -> None:
     assert record["low"] is None and record["high"] is None  # of one image
 
 
+def test_categories_are_compared_by_name_not_by_number() -> None:
+    first = mask_set({"a.png": [(0, 50, 1), (100, 150, 2)]})
+    second = mask_set({"a.png": [(0, 50, 2), (100, 150, 1)]}, ("food", "text", "drink"))
+    found = agree([first, second])
+    assert found.same == 1 and found.kappa == 1
+    assert found.categories == ["text", "food", "unlabelled", "drink"]
+    assert labels_by(second, first) == {1: "text", 2: "food"}
+    third = mask_set({"a.png": [(0, 50, 2), (100, 150, 1)]}, ("food", "text", "unlabelled"))
+    merged = merge([first, third]).masks
+    assert [one["votes"] for one in told(merged)] == [{"text": 2}, {"food": 2}]
+    assert [one["category_id"] for one in told(merged)] == [1, 2]
+
+
 def test_one_category_alone_has_no_kappa() -> None:
     masks = mask_set({"a.png": [(0, 50, 1)], "b.png": [(0, 50, 1)]})
     for files in ([masks, masks], [masks, masks, masks]):
@@ -256,8 +269,9 @@ def test_what_cannot_be_merged() -> None:
     with pytest.raises(InputError, match="two mask files or more"):
         merge([masks])
     other = mask_set({"a.png": [(0, 50, 1)]}, ("text", "drink", "unlabelled"))
-    with pytest.raises(InputError, match="'drink' is not in the first mask file"):
-        merge([masks, masks, other])
+    for files in ([masks, other], [masks, masks, other]):
+        with pytest.raises(InputError, match="'drink' is not in the first mask file"):
+            merge(files)
 
 
 def test_images_are_dealt_out_by_share_and_the_rarest_category_evenly() -> None:
