@@ -205,7 +205,7 @@ def told(masks: MaskSet) -> list[dict]:
 
 
 def test_a_merge_by_hand() -> None:
-    first = mask_set({"a.png": [(0, 50, 1), (100, 150, 3), (200, 250, 1)], "b.png": []})
+    first = mask_set({"a.png": [(200, 250, 1), (0, 50, 1), (100, 150, 3)], "b.png": []})
     second = mask_set({"a.png": [(0, 50, 2), (100, 150, 3)], "b.png": [(300, 350, 2)]})
     third = mask_set({"a.png": [(100, 150, 3), (0, 50, 2)]})
     merged = merge([first, second, third])
@@ -228,7 +228,7 @@ def test_a_merge_by_hand() -> None:
             "label_source": "merge",
         },
     ]
-    # One of three files has the third region of a: fewer than half.
+    # One of three files has the first region of a: fewer than half.
     assert (merged.disputed, merged.dropped) == (1, 1)
     assert [image.file_name for image in merged.masks.images] == ["a.png", "b.png"]
 
@@ -247,9 +247,10 @@ def test_the_first_rule_keeps_what_only_one_has_in_its_order() -> None:
     first = mask_set({"a.png": [(0, 50, 3)], "b.png": [(0, 50, 1)]})
     second = mask_set({"a.png": [(0, 50, 2), (100, 150, 1)]})
     third = mask_set({"a.png": [(200, 250, 1), (0, 50, 1)]})
-    merged = merge([first, second, third], "first")
+    fourth = mask_set({"a.png": [(0, 50, 1)]})
+    merged = merge([first, second, third, fourth], "first")
     assert [(one["image_id"], one["category_id"]) for one in told(merged.masks)] == [
-        *((1, 2), (1, 1), (1, 1), (2, 1))  # of the first region, the first file that labels it
+        *((1, 2), (1, 1), (1, 1), (2, 1))  # the first file that labels it, not the most of them
     ]
     assert [one.bbox[0] for one in merged.masks.annotations] == [0, 100, 200, 0]
     assert (merged.disputed, merged.dropped) == (1, 0)
