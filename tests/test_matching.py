@@ -185,6 +185,14 @@ def test_an_agreement_is_the_same_again_and_its_seed_is_0() -> None:
     assert len({(one["low"], one["high"]) for one in again}) > 1
 
 
+def test_two_images_are_enough_for_an_interval() -> None:
+    first = mask_set({"a.png": [(0, 50, 1), (100, 150, 2)], "b.png": [(0, 50, 1), (100, 150, 2)]})
+    second = mask_set({"a.png": [(0, 50, 1), (100, 150, 2)], "b.png": [(0, 50, 2), (100, 150, 1)]})
+    found = agreement_record(agree([first, second]))
+    # Kappa is 1 on a, -1 on b, 0 on both; a or b alone is drawn twice a quarter of the times.
+    assert (found["low"], found["kappa"], found["high"]) == (-1, 0, 1)
+
+
 def test_files_of_other_images_or_sizes_are_refused() -> None:
     masks = mask_set({"a.png": [(0, 50, 1)]})
     content = masks.to_dict()
