@@ -140,3 +140,43 @@ def test_percentiles_leave_out_what_is_not_known() -> None:
     drawn = np.array([np.nan, *np.linspace(0, 100, 101)])
     assert percentiles(50.0, drawn) == (50.0, 2.5, 97.5)
     assert np.isnan(percentiles(1.0, np.array([np.nan])).low)
+
+
+def test_one_subject_alone_has_no_interval() -> None:
+    values, stimulus = np.array([1.0, 2.0, 4.0]), np.arange(3)
+    crossed = Resamples.draw(3, 0, n_subjects=2)
+    alone = crossed.interval(values, stimulus, np.zeros(3, int))
+    assert alone.value == values.mean() and np.isnan(alone.low) and np.isnan(alone.high)
+    assert np.isfinite(crossed.interval(values, stimulus, np.array([0, 1, 0])).low)
+
+
+def test_crossed_resamples_of_many_units_are_each_alone() -> None:
+    rng = np.random.default_rng(2)
+    stimulus, subject = rng.integers(0, 5, 30), rng.integers(0, 3, 30)
+    scores = rng.normal(size=(30, 4))
+    crossed = Resamples.draw(5, 0, n_subjects=3)
+    together = crossed.means(scores, stimulus, subject)
+    assert together.shape == (RESAMPLES, 4)
+    for k in range(4):
+        np.testing.assert_allclose(
+            together[:, k], crossed.means(scores[:, k], stimulus, subject), atol=1e-12
+        )
+
+
+def test_a_seed_gives_the_same_interval_again_and_another_another() -> None:
+    values = np.random.default_rng(0).normal(size=12)
+    assert mean_interval(values, 3) == mean_interval(values, 3) != mean_interval(values, 4)
+    drawn = Resamples.draw(4, 1, n_subjects=4)
+    assert drawn.stimuli.dtype == np.float32
+    assert drawn.subjects is not None and not np.array_equal(drawn.stimuli, drawn.subjects)
+    np.testing.assert_array_equal(drawn.subjects, Resamples.draw(4, 1, n_subjects=4).subjects)
+
+
+def test_nothing_drawn_has_no_bounds_but_its_value() -> None:
+    found = percentiles(np.array([1.0, 2.0]), np.full((3, 2), np.nan))
+    assert found.value.tolist() == [1, 2]
+    assert np.isnan(found.low).tolist() == np.isnan(found.high).tolist() == [True, True]
+    # A resample that lacks one of two does not count for the other either.
+    drawn = np.array([[1.0, 5.0], [np.nan, 100.0], [1.0, 5.0]])
+    assert percentiles(np.array([1.0, 5.0]), drawn).high.tolist() == [1, 5]
+    assert Resamples.draw(0, 0).stimuli.shape == (RESAMPLES, 0)

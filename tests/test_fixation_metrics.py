@@ -10,6 +10,7 @@ from salprobe.probe.saliency.metrics import (
     auc_judd,
     auc_shuffled,
     cc,
+    empirical,
     information_gain,
     kl,
     nss,
@@ -51,6 +52,46 @@ def test_auc_shuffled_by_hand() -> None:
     assert auc_shuffled(MAP, *both, *both, rng, splits=10) == pytest.approx(0.5)
 
 
+def test_negatives_are_drawn_a_hundred_times_as_many_as_there_are_positives() -> None:
+    x, y = np.array([1, 0]), np.array([0, 1])  # values 1 and 2
+    rng = np.random.default_rng(4)
+    aucs = []
+    for drawn in rng.integers(0, 4, (100, 2)):
+        negative = MAP.ravel()[drawn]
+        pairs = [(p > n) + (p == n) / 2 for p in (1, 2) for n in negative]
+        aucs.append(np.mean(pairs))
+    assert auc_borji(MAP, x, y, np.random.default_rng(4)) == pytest.approx(np.mean(aucs))
+    # Shuffled: as many of the others, none twice; all of them where there are fewer.
+    other = np.array([0, 1, 0]), np.array([0, 1, 0])  # values 0, 5, 0
+    rng = np.random.default_rng(4)
+    aucs = []
+    for _ in range(100):
+        negative = rng.choice([0.0, 5.0, 0.0], 2, replace=False)
+        aucs.append(np.mean([float(p > n) for p in (1, 2) for n in negative]))
+    found = auc_shuffled(MAP, x, y, *other, np.random.default_rng(4))
+    assert found == pytest.approx(np.mean(aucs))
+    one = np.array([1]), np.array([1])  # 5
+    assert auc_shuffled(MAP, x, y, *one, np.random.default_rng(4)) == 0
+
+
+def test_constant_and_silent_maps_by_hand() -> None:
+    flat, silent = np.ones((2, 2)), np.zeros((2, 2))
+    assert cc(flat, MAP) == cc(MAP, flat) == 0
+    # A constant map is a uniform density; so is one that is 0 everywhere.
+    assert sim(flat, MAP) == sim(silent, MAP) == pytest.approx(1 / 8 + 1 / 4 + 1 / 4)
+    q = np.array([1, 2, 5]) / 8
+    assert kl(flat, MAP) == pytest.approx((q * np.log(q * 4)).sum())
+    # Where the map has nothing, ε stands in: log(q / ε).
+    there = np.array([[1.0, 0.0], [0.0, 0.0]])
+    assert kl(1 - there, there) == pytest.approx(np.log(1 / np.finfo(float).eps))
+    x, y = np.array([1, 0]), np.array([0, 0])  # values 1 and 0
+    expected = (np.log2(1 / 8) + np.log2(np.finfo(float).eps)) / 2 - np.log2(1 / 4)
+    assert information_gain(MAP, flat, x, y) == pytest.approx(expected)
+    # The baseline is a density as it is, not from its minimum up.
+    raised = np.array([[1.0, 3.0], [2.0, 2.0]])
+    assert information_gain(MAP, raised, X, Y) == pytest.approx(np.log2((5 / 8) / (2 / 8)))
+
+
 def test_cc_sim_kl_by_hand() -> None:
     other = np.array([[0.0, 2.0], [4.0, 10.0]])
     assert cc(MAP, other) == pytest.approx(1)
@@ -69,6 +110,22 @@ def test_information_gain_by_hand() -> None:
     # log2 of 5/8 over 1/4
     assert information_gain(MAP, np.ones((2, 2)), X, Y) == pytest.approx(np.log2(2.5))
     assert information_gain(MAP, MAP, X, Y) == pytest.approx(0)
+
+
+def test_the_empirical_map_is_blurred_by_one_degree() -> None:
+    found = empirical(np.array([30]), np.array([20]), (41, 61), px_per_degree=4.0)
+    assert found.shape == (41, 61)
+    assert found.sum() == pytest.approx(1)
+    # A Gaussian falls to exp(-1/2) at one standard deviation, to exp(-2) at two.
+    peak = found[20, 30]
+    assert peak == found.max() == pytest.approx(1 / (2 * np.pi * 4**2), rel=0.01)
+    for y, x in ((20, 34), (24, 30), (20, 26), (16, 30)):
+        assert found[y, x] / peak == pytest.approx(np.exp(-0.5))
+        assert found[2 * y - 20, 2 * x - 30] / peak == pytest.approx(np.exp(-2))
+    # Two fixations on one pixel count twice; what falls off the edge is lost.
+    twice = empirical(np.array([30, 30, 0]), np.array([20, 20, 0]), (41, 61), 4.0)
+    assert twice[20, 30] == pytest.approx(2 * peak)
+    assert 2.2 < twice.sum() < 2.4
 
 
 @given(

@@ -150,6 +150,56 @@ def test_a_mixed_model_at_its_boundary_is_an_ordinary_one() -> None:
     assert overall.loc["mixed model", "statistic"] == pytest.approx(expected, rel=1e-3)
 
 
+def test_the_tables_of_tests_are_complete() -> None:
+    from statsmodels.stats.multicomp import pairwise_tukeyhsd
+
+    rng = np.random.default_rng(3)
+    category = np.array(["b"] * 9 + ["a"] * 8 + ["c"] * 2 + ["d"])
+    stimulus = rng.integers(0, 6, 20)
+    values = rng.normal(size=20) + (category == "b")
+    found = category_tests(values, category, stimulus)
+    # Two regions are enough, one is not.
+    assert found.pairs[["first", "second"]].to_numpy().tolist() == [
+        *(["a", "b"], ["a", "c"], ["b", "c"])
+    ]
+    assert list(found.pairs.columns) == [
+        *("first", "second", "difference", "low", "high", "p_tukey", "p_dunn")
+    ]
+    tukey = pairwise_tukeyhsd(values[:19], category[:19])
+    np.testing.assert_allclose(found.pairs[["low", "high"]], tukey.confint)
+    assert list(found.overall.columns) == ["test", "statistic", "p"]
+    overall = found.overall.set_index("test")
+    assert list(overall.index) == ["ANOVA", "Kruskal–Wallis", "mixed model"]
+    samples = [values[category == name] for name in "abc"]
+    expected = scipy.stats.f_oneway(*samples), scipy.stats.kruskal(*samples)
+    for row, test in zip(overall.to_numpy(), expected, strict=False):
+        assert row.tolist() == pytest.approx([test.statistic, test.pvalue])
+    statistic, p = overall.loc["mixed model"]
+    assert p == pytest.approx(scipy.stats.chi2.sf(statistic, 2))  # three categories
+
+
+@pytest.mark.parametrize("failure", [np.linalg.LinAlgError, ValueError, None])
+def test_a_mixed_model_that_cannot_be_fitted_has_no_answer(
+    monkeypatch: pytest.MonkeyPatch, failure: type[Exception] | None
+) -> None:
+    from statsmodels.regression.mixed_linear_model import MixedLM
+
+    class NotConverged:
+        converged = False
+        llf = 0.0
+
+    def fit(*arguments: object, **options: object) -> NotConverged:
+        if failure:
+            raise failure
+        return NotConverged()
+
+    monkeypatch.setattr(MixedLM, "fit", fit)
+    values = np.random.default_rng(0).normal(size=12)
+    overall = category_tests(values, np.repeat(["a", "b"], 6), np.tile(range(6), 2)).overall
+    assert np.isnan(overall.set_index("test").loc["mixed model"]).all()
+    assert overall.iloc[:2].notna().all(axis=None)
+
+
 def test_the_command_writes_what_it_shows(
     run: Run, maps: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:

@@ -151,3 +151,55 @@ def test_kernels_hold_four_weights_a_fixation() -> None:
     assert found.shape == (2, 28, 28)
     assert np.count_nonzero(found[1]) == 4
     assert found.sum(axis=(1, 2)) == pytest.approx([1, 1])
+
+
+def test_interpolation_by_hand() -> None:
+    axis = resize(2, 4)  # samples at 0, 1/4, 3/4 and 1 of the way
+    assert axis.low.tolist() == [0, 0, 0, 1] and axis.high.tolist() == [1, 1, 1, 1]
+    assert axis.weight.tolist() == [0, 0.25, 0.75, 0]
+    matrix = np.array([[1, 0], [0.75, 0.25], [0.25, 0.75], [0, 1]])
+    assert axis.mean.tolist() == [0.5, 0.5]
+    np.testing.assert_allclose(axis.gram, matrix.T @ matrix / 4)
+
+
+def test_kernels_by_hand() -> None:
+    nothing = (np.empty(0, dtype=int), np.empty(0, dtype=int))
+    two = (np.array([0, 3]), np.array([0, 0]))
+    between = (np.array([2]), np.array([0]))
+    found = kernels([two, nothing, between], (1, 2), (1, 4))
+    assert found.dtype == np.float32
+    assert found.tolist() == [[[0.5, 0.5]], [[0.5, 0.5]], [[0, 0]], [[0.25, 0.75]]]
+
+
+def test_a_batch_that_is_scored_in_parts_is_scored_as_a_whole() -> None:
+    rng = np.random.default_rng(7)
+    maps = torch.from_numpy(rng.normal(size=(3, 520, 32, 32)).astype(np.float32))
+    sizes = [(50, 40), (40, 50), (50, 40)]
+    regions = [random_regions(rng, size, n) for size, n in zip(sizes, (2, 1, 3), strict=True)]
+    nothing = (np.empty(0, dtype=int), np.empty(0, dtype=int))
+    regions[1] = [nothing, *regions[1]]
+    assert maps[0].numel() > 2**19  # more than a part
+    together = region_nss(maps, regions, sizes)
+    assert [tuple(one.shape) for one in together] == [(2, 520), (2, 520), (3, 520)]
+    few = region_nss(maps[:, :5], regions, sizes)
+    for whole, part in zip(together, few, strict=True):
+        torch.testing.assert_close(whole[:, :5], part, rtol=0, atol=1e-5, equal_nan=True)
+        assert whole.dtype == torch.float32
+    assert [one.isnan().any(1).tolist() for one in few] == [[False] * 2, [True, False], [False] * 3]
+
+
+def test_a_map_that_is_not_finite_has_no_score() -> None:
+    maps = torch.ones(1, 3, 2, 2)
+    maps[0, 0] = torch.inf
+    maps[0, 1, 0, 0] = torch.nan
+    found = region_nss(maps, [[(np.array([1]), np.array([1]))]], [(4, 4)])[0]
+    assert found.isnan().tolist() == [[True, True, False]]
+    assert found[0, 2] == 0
+
+
+def test_maps_far_from_zero_keep_their_contrast() -> None:
+    values = np.random.default_rng(8).integers(0, 9, (2, 6, 5)).astype(float)
+    regions = random_regions(np.random.default_rng(9), (24, 31))
+    plain = score(values, regions, (24, 31))
+    for shift in (2.0**22, -(2.0**22)):  # float32 holds these integers exactly
+        np.testing.assert_allclose(score(values + shift, regions, (24, 31)), plain, atol=1e-4)

@@ -7,7 +7,13 @@ import pytest
 from salprobe.probe.records.columns import LayerUnits
 from salprobe.probe.statistics import selectivity
 from salprobe.probe.statistics.bootstrap import Resamples
-from salprobe.probe.statistics.selectivity import HALVINGS, groups, summarise
+from salprobe.probe.statistics.selectivity import (
+    HALVINGS,
+    groups,
+    summarise,
+    top_series,
+    top_units,
+)
 
 
 def regions_of(images: list[int], categories: list[str], n_fixations: list[int] | None = None):
@@ -114,3 +120,69 @@ def test_a_layer_of_few_units_takes_all_of_them() -> None:
     scores = np.array([[1, 2, 6]], dtype=np.float32)
     _, summary = summarise(scores, regions_of([1], ["a"]), [LayerUnits("x", slice(0, 3))], ["a"])
     assert summary["top10_mean"].item() == 3
+
+
+def test_tables_have_the_columns_and_types_that_files_hold(random_run) -> None:
+    scores, regions, layers = random_run
+    counted: list[int] = []
+    units, summary = summarise(scores, regions, layers, ["a", "b"], advance=counted.append)
+    assert counted == [1, 1]
+    assert list(units.columns) == ["layer", "unit", "category", "mean", "sd", "n"]
+    assert list(units.index) == list(range(2 * 300))
+    assert (units["unit"].dtype, units["n"].dtype) == (np.int32, np.int32)
+    assert units["unit"].tolist() == [*range(260), *range(260), *range(40), *range(40)]
+    assert list(summary.columns) == [
+        *("layer", "category", "top10_mean", "top10_low", "top10_high"),
+        *("top10_crossval", "above_threshold"),
+    ]
+    assert summary[["layer", "category"]].to_numpy().tolist() == [
+        *(["x", "a"], ["x", "b"], ["y", "a"], ["y", "b"])
+    ]
+
+
+def test_a_seed_draws_the_same_again_and_is_0(random_run) -> None:
+    scores, regions, layers = random_run
+    given = (scores, regions, layers[1:], ["a"])
+    by_default, zero, again, other = (
+        summarise(*given, **seed)[1] for seed in ({}, {"seed": 0}, {"seed": 0}, {"seed": 1})
+    )
+    pd.testing.assert_frame_equal(by_default, zero)
+    pd.testing.assert_frame_equal(zero, again)
+    assert zero["top10_low"].item() != other["top10_low"].item()
+    assert zero["top10_crossval"].item() != other["top10_crossval"].item()
+    first, second, third = (groups(regions, ["a"], seed)["a"].halves for seed in (5, 5, 6))
+    np.testing.assert_array_equal(first, second)
+    assert not np.array_equal(first, third)
+
+
+def test_cross_validated_means_are_those_of_an_obvious_loop(random_run) -> None:
+    scores, regions, layers = random_run
+    _, summary = summarise(scores, regions, layers, ["a"], seed=3)
+    group = groups(regions, ["a"], 3)["a"]
+    values = scores[group.rows][:, 260:].astype(float)
+    means = []
+    for half in group.halves:
+        for chosen, tested in ((half, ~half), (~half, half)):
+            best = sorted(range(40), key=lambda unit: -values[chosen, unit].mean())[:10]
+            means.append(values[tested][:, best].mean())
+    assert summary["top10_crossval"].tolist()[1] == pytest.approx(np.mean(means), abs=1e-12)
+
+
+def test_a_unit_just_at_the_threshold_is_not_above_it() -> None:
+    regions = regions_of([1], ["a"])
+    scores = np.array([[1.5, 1.625, 9]], dtype=np.float32)
+    units, summary = summarise(scores, regions, [LayerUnits("x", slice(0, 3))], ["a"])
+    assert summary["above_threshold"].tolist() == [2]
+    assert units["sd"].isna().all()  # of one region
+    nobody = groups(regions_of([1, 2], ["a", "a"], [0, 1]), ["a"], 0)["a"]
+    assert nobody.rows.tolist() == [1] and nobody.halves.shape == (0, 1)
+
+
+def test_the_highest_units_come_first_and_ties_by_index() -> None:
+    mean = np.zeros(400)
+    mean[[7, 300, 31]] = 1, 2, 2
+    assert top_units(mean).tolist() == [31, 300, 7, 0, 1, 2, 3, 4, 5, 6]
+    scores = np.array([[0, 1, 2**24], [0, 1, 1]], dtype=np.float32)
+    group = groups(regions_of([1, 2], ["a", "a"]), ["a"], 0)["a"]
+    series = top_series(scores, LayerUnits("x", slice(1, 3)), group, np.array([0, 1]))
+    assert series.tolist() == [(2**24 + 1) / 2, 1]  # float32 would have lost the 1

@@ -81,6 +81,20 @@ def test_what_cannot_be_suggested(small_world: Path) -> None:
     assert found[0].masks.to_dict() == found[1].masks.to_dict()
 
 
+def test_images_are_twice_as_large_as_the_network_was_trained_on(small_world: Path) -> None:
+    masks = unlabelled(MaskSet.read(small_world / "masks.json"), {1, 2, 7})
+
+    def votes(**size) -> list[dict]:
+        made = suggest(masks, small_world, model="nets:colours", device="cpu", **size).masks
+        found = [(one.model_extra or {}).get("suggestion") for one in made.annotations]
+        return [one for one in found if one]
+
+    found = votes()
+    assert len(found) == 3
+    assert found == votes(input_size=(448, 448))  # that of a network of one's own is 224×224
+    assert found != votes(input_size=(224, 224))
+
+
 @pytest.mark.slow
 def test_better_than_the_commonest_by_far(osie_root, osie_labels, squeezenet_weights) -> None:
     masks = MaskSet.read(osie_labels)

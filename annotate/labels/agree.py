@@ -209,7 +209,7 @@ def _interval(
     _, place = np.unique(images, return_inverse=True)
     rows = [np.flatnonzero(place == index) for index in range(place.max() + 1)]
     value = kappa(ratings)
-    if len(rows) < 2:
+    if len(rows) < 2 or len(np.unique(ratings)) < 2:
         return Interval(value, np.nan, np.nan)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DegenerateDataWarning)  # a resample has no kappa

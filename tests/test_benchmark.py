@@ -1,0 +1,110 @@
+"""Which fixations the benchmark of saliency models takes as an image's own, and as the others'."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from salprobe.datasets.errors import InputError
+from salprobe.datasets.fixations import Fixations
+from salprobe.datasets.stimuli import Dataset, Stimuli, Stimulus
+from salprobe.probe.saliency import benchmark
+
+WIDTH, HEIGHT = 200, 150
+
+
+def dataset_of(places: Mapping[int, tuple[range, range]], scale: Mapping[int, int]) -> Dataset:
+    """Return images of 200×150 times their scale, each fixated at all x and y of its ranges."""
+    images, rows = [], []
+    for number, (xs, ys) in places.items():
+        by = scale.get(number, 1)
+        images.append(
+            Stimulus(id=number, file_name=f"{number}.png", width=by * WIDTH, height=by * HEIGHT)
+        )
+        rows += [(number, 1, by * x, by * y, np.nan) for x in xs for y in ys]
+    columns = (np.array(column) for column in zip(*rows, strict=True))
+    return Dataset("by hand", Stimuli(Path(), tuple(images)), Fixations(*columns), 2.0)
+
+
+def left_half(stimulus: Stimulus) -> np.ndarray:
+    saliency = np.zeros((stimulus.height, stimulus.width))
+    saliency[:, : stimulus.width // 2] = 1
+    return saliency
+
+
+def flat(stimulus: Stimulus) -> np.ndarray:
+    return np.ones((stimulus.height, stimulus.width))
+
+
+@pytest.fixture
+def left_right_right() -> Dataset:
+    """Of three images, of which the last is twice as large, people look left, right, right."""
+    left, right = (range(30, 40), range(50, 60)), (range(150, 160), range(90, 100))
+    return dataset_of({1: left, 2: right, 3: right}, {3: 2})
+
+
+def row_of(table: pd.DataFrame, number: int) -> pd.Series:
+    return table.set_index("image_id").loc[number]
+
+
+def test_information_is_gained_over_where_people_look_on_all_other_images(
+    left_right_right: Dataset,
+) -> None:
+    table = benchmark.score(left_right_right, {"flat": flat})
+    # Nobody looks left on the others: the baseline there is its floor, 1 of 1001 parts.
+    assert row_of(table, 1)["IG"] == pytest.approx(np.log2(1001), abs=1e-3)
+    # On images 2 and 3 half of the others look where their people do, at relative places.
+    assert row_of(table, 2)["IG"] < -5
+    assert row_of(table, 3)["IG"] < -5
+
+
+def test_the_baseline_is_the_blurred_map_of_the_others(left_right_right: Dataset) -> None:
+    # A model that knows where people look on image 2 gains nothing over the baseline of image 1
+    # that consists of it (here with the floor that the baseline has).
+    only_two = Dataset(
+        "two",
+        Stimuli(Path(), left_right_right.stimuli.images[:2]),
+        left_right_right.fixations,
+        2.0,
+    )
+    counts = np.zeros((HEIGHT, WIDTH))
+    counts[90:100, 150:160] = 1
+    known = gaussian_filter(counts, 2.0, mode="constant") + 1e-3 * 100 / counts.size
+    known[0, 0] = 0  # the measure takes every map from its minimum up
+    found = benchmark.score(only_two, {"known": lambda stimulus: known})
+    assert row_of(found, 1)["IG"] == pytest.approx(0, abs=1e-4)
+
+
+def test_shuffled_auc_compares_with_fixations_on_other_images(left_right_right: Dataset) -> None:
+    table = benchmark.score(left_right_right, {"left": left_half})
+    # Image 1: all look left, where the map is 1; on the others all look right, where it is 0.
+    assert row_of(table, 1)["sAUC"] == 1
+    # Images 2 and 3: all look right; of the others, half look left (1 exceeds 0), half right
+    # (a tie): (0 + 1/2) / 2. Relative places: image 3 is twice as large.
+    assert row_of(table, 2)["sAUC"] == pytest.approx(0.25, abs=0.02)
+    assert row_of(table, 3)["sAUC"] == pytest.approx(0.25, abs=0.02)
+
+
+def test_of_many_others_ten_are_drawn() -> None:
+    middle, left = (range(90, 110), range(60, 80)), (range(30, 32), range(50, 52))
+    dataset = dataset_of({1: middle} | dict.fromkeys(range(2, 40), left), {})
+    x, y = benchmark._on_others(
+        *(dataset, list(dataset.stimuli), dataset.stimuli[0], np.random.default_rng(0))
+    )
+    assert len(x) == len(y) == 10 * 4
+    assert set(x.tolist()) == {30, 31} and set(y.tolist()) == {50, 51}
+
+
+def test_rows_are_models_and_images_in_order(left_right_right: Dataset) -> None:
+    table = benchmark.score(left_right_right, {"left": left_half, "flat": flat}, count=2)
+    assert table["model"].tolist() == ["left", "left", "flat", "flat"]
+    assert table["image_id"].tolist() == [1, 2, 1, 2]
+    # Every tie is a half, and a constant map tells nothing.
+    assert table.loc[2, ["NSS", "CC", "AUC-Judd", "AUC-Borji", "sAUC"]].tolist() == [
+        *(0, 0, 0.5, 0.5, 0.5)
+    ]
+    with pytest.raises(InputError, match="two images with fixations are needed"):
+        benchmark.score(left_right_right, {"flat": flat}, count=1)

@@ -1,0 +1,108 @@
+"""What tables and pictures show of the numbers that they are given."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib import colormaps
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from salprobe.datasets.interval import Interval
+from salprobe.datasets.masks.mask_set import MaskSet
+from salprobe.probe.analysis.unit_change import unit_change
+from salprobe.probe.runs.probing import probe
+from salprobe.probe.runs.sources import model_of
+from salprobe.probe.views import cells, figures
+from salprobe.probe.views.overlays import panel
+
+INTERVAL = Interval(2.0, 1.5, 3.0)
+UNKNOWN = Interval(2.0, np.nan, np.nan)
+
+
+def test_plus_minus_is_half_of_what_the_bounds_are_apart() -> None:
+    assert cells.half_width(INTERVAL).plain == "\n±0.75"
+    assert cells.with_interval(INTERVAL).plain == "2.00 ±0.75"
+    assert cells.score(INTERVAL).plain == "2.00\n±0.75"
+    assert cells.change(INTERVAL).plain == "+2.00\n±0.75"
+
+
+def test_an_interval_that_is_not_known_is_not_printed() -> None:
+    assert cells.half_width(UNKNOWN).plain == ""
+    assert cells.with_interval(UNKNOWN).plain == "2.00"
+    assert cells.score(Interval.none()).plain == "–"
+    assert cells.change(Interval.none()).plain == "–"
+
+
+def test_a_change_is_bold_where_its_interval_excludes_zero() -> None:
+    assert cells.change(INTERVAL).style == "bold green"
+    assert cells.change(Interval(-2.0, -3.0, -1.5)).style == "bold red"
+    assert cells.change(Interval(2.0, -1.5, 3.0)).style == "dim"
+
+
+def drawn(picture: np.ndarray, saliency: np.ndarray | None = None) -> np.ndarray:
+    """Return what `panel` draws, a pixel for a pixel, as float (height, width, 3) from 0 to 1."""
+    height, width = picture.shape[:2]
+    figure = Figure(figsize=(width / 100, height / 100), dpi=100)
+    canvas = FigureCanvasAgg(figure)
+    axis = figure.add_axes((0, 0, 1, 1))
+    panel(axis, picture, saliency)
+    axis.axis("off")
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3] / 255
+
+
+def test_a_picture_without_a_map_is_shown_as_it_is() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    np.testing.assert_allclose(drawn(picture), picture / 255, atol=0.01)
+
+
+def test_a_map_is_bright_where_it_is_high_and_the_picture_shows_where_it_is_low() -> None:
+    picture = np.full((40, 80, 3), 255, dtype=np.uint8)
+    picture[20:] = 0
+    saliency = np.zeros((40, 80))
+    saliency[:, :40] = 7
+    found = drawn(picture, saliency)
+    highest, lowest = (np.array(colormaps["inferno"](value)[:3]) for value in (1.0, 0.0))
+    # White and black are greys of 1 and 60 / 315; the map covers 85 % where it is highest, 15 %
+    # where it is lowest.
+    for row, grey in ((10, 1.0), (30, 60 / 315)):
+        np.testing.assert_allclose(found[row, 10], 0.85 * highest + 0.15 * grey, atol=0.02)
+        np.testing.assert_allclose(found[row, 70], 0.15 * lowest + 0.85 * grey, atol=0.02)
+    assert found[10, 10].sum() > 2.5 and found[30, 70].sum() < 0.6
+
+
+def test_a_small_map_is_stretched_over_the_picture_and_a_constant_one_is_low() -> None:
+    picture = np.full((40, 80, 3), 255, dtype=np.uint8)
+    small = drawn(picture, np.array([[7.0, 3.0]]))
+    large = drawn(picture, np.repeat([[7.0, 3.0]], 40, axis=1))
+    np.testing.assert_allclose(small[:, :10], large[:, :10], atol=0.01)
+    np.testing.assert_allclose(small[:, -10:], large[:, -10:], atol=0.01)
+    constant = drawn(picture, np.full((4, 4), 5.0))
+    np.testing.assert_allclose(constant, np.broadcast_to(large[:1, -1:], constant.shape), atol=0.01)
+
+
+def test_a_units_change_is_drawn_by_its_own_maps(
+    small_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = small_world / "masks.json"
+    masks = MaskSet.read(path)
+    runs = [
+        probe(path, root=small_world, model=f"nets:{name}", out=tmp_path / name)
+        for name in ("colours", "other_colours")
+    ]
+    figure: list[Any] = []
+    monkeypatch.setattr(figures, "save_figure", lambda drawn, path: figure.append(drawn))
+    change = unit_change(runs[0], runs[1], "units", 1)
+    models = (model_of(runs[0]), model_of(runs[1]))
+    figures.draw_change(change, models, masks, small_world, tmp_path / "change.png", most=2)
+    rows = np.reshape(figure[0].axes, (2, 3))
+    stems = [axes[0].get_ylabel().split(":")[0] for axes in rows]
+    assert stems == [str(number) for number in change.regions["image_id"].unique()[:2]]
+    for axes in rows:
+        picture = np.asarray(axes[0].images[0].get_array(), dtype=float)
+        for axis, channel in zip(axes[1:], (1, 0), strict=True):  # green before, red after
+            shown = np.asarray(axis.images[-1].get_array(), dtype=float)
+            like = [np.corrcoef(shown.ravel(), picture[..., k].ravel())[0, 1] for k in range(3)]
+            assert np.argmax(like) == channel and like[channel] > 0.95
