@@ -106,5 +106,5 @@ def test_rows_are_models_and_images_in_order(left_right_right: Dataset) -> None:
     assert table.loc[2, ["NSS", "CC", "AUC-Judd", "AUC-Borji", "sAUC"]].tolist() == [
         *(0, 0, 0.5, 0.5, 0.5)
     ]
-    with pytest.raises(InputError, match="two images with fixations are needed"):
+    with pytest.raises(InputError, match="1 images with fixations: expected 2 or more"):
         benchmark.score(left_right_right, {"flat": flat}, count=1)

@@ -48,6 +48,12 @@ def test_every_public_function_shows_an_example() -> None:
     assert without == []
 
 
+def test_the_reference_documents_every_name() -> None:
+    pages = "".join(path.read_text("utf-8") for path in (ROOT / "docs" / "api").glob("*.md"))
+    documented = {line.rpartition(".")[2] for line in pages.splitlines() if line.startswith(":::")}
+    assert documented == {*sp.__all__} - {"__version__", "progress"}
+
+
 def loaded_by(code: str) -> set[str]:
     script = f"import sys\n{code}\nprint(*sys.modules)"
     done = subprocess.run(

@@ -14,6 +14,8 @@ from salprobe.datasets.masks.mask_set import MaskSet
 from salprobe.datasets.sources.load import load_dataset
 from salprobe.probe.analysis.inside_outside import MEASURES, output
 from salprobe.probe.experiments.sweep import sweep
+from salprobe.probe.networks.device import Execution
+from salprobe.probe.networks.load import Backbone
 from salprobe.probe.runs.probing import probe
 from salprobe.probe.saliency import benchmark
 from salprobe.probe.training.recipe import Recipe
@@ -53,12 +55,12 @@ def test_the_benchmark_of_saliency_models() -> None:
 
 
 def test_sweep(gaze_world: Path, tmp_path: Path) -> None:
-    dataset, _ = load_dataset(str(gaze_world))
-    recipe = Recipe(epochs=1, batch_size=4, rate=0.05, backbone_rate=0.01)
+    dataset = load_dataset(str(gaze_world))
+    recipe = Recipe(epochs=1, rate=0.05, backbone_rate=0.01)
     found = sweep(
         *(dataset, recipe, [0, 2], tmp_path / "s", gaze_world / "masks.json"),
-        model="nets:small",
-        input_size=(36, 48),
+        model=Backbone("nets:small", input_size=(36, 48)),
+        execution=Execution(batch_size=4),
     )
     before, after = (
         pd.read_csv(tmp_path / "s" / f"tune-{name}" / "test.csv")["nss"].to_numpy() for name in "02"

@@ -129,7 +129,7 @@ def test_agreement_of_three_by_hand() -> None:
     assert found.same == pytest.approx(2 / 3)
     # Fleiss: pairs agree in 1, 1/3 and 1; by chance (7/9)² + (2/9)².
     chance = (49 + 4) / 81
-    assert found.kappa == pytest.approx((7 / 9 - chance) / (1 - chance))
+    assert found.kappa.value == pytest.approx((7 / 9 - chance) / (1 - chance))
     disputed = {
         one.id: (one.model_extra or {})["disagreement"] for one in found.disagreements.annotations
     }
@@ -156,7 +156,7 @@ def test_categories_are_compared_by_name_not_by_number() -> None:
     first = mask_set({"a.png": [(0, 50, 1), (100, 150, 2)]})
     second = mask_set({"a.png": [(0, 50, 2), (100, 150, 1)]}, ("food", "text", "drink"))
     found = agree([first, second])
-    assert found.same == 1 and found.kappa == 1
+    assert found.same == 1 and found.kappa.value == 1
     assert found.categories == ["text", "food", "unlabelled", "drink"]
     assert labels_by(second, first) == {1: "text", 2: "food"}
     third = mask_set({"a.png": [(0, 50, 2), (100, 150, 1)]}, ("food", "text", "unlabelled"))
@@ -170,7 +170,7 @@ def test_one_category_alone_has_no_kappa() -> None:
     for files in ([masks, masks], [masks, masks, masks]):
         found = agree(files)
         assert found.same == 1
-        assert np.isnan(found.kappa)
+        assert np.isnan(found.kappa.value)
 
 
 def test_an_agreement_is_the_same_again_and_its_seed_is_0() -> None:

@@ -84,10 +84,10 @@ def test_what_cannot_be_suggested(small_world: Path) -> None:
 def test_images_are_twice_as_large_as_the_network_was_trained_on(small_world: Path) -> None:
     masks = unlabelled(MaskSet.read(small_world / "masks.json"), {1, 2, 7})
 
-    def votes(**size) -> list[dict]:
-        made = suggest(masks, small_world, model="nets:colours", device="cpu", **size).masks
-        found = [(one.model_extra or {}).get("suggestion") for one in made.annotations]
-        return [one for one in found if one]
+    def votes(input_size: tuple[int, int] | None = None) -> list:
+        backbone = Backbone("nets:colours", input_size=input_size)
+        made = suggest(masks, small_world, model=backbone, device="cpu").masks
+        return [one.suggestion for one in made.annotations if one.suggestion]
 
     found = votes()
     assert len(found) == 3

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from salprobe.datasets.interval import Interval
 from salprobe.datasets.masks.mask_set import MaskSet
 from salprobe.probe.analysis.unit_change import unit_change
+from salprobe.probe.runs.inputs import model_of
 from salprobe.probe.runs.probing import probe
-from salprobe.probe.runs.sources import model_of
 from salprobe.probe.views import cells, figures
 from salprobe.probe.views.overlays import panel
 
