@@ -14,6 +14,7 @@ from labelstudio import PASSWORD, Person, Server
 
 from salprobe.annotate.labelstudio.push import tasks_by_image
 from salprobe.datasets.masks.mask_set import MaskSet
+from salprobe.datasets.sources.load import mask_path
 
 pytestmark = pytest.mark.slow
 ANNOTATE = Path(sys.executable).with_name("annotate")
@@ -109,7 +110,7 @@ def test_all_of_osie_there_and_back(server, command, osie_root, tmp_path) -> Non
     }
     elapsed = time.monotonic() - start
     print(f"all of OSIE pushed twice and pulled twice: {elapsed:.1f} s")
-    shipped = Path(__file__).parent.parent / "datasets" / "osie_sr.json"
+    shipped = mask_path("osie-sr")
     before = {one.id: one for one in MaskSet.read(shipped).annotations}
     after = {one.id: one for one in MaskSet.read(output).annotations}
     on_them = {one.id for one in before.values() if one.image_id in (1001, 1002, 1003)}
@@ -130,7 +131,7 @@ def test_a_polygon_drawn_in_the_web_page(server, command, osie_root, tmp_path) -
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         pytest.skip("no chromium")
-    masks = MaskSet.read(Path(__file__).parent.parent / "datasets" / "osie_sr.second.json")
+    masks = MaskSet.read(mask_path("osie-sr-second"))
     first = masks.images[0]
     part = masks.subset({first.id}, {one.id for one in masks.annotations})
     part.write(tmp_path / "one.json")
@@ -299,7 +300,7 @@ def test_two_projects_of_one_title(server, command, world) -> None:
 @pytest.fixture(scope="module")
 def many(osie_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """300 images with their regions."""
-    masks = MaskSet.read(Path(__file__).parent.parent / "datasets" / "osie_sr.json")
+    masks = MaskSet.read(mask_path("osie-sr"))
     chosen = {image.id for image in masks.images[:300]}
     path = tmp_path_factory.mktemp("many") / "many.json"
     masks.subset(chosen, {one.id for one in masks.annotations}).write(path)

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from counting import Counting
 
 from salprobe.probe.records.columns import LayerUnits
 from salprobe.probe.statistics import selectivity
@@ -124,9 +125,9 @@ def test_a_layer_of_few_units_takes_all_of_them() -> None:
 
 def test_tables_have_the_columns_and_types_that_files_hold(random_run) -> None:
     scores, regions, layers = random_run
-    counted: list[int] = []
-    units, summary = summarise(scores, regions, layers, ["a", "b"], advance=counted.append)
-    assert counted == [1, 1]
+    heard = Counting()
+    units, summary = summarise(scores, regions, layers, ["a", "b"], progress=heard)
+    assert (heard.tasks, heard.steps) == ([("statistics", 2, 0)], [2])
     assert list(units.columns) == ["layer", "unit", "category", "mean", "sd", "n"]
     assert list(units.index) == list(range(2 * 300))
     assert (units["unit"].dtype, units["n"].dtype) == (np.int32, np.int32)
