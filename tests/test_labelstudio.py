@@ -85,7 +85,7 @@ def test_all_of_osie_there_and_back(server, command, osie_root, tmp_path) -> Non
     done = command("annotate", "push", "osie-sr", "--project", "OSIE", "--serve")
     assert "700 images added" in done.stderr
     again = command("annotate", "push", "osie-sr", "--project", "OSIE", "--serve")
-    assert "0 images added, 0 updated, 0 doubles removed" in again.stderr
+    assert "0 images added, 0 updated, 0 duplicates removed" in again.stderr
     tasks = tasks_of(server, "OSIE")
     assert sum(len(task["predictions"][0]["result"]) for task in tasks.values()) == 3162
     ann = Person(server)
@@ -400,7 +400,7 @@ def test_a_user_without_a_server(command, world, tmp_path, monkeypatch, server) 
         found = changes(command, "First", tmp_path / "x.json", "--masks", world / "masks.json")
         assert found["changes"] == {}
         done = command("annotate", "serve", "--port", 0)
-        assert f"runs already: {address}" in done.stderr
+        assert f"is already running: {address}" in done.stderr
         process.send_signal(signal.SIGINT)
         process.wait(30)
         assert process.returncode == 0
