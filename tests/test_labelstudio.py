@@ -247,9 +247,9 @@ def test_tokens_titles_and_a_server_of_ones_own(server, command, world, monkeypa
     ann = Person(server)
     ann._send("POST", "/api/projects/", {"title": "Somebody's", "label_config": "<View/>"})
     done = command("annotate", "push", masks, "--project", "Somebody's", "--serve", check=2)
-    assert "was not made by `annotate push`; choose another title" in done.stderr
+    assert "was not created by `annotate push`; choose another title" in done.stderr
     done = command("annotate", "push", masks, "--project", "ab", "--serve", check=2)
-    assert "wants 3 to 50 letters" in done.stderr
+    assert "requires 3 to 50 characters" in done.stderr
     done = command("annotate", "pull", "--project", "None", "-o", "x.json", "--serve", check=2)
     assert "no project titled 'None'" in done.stderr
     pushing = ("annotate", "push", masks, "--project", "Own", "--url", server.url)
@@ -293,7 +293,7 @@ def test_two_projects_of_one_title(server, command, world) -> None:
     Person(server)._send("DELETE", f"/api/projects/{there.id}/", {})
     client.create("Twice", MaskSet.read(masks))
     done = command("annotate", "pull", "--project", "Twice", "-o", pulled, "--serve", check=2)
-    assert "is another one than the mask file was pulled from" in done.stderr
+    assert "is not the one that the mask file was pulled from" in done.stderr
 
 
 @pytest.fixture(scope="module")

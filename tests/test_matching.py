@@ -130,9 +130,7 @@ def test_agreement_of_three_by_hand() -> None:
     # Fleiss: pairs agree in 1, 1/3 and 1; by chance (7/9)² + (2/9)².
     chance = (49 + 4) / 81
     assert found.kappa.value == pytest.approx((7 / 9 - chance) / (1 - chance))
-    disputed = {
-        one.id: (one.model_extra or {})["disagreement"] for one in found.disagreements.annotations
-    }
+    disputed = {region.id: region.disagreement for region in found.disagreements.annotations}
     assert disputed == {2: ["food", "text"], 3: [None, None]}
     assert [image.file_name for image in found.disagreements.images] == ["a.png"]
     record = agreement_record(found)
