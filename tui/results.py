@@ -334,9 +334,9 @@ class ResultsReview(App[None]):
         ]
         return rows, MEASURES[self.measure]
 
-    def _compared(self, other: Run) -> tuple[list[list[Text]], str]:
+    def _compared(self, earlier: Run) -> tuple[list[list[Text]], str]:
         """Return each layer's rows (after, before, change), and their description."""
-        self.frame = compare(other, self._run())
+        self.frame = compare(earlier, self._run())
         self.columns = list(dict.fromkeys(self.frame["category"]))
         self.layers, rows = [], []
         for layer, part in reversed(list(self.frame.groupby("layer", sort=False))):
@@ -351,7 +351,7 @@ class ResultsReview(App[None]):
                 [Text("  before", style="dim"), *both[1]],
                 [Text("  change", style="dim"), *change],
             ]
-        name = self.names[self.folders.index(other.folder)]
+        name = self.names[self.folders.index(earlier.folder)]
         return rows, (
             f"mean NSS of the top 10 units, before: {name}; change bold: its 95 % interval "
             "excludes 0"

@@ -19,7 +19,7 @@ app = typer.Typer()
 RenameOption = Annotated[
     str,
     typer.Option(
-        help="Map their category names to ours, for example face='person head',dog=animal."
+        help="Map foreign category names to ours, for example face='person head',dog=animal."
     ),
 ]
 RootOption = Annotated[Path | None, typer.Option(help="Folder that holds the images.")]

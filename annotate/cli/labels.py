@@ -136,7 +136,9 @@ def merge(
     output: Annotated[Path, typer.Option("--output", "-o", help="Mask file to write.")],
     rule: Annotated[
         Rule,
-        typer.Option(help="Which category wins: that of most files, or that of the first file."),
+        typer.Option(
+            help="Which category wins: that of most files, or of the first file that labels a region."
+        ),
     ] = "majority",
     min_iou: Annotated[
         float, typer.Option(help="Smallest IoU at which two regions count as the same.")

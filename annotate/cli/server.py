@@ -110,7 +110,9 @@ def pull(
     output: Annotated[Path, typer.Option("--output", "-o", help="Mask file to write or update.")],
     masks: Annotated[
         str | None,
-        typer.Option(help="Mask file that was pushed; needed while the output does not exist."),
+        typer.Option(
+            help="Mask file that was pushed, to start from if the output does not exist yet."
+        ),
     ] = None,
     url: UrlOption = DEFAULT_URL,
     root: RootOption = None,

@@ -96,14 +96,14 @@ def match(
     return [(int(i), int(j), float(overlap[i, j])) for i, j in pairs if overlap[i, j] > 0]
 
 
-def labels_by(other: MaskSet, masks: MaskSet, min_iou: float = 0.5) -> dict[int, str]:
+def labels_by(labelled: MaskSet, masks: MaskSet, min_iou: float = 0.5) -> dict[int, str]:
     """Return the category that another file gives each region of a mask set, by region id.
 
     Images are matched by file name, regions by `match`. Regions without a match, or unlabelled
-    in the other file, are left out.
+    in ``labelled``, are left out.
     """
-    theirs, names = other.by_image(), other.category_of()
-    ids = {image.file_name: image.id for image in other.images}
+    theirs, names = labelled.by_image(), labelled.category_of()
+    ids = {image.file_name: image.id for image in labelled.images}
     categories = {}
     mine_by_image = masks.by_image()
     for image in masks.images:

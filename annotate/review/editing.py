@@ -169,16 +169,16 @@ class Editor:
         """Return the edit that deletes a region."""
         return Edit("delete", (self._entry(number),), ())
 
-    def merge(self, number: int, other: int) -> Edit:
+    def merge(self, number: int, second_number: int) -> Edit:
         """Return the edit that merges two regions of an image, keeping the first one's category."""
-        first, second = self.regions[number], self.regions[other]
+        first, second = self.regions[number], self.regions[second_number]
         image = self.masks.image(first.image_id)
         if isinstance(first.segmentation, list) and isinstance(second.segmentation, list):
             shape = surface([*first.segmentation, *second.segmentation])
             outline = outline_of_shape(shape, image.height, image.width)
         else:
             outline = outline_of_mask(mask_of(first, image) | mask_of(second, image))
-        entries = self._entry(number), self._entry(other)
+        entries = self._entry(number), self._entry(second_number)
         return Edit("merge", entries, (self._reshaped(entries[0], outline, image),))
 
     def split(self, number: int) -> Edit:

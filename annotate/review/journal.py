@@ -148,7 +148,13 @@ class Review:
         self._write({**line, "saved": True})
 
     def resolve(self, prefer: Edits) -> None:
-        """Resume with the file as another program left it; see `Review` for ``prefer``."""
+        """Resume with the file as another program left it; see `Review` for ``prefer``.
+
+        Raises
+        ------
+        InputError
+            If the changed file is malformed.
+        """
         done = self.editor.done
         common = 0
         while common < min(len(done), len(self._saved)) and done[common] is self._saved[common]:
