@@ -137,7 +137,7 @@ def merge(
     rule: Annotated[
         Rule,
         typer.Option(
-            help="Which category wins: that of most files, or of the first file that labels a region."
+            help="Which category wins: that of most files, or of the first to label a region."
         ),
     ] = "majority",
     min_iou: Annotated[
