@@ -1,21 +1,21 @@
-"""What may be chosen by name, kept apart so that a command's help loads nothing else."""
+"""Choices by name, kept apart so that a command's help loads nothing else."""
 
 from typing import Literal
 
 Method = Literal["mean-shift", "hdbscan", "dbscan"]
-"""How fixations are clustered."""
+"""How to cluster fixations."""
 
 Rule = Literal["majority", "first"]
-"""How mask files are merged."""
+"""Which file's category wins when mask files are merged."""
 
 Part = Literal["image", "category"]
-"""What a mask file is split by."""
+"""What to split a mask file by."""
 
 Format = Literal["labelme", "osie-sr", "coco", "label-studio", "png"]
-"""Other programs' files of labelled regions."""
+"""Other programs' file formats for labelled regions."""
 
 Edits = Literal["mine", "theirs"]
-"""Whose edits count if a mask file has changed under review."""
+"""Whose edits to keep if a mask file changed while under review."""
 
 Side = Literal["local", "remote", "newest"]
-"""Which side counts if an image has changed here and in Label Studio."""
+"""Which side wins if an image changed both locally and in Label Studio."""

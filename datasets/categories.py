@@ -17,7 +17,7 @@ CATEGORIES = (
 """In the paper's order; the COCO ids are 1 to 12 in this order."""
 
 UNLABELLED = "unlabelled"
-"""Category of a region that nobody has labelled yet; it never enters a statistic."""
+"""Category of a region that nobody has labelled yet; excluded from every statistic."""
 
 UNLABELLED_ID = 13
 
@@ -40,4 +40,4 @@ COLOURS: dict[str, str] = dict(
         strict=True,
     )
 )
-"""Where categories are drawn: ColorBrewer's "Paired", head and part in one hue."""
+"""Each category's colour in drawings: ColorBrewer's "Paired", head and part in one hue."""

@@ -1,5 +1,5 @@
-"""The one error that bad input raises."""
+"""The error that bad input raises."""
 
 
 class InputError(ValueError):
-    """Input that cannot be used; the message names the place and says why, in one line."""
+    """Input that cannot be used; a one-line message names the place and says why."""

@@ -13,19 +13,19 @@ from typing import BinaryIO
 from .errors import InputError
 
 LARGEST = 512 * 2**20
-"""Bytes of a file that is read whole: parsing takes several times as much memory."""
+"""Maximum size in bytes of a file read whole: parsing needs several times as much memory."""
 
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
-    """Open a binary file that replaces ``path`` only when all of it is on the disk.
+    """Open a binary file that replaces ``path`` only once it is completely on disk.
 
-    The temporary file lies in the same folder; whatever goes wrong, ``path`` stays as it was.
+    The temporary file is in the same folder; whatever goes wrong, ``path`` stays unchanged.
 
     Raises
     ------
     InputError
-        If the folder does not exist or cannot be written.
+        If ``path`` is a folder, or its own folder does not exist or cannot be written.
     """
     path = Path(path)
     if path.is_dir():
@@ -41,7 +41,7 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
         umask = os.umask(0)
         os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)  # mkstemp's 0600 would shut colleagues out
+        Path(temporary).chmod(0o666 & ~umask)  # mkstemp's 0600 would lock colleagues out
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
@@ -50,30 +50,30 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def atomic_folder(path: str | Path) -> Iterator[Path]:
-    """Make a folder that replaces ``path`` only when it is complete.
+    """Make a folder that replaces ``path`` only once it is complete.
 
     Yields
     ------
     Path
-        A temporary folder beside it; whatever goes wrong, ``path`` stays as it was.
+        A temporary folder next to it; whatever goes wrong, ``path`` stays unchanged.
 
     Raises
     ------
     InputError
-        If it cannot be made.
+        If the folder cannot be made.
     """
     path = Path(path)
     try:
-        made = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from error
     try:
-        yield made
-        made.chmod(0o755)
+        yield temporary
+        temporary.chmod(0o755)
         shutil.rmtree(path, ignore_errors=True)
-        made.replace(path)
+        temporary.replace(path)
     except BaseException:
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
         raise
 
 
@@ -104,7 +104,7 @@ def read_bytes(path: str | Path) -> bytes:
     Raises
     ------
     InputError
-        If there is no such file, or it is a folder, empty, unreadable or larger than `LARGEST`.
+        If the file is missing, a folder, empty, unreadable or larger than `LARGEST`.
     """
     path = Path(path)
     if path.is_dir():
@@ -128,7 +128,7 @@ def read_json(path: str | Path) -> object:
     Raises
     ------
     InputError
-        If it cannot be read or is not JSON, with the line.
+        If it cannot be read or is not JSON; the message names the line.
     """
     content = read_bytes(path)
     try:

@@ -1,4 +1,4 @@
-"""Fixations: where, who, how long; the one canonical type."""
+"""Fixations: where, who and for how long, as one canonical type."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class Fixations:
     x, y : int64 arrays, shape (n,)
         The fixated pixel, 0-based; x to the right, y downwards.
     duration_ms : float64 array, shape (n,)
-        Milliseconds; NaN where it is not known.
+        Milliseconds; NaN where unknown.
 
     Raises
     ------
     InputError
-        If columns differ in length or hold anything else; the message names the place.
+        If columns differ in length or type; the message names the place.
     """
 
     image_id: np.ndarray
@@ -70,7 +70,13 @@ class Fixations:
 
     @classmethod
     def from_columns(cls, columns: Mapping[str, Sequence]) -> Fixations:
-        """Build from the ``fixations`` object of a mask file; ``null`` durations are NaN."""
+        """Build from the ``fixations`` object of a mask file; ``null`` durations become NaN.
+
+        Raises
+        ------
+        InputError
+            If a column is missing or malformed.
+        """
         if not isinstance(columns, Mapping):
             raise InputError("fixations: expected an object of columns")
         missing = [name for name in COLUMNS[:4] if name not in columns]
@@ -85,7 +91,7 @@ class Fixations:
         return cls(**{name: columns[name] for name in COLUMNS[:4]}, duration_ms=duration)  # type: ignore[arg-type]
 
     def to_columns(self) -> dict[str, list]:
-        """Return JSON-ready columns; unknown durations are ``None``, whole ones integers."""
+        """Return JSON-ready columns; unknown durations become ``None``, whole ones integers."""
         duration = [
             None if np.isnan(value) else int(value) if value.is_integer() else value
             for value in self.duration_ms.tolist()
@@ -99,7 +105,7 @@ class Fixations:
         return Fixations(*(getattr(self, name)[keep] for name in COLUMNS))
 
     def of(self, image_id: int) -> Fixations:
-        """Return the fixations on one stimulus, in their order."""
+        """Return the fixations on one stimulus, in their original order."""
         return self.where(self._rows.get(image_id, np.empty(0, dtype=np.intp)))
 
     def sha256(self) -> str:
@@ -122,8 +128,8 @@ def pixel(position: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     position : float array
-        Pixels; a whole number is the centre of a pixel. 1-based MATLAB positions less one
-        give OSIE's floor(x + 0.5) - 1.
+        Pixels; a whole number is the centre of a pixel. Subtract one from 1-based MATLAB
+        positions first, which gives OSIE's floor(x + 0.5) - 1.
     """
     return np.floor(np.asarray(position, dtype=np.float64) + 0.5).astype(np.int64)
 

@@ -15,7 +15,7 @@ class Interval(NamedTuple):
     ----------
     value : float, or float64 array
     low, high : float, or float64 array
-        NaN where there is too little to compute an interval from.
+        NaN where there are too few data for an interval.
 
     Examples
     --------
@@ -34,32 +34,32 @@ class Interval(NamedTuple):
 
     @classmethod
     def of(cls, row: Mapping[Any, Any], name: str, *, prefix: bool = True) -> Interval:
-        """Read an interval back from a table's row; see `columns`."""
+        """Read an interval back from a table row; see `columns`."""
         return cls(*(row[key] for key in cls._keys(name, prefix)))
 
     @classmethod
     def none(cls) -> Interval:
-        """Return the interval of nothing: all NaN."""
+        """Return an undefined interval: all NaN."""
         return cls(np.nan, np.nan, np.nan)
 
     @property
     def half_width(self) -> float:
-        """What stands behind ±: half the distance of the bounds."""
+        """Half the distance between the bounds: the number after ±."""
         return (self.high - self.low) / 2
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether both bounds lie on one side of 0; False where there are none."""
+        """Whether both bounds lie on the same side of 0; False if they are NaN."""
         return bool(self.low > 0 or self.high < 0)
 
     def columns(self, name: str, *, prefix: bool = True) -> dict[str, Any]:
-        """Return a table's columns: ``name, name_low, name_high``.
+        """Return the interval as table columns: ``name, name_low, name_high``.
 
         Parameters
         ----------
         name : str
         prefix : bool
-            False for ``name, low, high``, where a table holds only one interval.
+            False for ``name, low, high``, if the table holds only one interval.
         """
         return dict(zip(self._keys(name, prefix), self, strict=True))
 

@@ -1,19 +1,19 @@
-"""How things show themselves in a notebook."""
+"""How objects appear in a notebook."""
 
 from collections.abc import Iterable, Sequence
 from html import escape
 
 
 def html_table(title: str, header: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
-    """Return an HTML table with a line above it, every text in it escaped.
+    """Return an HTML table with a title line above it, all text escaped.
 
     Parameters
     ----------
     title : str
     header : sequence
-        The columns' names; empty for none.
+        The column names; empty for no header.
     rows : iterable of sequence
-        The first cell of each is its name.
+        The first cell of each is the row's name.
     """
     head = "".join(f'<th scope="col">{escape(str(name))}</th>' for name in header)
     lines = [f"<tr>{head}</tr>"] if head else []

@@ -1,4 +1,4 @@
-"""How long functions tell where they are: in silence, unless the caller asks for more."""
+"""How long-running functions report progress: silently, unless the caller asks for more."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ Advance = Callable[[int], None]
 
 
 class Progress(Protocol):
-    """Where a long function reports what it does."""
+    """Where a long-running function reports what it does."""
 
     def task(self, text: str, total: int, *, done: int = 0) -> AbstractContextManager[Advance]:
-        """Begin ``total`` steps, ``done`` of them before; yields what counts them."""
+        """Begin a task of ``total`` steps, ``done`` of them already done; yields an `Advance`."""
         ...
 
     def say(self, text: str) -> None:
-        """Tell something worth a line."""
+        """Report something that deserves a line."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Stimuli: the images, where they lie and how they are read."""
+"""Stimuli: the images, where they are and how to read them."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ from .notebook import html_table
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 MOST_PIXELS = 178_956_970
-"""Of an image: Pillow refuses larger ones, and a mask of one would take as many bytes."""
+"""Maximum size of an image: Pillow refuses larger ones, and a mask takes a byte per pixel."""
 
 _ORIENTATION = 0x0112  # EXIF tag; 5 to 8 swap width and height
 
 
 class Popout(Kept):
-    """What is known of a search array: how its target differs from the distractors.
+    """Description of a search array: how its target differs from the distractors.
 
     Attributes
     ----------
     feature, group : str
-        What the target differs in, and the group of features that this belongs to.
+        What the target differs in, and the group of features it belongs to.
     preattentive : bool, optional
-        Whether people find such a target at once.
+        Whether such a target pops out.
     target : bool
         False for a catch array.
     contrast : float, optional
-        How strong the difference is, above 0 to 1.
+        Strength of the difference, above 0 and at most 1.
     difference : float, optional
-        The same in ``unit``.
+        The difference in ``unit``.
     items : int, optional
     layout : str
     item_size : float, optional
         Pixels.
     size_jitter : float, optional
-        Share of the size by which items are smaller, at most.
+        Maximum share of the size by which items are smaller.
     """
 
     feature: str = ""
@@ -62,14 +62,14 @@ class Popout(Kept):
 
 
 class LastPull(Kept):
-    """What an image was on both sides when Label Studio's annotations were last pulled.
+    """State of an image on both sides when Label Studio's annotations were last pulled.
 
     Attributes
     ----------
     annotations : int
-        How many there were.
+        How many there were on the server.
     remote, local : str, optional
-        Hash of the annotations, and of the image's regions.
+        Hash of the annotations on the server, and of the image's regions.
     """
 
     annotations: NonNegativeInt = 0
@@ -78,13 +78,13 @@ class LastPull(Kept):
 
 
 class Stimulus(Kept):
-    """One image; also an entry of ``images`` in a mask file.
+    """An image; also an entry of ``images`` in a mask file.
 
     Attributes
     ----------
     id : int
     file_name : str
-        Relative to the images' folder.
+        Path relative to the images' folder.
     width, height : int
         Pixels.
     popout : Popout, optional
@@ -100,7 +100,7 @@ class Stimulus(Kept):
 
     @property
     def size(self) -> tuple[int, int]:
-        """Pixels: (height, width)."""
+        """(height, width) in pixels."""
         return self.height, self.width
 
 
@@ -126,21 +126,25 @@ class Stimuli(Sequence[Stimulus]):
 
     @classmethod
     def from_folder(cls, folder: Path, names: Sequence[str] | None = None) -> Stimuli:
-        """Take every image in a folder (not below it), in the order of their names.
+        """Return the images directly inside a folder, ordered by name, with ids from `numbered`.
 
-        Their ids are `numbered`.
+        Parameters
+        ----------
+        folder : Path
+        names : sequence of str, optional
+            File names of the images to take; by default all.
 
         Raises
         ------
         InputError
-            If the folder holds no image, or one that cannot be opened.
+            If the folder does not exist, holds no image, or an image cannot be opened.
         """
         folder = Path(folder)
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder")
         if names is None:
-            found = (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
-            names = sorted(path.name for path in found if not path.name.startswith("."))
+            paths = (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+            names = sorted(path.name for path in paths if not path.name.startswith("."))
         if not names:
             raise InputError(f"{folder}: no images ({', '.join(IMAGE_SUFFIXES)})")
         images = []
@@ -150,7 +154,7 @@ class Stimuli(Sequence[Stimulus]):
         return cls(folder, tuple(images))
 
     def path(self, stimulus: Stimulus) -> Path:
-        """Return where a stimulus lies.
+        """Return the path of a stimulus.
 
         Raises
         ------
@@ -166,12 +170,12 @@ class Stimuli(Sequence[Stimulus]):
         )
 
     def read(self, stimulus: Stimulus) -> Image.Image:
-        """Return the picture, in RGB, upright.
+        """Return the image, upright and in RGB.
 
         Raises
         ------
         InputError
-            If it is missing, broken, or not of the size that the stimulus has.
+            If it is missing, broken, or does not have the size of the stimulus.
         """
         path = self.path(stimulus)
         picture = read_picture(path)
@@ -192,13 +196,13 @@ class Dataset:
     name : str
     stimuli : Stimuli
     fixations : Fixations
-        Only on these stimuli, and inside them.
+        On these stimuli only, and inside them.
     px_per_degree : float
         Pixels in one degree of visual angle.
     simulated : bool
         Whether the fixations come from a generator, not from people.
     dropped : int
-        How many further fixations were left out as invalid.
+        Number of invalid fixations that were left out.
     """
 
     name: str
@@ -232,7 +236,7 @@ class Dataset:
 
 
 def numbered(names: Sequence[str]) -> list[int]:
-    """Return ids for images: their names' numbers (``1001.jpg``) if distinct, else from 1 on."""
+    """Return image ids: the numbers in their names (``1001.jpg``) if distinct, else from 1 on."""
     stems = [Path(name).stem for name in names]
     if all(stem.isascii() and stem.isdigit() and len(stem) < 16 for stem in stems):
         ids = [int(stem) for stem in stems]
@@ -242,19 +246,25 @@ def numbered(names: Sequence[str]) -> list[int]:
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """Return (height, width) in pixels of the upright image, from its header alone."""
+    """Return (height, width) in pixels of the upright image, from its header alone.
+
+    Raises
+    ------
+    InputError
+        If it is missing or not an image.
+    """
     with _opened(path) as image:
         turned = image.getexif().get(_ORIENTATION, 1) >= 5
         return (image.width, image.height) if turned else (image.height, image.width)
 
 
 def read_picture(path: Path) -> Image.Image:
-    """Decode an image to 8-bit RGB, turned upright as its EXIF orientation says.
+    """Decode an image to 8-bit RGB, rotated upright according to its EXIF orientation.
 
     Raises
     ------
     InputError
-        If it is missing, truncated, of an unknown kind, or has more pixels than Pillow's limit.
+        If it is missing, truncated, of an unknown type, or larger than Pillow allows.
     """
     with _opened(path) as image:
         image.load()
@@ -265,20 +275,25 @@ def read_picture(path: Path) -> Image.Image:
 
 
 def read_values(source: Path | BinaryIO, place: str) -> tuple[np.ndarray, int]:
-    """Decode an image of labels, not of colours.
+    """Decode an image whose pixels are labels rather than colours.
+
+    Parameters
+    ----------
+    source : Path or binary file
+    place : str
+        Begins error messages.
 
     Returns
     -------
     values : int array, shape (height, width)
-        A palette's indices; for an RGB image, the places of its colours in the palette of
-        Pascal VOC.
+        Palette indices; for an RGB image, the indices of its colours in Pascal VOC's palette.
     depth : int
-        Bits of a value: 1, 8 or more.
+        Bits per value: 1, 8 or 16.
 
     Raises
     ------
     InputError
-        If it cannot be read, or has colours that are not in that palette.
+        If it cannot be read, or has colours outside that palette.
     """
     with _opened(source, place) as image:
         image.load()
@@ -289,14 +304,14 @@ def read_values(source: Path | BinaryIO, place: str) -> tuple[np.ndarray, int]:
     code = colours[..., 0] << 16 | colours[..., 1] << 8 | colours[..., 2]
     palette = np.array(voc_palette()).reshape(-1, 3) @ [1 << 16, 1 << 8, 1]
     order = np.argsort(palette)
-    found = order[np.searchsorted(palette[order], code).clip(max=255)]
-    if (palette[found] != code).any():
-        raise InputError(f"{place}: has colours that are not in the palette of Pascal VOC")
-    return found, 8
+    values = order[np.searchsorted(palette[order], code).clip(max=255)]
+    if (palette[values] != code).any():
+        raise InputError(f"{place}: has colours outside the palette of Pascal VOC")
+    return values, 8
 
 
 def voc_palette() -> list[int]:
-    """Return the 256 colours of Pascal VOC's label images, as r, g, b, r, g, b."""
+    """Return Pascal VOC's 256 label colours as one flat list (r, g, b, r, g, b)."""
     colours = []
     for value in range(256):
         bits = [[value >> (3 * k + channel) & 1 for k in range(3)] for channel in range(3)]
@@ -306,7 +321,7 @@ def voc_palette() -> list[int]:
 
 @contextmanager
 def _opened(source: Path | BinaryIO, place: str = "") -> Iterator[Image.Image]:
-    """Open an image; whatever Pillow raises becomes an InputError that names the place."""
+    """Open an image; any exception from Pillow becomes an InputError that names the place."""
     path = place or source
     try:
         with Image.open(source) as image:
@@ -314,6 +329,6 @@ def _opened(source: Path | BinaryIO, place: str = "") -> Iterator[Image.Image]:
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such image") from error
     except UnidentifiedImageError as error:
-        raise InputError(f"{path}: not an image that can be read") from error
-    except Exception as error:  # Pillow's decoders raise nearly anything
+        raise InputError(f"{path}: not a readable image") from error
+    except Exception as error:  # Pillow's decoders raise almost anything
         raise InputError(f"{path}: broken image: {error}") from error

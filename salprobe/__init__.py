@@ -1,14 +1,14 @@
 """The public face of salprobe, for notebooks and scripts: ``import salprobe as sp``.
 
-Every name is loaded when it is first used: importing salprobe costs nothing, and reading a run
-or clustering fixations needs no torch. The types of these names are in ``__init__.pyi``.
+Each name is loaded on first use: importing salprobe costs nothing, and reading a run or
+clustering fixations needs no torch. The types of these names are in ``__init__.pyi``.
 """
 
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
-# In a checkout the floors lie beside this folder, not in it: Python started there finds them.
+# In a checkout the floors are next to this folder, not in it; this lets Python find them.
 if (Path(__file__).parent.parent / "pyproject.toml").is_file():
     __path__.append(str(Path(__file__).parent.parent))
 

@@ -1,1 +1,1 @@
-"""What both command lines share: notes and progress on stderr, tables, errors in one line."""
+"""Shared by both command lines: notes and progress on stderr, tables, one-line errors."""

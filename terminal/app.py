@@ -1,4 +1,4 @@
-"""A command line, and how it is run: bad input is one line, never a traceback."""
+"""Building and running a command line: bad input is one line, never a traceback."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _INTERRUPTED = 130
 
 
 def new_app(summary: str) -> typer.Typer:
-    """Return a command line without commands: help, version and shell completion."""
+    """Return a command line with help, version and shell completion, but no commands."""
     app = typer.Typer(
         rich_markup_mode="rich",
         context_settings={"help_option_names": ["-h", "--help"]},
@@ -43,7 +43,7 @@ def _options(
 
 
 def run_app(app: typer.Typer, program: str) -> None:
-    """Run a command line; bad input is one line and exit code 2, Ctrl-C exit code 130."""
+    """Run a command line: bad input prints one line and exits with 2, Ctrl-C exits with 130."""
     try:
         if len(sys.argv) == 1:
             sys.argv.append("--help")
@@ -56,12 +56,12 @@ def run_app(app: typer.Typer, program: str) -> None:
         status = _INTERRUPTED
     except OSError as error:
         if isinstance(error, BrokenPipeError):
-            # The reader (head, less) has what it wanted.
+            # The reader (head, less) has closed the pipe.
             sys.stderr.close()
             sys.exit(0)
         _fail(program, f"{error.filename or ''}: {error.strerror or error}".lstrip(": "), 2)
     if status == _INTERRUPTED:  # typer turns Ctrl-C into this
-        _fail(program, "interrupted; run the same command again to go on", _INTERRUPTED)
+        _fail(program, "interrupted; run the same command again to resume", _INTERRUPTED)
     sys.exit(status if isinstance(status, int) else 0)
 
 

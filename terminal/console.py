@@ -7,11 +7,11 @@ import shutil
 from rich.console import Console, RenderableType
 
 notes = Console(stderr=True, highlight=False, soft_wrap=True)
-"""Where everything goes that is not data."""
+"""Everything that is not data goes here."""
 
 
 def print_data(data: RenderableType) -> None:
-    """Print to stdout: texts as they are, tables at least as wide as 12 categories need."""
+    """Print to stdout: text unchanged, tables at least as wide as 12 categories need."""
     if isinstance(data, str):
         print(data)
         return

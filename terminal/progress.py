@@ -19,7 +19,7 @@ from .console import notes
 
 
 class TerminalProgress:
-    """A `Progress` that draws a bar on stderr where it is a terminal, and prints what is said."""
+    """A `Progress` that draws a bar if stderr is a terminal, and prints messages there."""
 
     @contextmanager
     def task(self, text: str, total: int, *, done: int = 0) -> Iterator[Advance]:
@@ -38,7 +38,7 @@ class TerminalProgress:
             yield lambda steps: bar.update(task, advance=steps)
 
     def say(self, text: str) -> None:
-        """Print a line, as it is."""
+        """Print a message unchanged."""
         notes.print(text, markup=False)
 
 

@@ -1,4 +1,4 @@
-"""Empty tables in the one style of this project."""
+"""Empty tables in this project's style."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.table import Table
 
 
 def plain_table(title: str, first: str, columns: Iterable[str]) -> Table:
-    """Return an empty table: names in the first column, numbers in the others."""
+    """Return an empty table with names in the first column and numbers in the others."""
     table = Table(
         title=f"\n{title}",
         title_justify="left",
@@ -24,5 +24,5 @@ def plain_table(title: str, first: str, columns: Iterable[str]) -> Table:
 
 
 def category_table(title: str, first: str, categories: Iterable[str]) -> Table:
-    """Return an empty table with a column for each category, its words beneath each other."""
+    """Return an empty table with a column for each category, one word of its name per line."""
     return plain_table(title, first, (name.replace(" ", "\n") for name in categories))

@@ -169,8 +169,8 @@ def test_instance_maps_say_what_they_cannot_hold(tmp_path: Path) -> None:
     lost = export_masks(new_mask_set([image], regions, None, ""), tmp_path / "sr", "osie-sr")
     assert lost[1:] == [
         "1 unlabelled regions",
-        "50 pixels of regions that overlap (the smaller region has them)",
-        "1 regions that others cover entirely, or that are empty",
+        "50 pixels where regions overlap (they go to the smaller region)",
+        "1 regions that are empty or entirely covered by others",
     ]
 
 
@@ -314,7 +314,7 @@ def test_labelme_finds_the_image_below_the_root(tmp_path: Path) -> None:
         ),
         (
             {"shapes": [{"label": "a", "points": [[1, 1], [9, 9]], "shape_type": "mask"}]},
-            "mask: not an image",
+            "mask: not a readable image",
         ),
         (
             {"shapes": [{"label": "a", "points": [[1, 2], [1e8, 2], [3, 4]]}]},
@@ -496,7 +496,7 @@ def test_every_format_is_recognised(small_world: Path, tmp_path: Path) -> None:
         assert recognised(tmp_path / f"{form}-{OUTPUT[form]}") == form
     with pytest.raises(InputError, match="exists and is not empty"):
         export_masks(masks, tmp_path / "png-out", "png")
-    with pytest.raises(InputError, match="of no known format"):
+    with pytest.raises(InputError, match="unknown format"):
         recognised(small_world)
 
 
@@ -554,4 +554,4 @@ def test_by_hand(command, small_world: Path, tmp_path: Path) -> None:
     changed = [a.id for a, b in zip(old.annotations, new.annotations, strict=True) if a != b]
     assert changed == [1, 2]
     done = command("annotate", "import", world / "lm", "-o", world / "x.json", check=0)
-    assert "it holds no fixations" in done.stderr
+    assert "the result holds no fixations" in done.stderr

@@ -86,7 +86,7 @@ def test_all_of_osie_there_and_back(server, command, osie_root, tmp_path) -> Non
     done = command("annotate", "push", "osie-sr", "--project", "OSIE", "--serve")
     assert "700 images added" in done.stderr
     again = command("annotate", "push", "osie-sr", "--project", "OSIE", "--serve")
-    assert "0 images added, 0 updated, 0 doubles removed" in again.stderr
+    assert "0 images added, 0 updated, 0 duplicates removed" in again.stderr
     tasks = tasks_of(server, "OSIE")
     assert sum(len(task["predictions"][0]["result"]) for task in tasks.values()) == 3162
     ann = Person(server)
@@ -248,9 +248,9 @@ def test_tokens_titles_and_a_server_of_ones_own(server, command, world, monkeypa
     ann = Person(server)
     ann._send("POST", "/api/projects/", {"title": "Somebody's", "label_config": "<View/>"})
     done = command("annotate", "push", masks, "--project", "Somebody's", "--serve", check=2)
-    assert "was not made by `annotate push`; choose another title" in done.stderr
+    assert "was not created by `annotate push`; choose another title" in done.stderr
     done = command("annotate", "push", masks, "--project", "ab", "--serve", check=2)
-    assert "wants 3 to 50 letters" in done.stderr
+    assert "requires 3 to 50 characters" in done.stderr
     done = command("annotate", "pull", "--project", "None", "-o", "x.json", "--serve", check=2)
     assert "no project titled 'None'" in done.stderr
     pushing = ("annotate", "push", masks, "--project", "Own", "--url", server.url)
@@ -294,7 +294,7 @@ def test_two_projects_of_one_title(server, command, world) -> None:
     Person(server)._send("DELETE", f"/api/projects/{there.id}/", {})
     client.create("Twice", MaskSet.read(masks))
     done = command("annotate", "pull", "--project", "Twice", "-o", pulled, "--serve", check=2)
-    assert "is another one than the mask file was pulled from" in done.stderr
+    assert "is not the one that the mask file was pulled from" in done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -401,7 +401,7 @@ def test_a_user_without_a_server(command, world, tmp_path, monkeypatch, server) 
         found = changes(command, "First", tmp_path / "x.json", "--masks", world / "masks.json")
         assert found["changes"] == {}
         done = command("annotate", "serve", "--port", 0)
-        assert f"runs already: {address}" in done.stderr
+        assert f"is already running: {address}" in done.stderr
         process.send_signal(signal.SIGINT)
         process.wait(30)
         assert process.returncode == 0

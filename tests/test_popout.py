@@ -170,8 +170,8 @@ def test_few_arrays_span_the_range_of_every_feature() -> None:
     [
         (("--items", "0"), "0 items: expected 3 or more"),
         (("--items", "many"), "--items 'many': expected numbers"),
-        (("--contrast", "0"), "contrast 0: expected above 0 and up to 1"),
-        (("--contrast", "nan"), "contrast nan: expected above 0 and up to 1"),
+        (("--contrast", "0"), "contrast 0: expected above 0 and at most 1"),
+        (("--contrast", "nan"), "contrast nan: expected above 0 and at most 1"),
         (("--items", "5000"), "5000 items of 64 pixels do not fit into 800×600"),
         (("--items", "5000", "--layout", "random"), "5000 items of 64 pixels do not fit"),
         (("--features", "colour"), "no feature 'colour': expected hue, saturation"),

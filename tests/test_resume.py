@@ -153,7 +153,7 @@ def test_killed_at_random_ten_times(larger_world: Path, tmp_path: Path, how: int
             assert "Traceback" not in log.read_text()
             if process.returncode == 130:
                 assert log.read_text().endswith(
-                    "probe: interrupted; run the same command again to go on\n"
+                    "probe: interrupted; run the same command again to resume\n"
                 )
             assert start(out).wait() == 0, log.read_text()
         else:

@@ -210,9 +210,9 @@ def test_a_file_that_others_changed_is_a_conflict(path: Path) -> None:
     review.do(review.editor.label(1, "text"))
     review.do(review.editor.label(2, "object"))
     changed_elsewhere(path, 1)
-    with pytest.raises(Conflict, match="was changed by another program"):
+    with pytest.raises(Conflict, match="changed by another program"):
         review.save()
-    with pytest.raises(Conflict, match="2 edits that were not saved"):
+    with pytest.raises(Conflict, match="2 unsaved edits"):
         Review(path)
     review.resolve("mine")
     assert [edit.what for edit in review.refused] == ["text"]  # region 1 is another's now

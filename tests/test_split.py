@@ -86,7 +86,7 @@ def test_salicon_is_read_in_both_forms(salicon_images: Path, write) -> None:
 
 
 def test_salicon_says_what_is_missing(salicon_images: Path) -> None:
-    with pytest.raises(InputError, match="no fixations of SALICON"):
+    with pytest.raises(InputError, match="no SALICON fixations"):
         load_dataset("salicon", salicon_images)
     write_json(salicon_images)
     (salicon_images / "images" / "train" / NAMES[1]).unlink()

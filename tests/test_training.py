@@ -317,7 +317,7 @@ def test_corrupt_images_are_named(dataset: Dataset, tmp_path: Path) -> None:
     for stimulus in dataset.stimuli:
         (tmp_path / stimulus.file_name).write_bytes(b"\x89PNG nothing")
     broken = replace(dataset, stimuli=Stimuli(tmp_path, dataset.stimuli.images))
-    with pytest.raises(InputError, match=r"\d+.png: not an image that can be read"):
+    with pytest.raises(InputError, match=r"\d+.png: not a readable image"):
         trained(broken, tmp_path / "run")
 
 

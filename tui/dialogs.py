@@ -22,7 +22,7 @@ _CSS = """
 
 
 class Ask(ModalScreen[str | None]):
-    """Asks for a line of text; None if it is left."""
+    """Asks for a line of text; the answer is None if the user leaves."""
 
     DEFAULT_CSS = _CSS.format("Ask")
     BINDINGS: ClassVar[list[BindingType]] = [("escape", "dismiss", "Leave")]
@@ -38,12 +38,12 @@ class Ask(ModalScreen[str | None]):
             yield Input(self._value)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Take the answer."""
+        """Return the answer."""
         self.dismiss(event.value)
 
 
 class Choose(ModalScreen[str | None]):
-    """Asks which of several; None if it is left."""
+    """Asks for one of several choices; the answer is None if the user leaves."""
 
     DEFAULT_CSS = _CSS.format("Choose")
     BINDINGS: ClassVar[list[BindingType]] = [("escape", "dismiss", "Leave")]
@@ -59,6 +59,6 @@ class Choose(ModalScreen[str | None]):
             yield OptionList(*(Option(text, id=key) for key, text in self._choices.items()))
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """Take the answer."""
+        """Return the answer."""
         event.stop()
         self.dismiss(event.option.id)

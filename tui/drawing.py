@@ -1,4 +1,4 @@
-"""A stimulus with its regions and fixations, drawn at the size a terminal shows it."""
+"""Drawing a stimulus with its regions and fixations at the size that a terminal shows."""
 
 from __future__ import annotations
 
@@ -27,20 +27,24 @@ def draw(
     fixations: Fixations | None = None,
     box: Box | None = None,
 ) -> Image.Image:
-    """Draw a stimulus, the selected region's outline in white, the others' in their colours.
+    """Draw a stimulus with outlines: the selected region's in white, others in their colours.
 
     Parameters
     ----------
+    picture : Image
+        The stimulus's image.
+    stimulus : Stimulus
+    regions : sequence of Annotation
     category : callable
         From a region to its category's name.
     selected : int, optional
         Id of a region.
     size : (width, height)
-        Of the result, in pixels.
+        Size of the result in pixels.
     fixations : Fixations, optional
         Drawn as dots.
     box : Box, optional
-        The part of the stimulus to show; by default all of it.
+        Part of the stimulus to show; by default all of it.
     """
     left, top, right, bottom = box or (0, 0, stimulus.width, stimulus.height)
     shown = picture.resize(size, Image.Resampling.BILINEAR, box=(left, top, right, bottom))
@@ -53,7 +57,7 @@ def draw(
                 pen.point([*centre], fill="#ffff66")
             else:
                 pen.ellipse([*(centre - thick), *(centre + thick)], fill="#ffff66")
-    for region in sorted(regions, key=lambda one: one.id == selected):
+    for region in sorted(regions, key=lambda region: region.id == selected):
         chosen = region.id == selected
         colour = "#ffffff" if chosen else COLOURS.get(category(region), COLOURS[UNLABELLED])
         for ring in _rings(region, stimulus):
@@ -63,10 +67,11 @@ def draw(
 
 
 def warm(picture: Image.Image, saliency: np.ndarray) -> Image.Image:
-    """Lay a map over a picture, which turns grey: from nothing to bright yellow.
+    """Overlay a greyed picture with a map, whose peaks are bright yellow.
 
     Parameters
     ----------
+    picture : Image
     saliency : float array, shape (h, w)
         Resized to the picture (bilinear), and scaled from its minimum to its maximum.
     """
@@ -85,7 +90,7 @@ def warm(picture: Image.Image, saliency: np.ndarray) -> Image.Image:
 
 
 def around(region: Annotation, stimulus: Stimulus) -> Box:
-    """Return a box of the stimulus's proportions around a region, with room on all sides."""
+    """Return a box around a region, with a margin and the stimulus's proportions."""
     points = np.concatenate(_rings(region, stimulus))
     centre, reach = (points.min(0) + points.max(0)) / 2, np.ptp(points, axis=0)
     whole = np.array([stimulus.width, stimulus.height], dtype=float)
@@ -95,7 +100,7 @@ def around(region: Annotation, stimulus: Stimulus) -> Box:
 
 
 def _rings(region: Annotation, stimulus: Stimulus) -> list[np.ndarray]:
-    """Return a region's outlines as points (n, 2); of a mask, the box around it."""
+    """Return a region's outlines as points (n, 2); for a mask, its bounding box."""
     if isinstance(region.segmentation, list):
         return [np.reshape(polygon, (-1, 2)) for polygon in region.segmentation]
     y, x = np.nonzero(mask_of(region, stimulus))

@@ -1,4 +1,4 @@
-"""Which images a list shows: those with a region that a filter is about."""
+"""Filters of the image list: an image is listed if a filter keeps one of its regions."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from ..datasets.categories import UNLABELLED
 from ..datasets.masks.annotation import Annotation
 
 FEW = 10
-"""Fixations: a region with fewer is among the few."""
+"""Number of fixations below which a region has few."""
 
 
 def names(editor: Editor, second: Mapping[int, str]) -> list[str]:
-    """Return the filters' names."""
+    """Return the names of the filters."""
     kinds = ["all", UNLABELLED, "suggested", "unsure", "few fixations"]
     kinds += ["disputed"] if second else []
-    return kinds + [one.name for one in editor.masks.categories if one.name != UNLABELLED]
+    return kinds + [
+        category.name for category in editor.masks.categories if category.name != UNLABELLED
+    ]
 
 
 def kept(name: str, editor: Editor, second: Mapping[int, str]) -> Callable[[Annotation], bool]:
-    """Return which regions a filter is about."""
+    """Return a function that tells whether a filter keeps a region."""
     return {
         "all": lambda region: True,
         "suggested": lambda region: editor.suggestion(region) is not None,

@@ -1,4 +1,4 @@
-"""What the label review writes: the head, a region's row, an image's line, the keys."""
+"""Texts of the label review: the header, a region's row, an image's line, the keys."""
 
 from __future__ import annotations
 
@@ -19,7 +19,17 @@ _BAR = 20
 
 
 def head(review: Review, selected: Annotation | None, narrow: bool, low: bool) -> Text:
-    """Return how much is labelled; where there is no table, the selected region's category."""
+    """Return the header: how much is labelled and, if ``low``, the selected region's category.
+
+    Parameters
+    ----------
+    review : Review
+    selected : Annotation or None
+    narrow : bool
+        Whether there is no room for a progress bar.
+    low : bool
+        Whether there is no room for the table of regions.
+    """
     editor = review.editor
     regions = editor.regions.values()
     labelled = sum(editor.category(region) != UNLABELLED for region in regions)
@@ -37,7 +47,7 @@ def head(review: Review, selected: Annotation | None, narrow: bool, low: bool) -
 
 
 def row(editor: Editor, region: Annotation, second: Mapping[int, str]) -> tuple[Text, ...]:
-    """Return a region's row: id, category, fixations, subjects, marks."""
+    """Return a region's row: id, category, fixations, subjects and marks."""
     category, suggestion = editor.category(region), editor.suggestion(region)
     name = Text("■ ", style=COLOURS.get(category, COLOURS[UNLABELLED])) + Text(category)
     if suggestion:
@@ -59,7 +69,7 @@ def line(editor: Editor, image: Stimulus) -> Text:
 
 
 def legend(keys: Mapping[str, str]) -> Columns:
-    """Return the categories' keys on their colours."""
+    """Return the keys of the categories, on the categories' colours."""
     cells = []
     for key, name in keys.items():
         colour = COLOURS.get(name, COLOURS[UNLABELLED])

@@ -1,4 +1,4 @@
-"""Label review: every region of a mask file, a key for each category."""
+"""Label review: every region of a mask file, with a key for each category."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from .label_texts import head, legend, line, row
 from .picture import Picture
 
 KEYS = "1234567890-="
-"""A key for each of the first twelve categories."""
+"""Keys of the first twelve categories."""
 
-_SAVE_S = 0.7  # after the last key
+_SAVE_S = 0.7  # seconds after the last key
 
 
 class LabelReview(App[None]):
@@ -39,7 +39,7 @@ class LabelReview(App[None]):
     review : Review
     stimuli : Stimuli
     second : mapping, optional
-        From a region's id to the category that another person gave it.
+        From region ids to the categories that another annotator gave.
     """
 
     TITLE = "annotate review"
@@ -55,14 +55,14 @@ class LabelReview(App[None]):
         Binding("u", "undo", "Undo"),
         Binding("r", "redo", "Redo", show=False),
         Binding("a", "accept", "Accept"),
-        Binding("t", "take", "Take the second's label", show=False),
+        Binding("t", "take", "Take the second label", show=False),
         Binding("question_mark", "help", "Keys", key_display="?"),
         Binding("exclamation_mark", "unsure", "Unsure", key_display="!", show=False),
         Binding("n", "note", "Note", show=False),
         Binding("s", "split", "Split", show=False),
         Binding("m", "merge", "Merge with the next", show=False),
         Binding("x", "delete", "Delete", show=False),
-        Binding("backspace", "label('unlabelled')", "Take the label away", show=False),
+        Binding("backspace", "label('unlabelled')", "Remove the label", show=False),
         Binding("z", "zoom", "Zoom"),
         Binding("d", "dots", "Fixations", show=False),
         Binding("slash", "search", "Search", key_display="/", show=False),
@@ -78,18 +78,22 @@ class LabelReview(App[None]):
         self.zoomed, self.dots, self.listed = False, False, "all"
         self.image: Stimulus | None = None
         self.region: int | None = None
-        names = [one.name for one in review.editor.masks.categories if one.name != UNLABELLED]
+        names = [
+            category.name
+            for category in review.editor.masks.categories
+            if category.name != UNLABELLED
+        ]
         self.keys = dict(zip(KEYS, names, strict=False))
         self._picture = lru_cache(maxsize=16)(self._read)
         self._timer = None
 
     @property
     def editor(self) -> Editor:
-        """The regions as they are."""
+        """The current regions and their edits."""
         return self.review.editor
 
     def compose(self) -> ComposeResult:
-        """Lay out list, picture, table and keys."""
+        """Lay out the list, the picture, the table and the keys."""
         yield Static(id="head")
         with Horizontal():
             with Vertical(id="side"):
@@ -124,7 +128,7 @@ class LabelReview(App[None]):
             self.notify(f"{len(self.review.refused)} edits no longer fit", severity="warning")
 
     def on_key(self, event: events.Key) -> None:
-        """Label the selected region by a category's key."""
+        """Label the selected region if the key is a category's."""
         typing = isinstance(self.focused, Input | Select) or len(self.screen_stack) > 1
         if event.character in self.keys and not typing:
             event.stop()
@@ -138,7 +142,7 @@ class LabelReview(App[None]):
 
     @on(DataTable.RowHighlighted, "#regions")
     def select_region(self, event: DataTable.RowHighlighted) -> None:
-        """Select the region, by the mouse too."""
+        """Select the region, whether by key or mouse."""
         if event.row_key.value and self.region != int(event.row_key.value):
             self.region = int(event.row_key.value)
             self._redraw()
@@ -150,35 +154,35 @@ class LabelReview(App[None]):
 
     @on(Input.Submitted, "#search")
     def end_search(self) -> None:
-        """Go back to the images."""
+        """Return to the images."""
         self.query_one("#images").focus()
 
     @on(Select.Changed, "#filter")
     def filter(self, event: Select.Changed) -> None:
         """List the images that match."""
-        if event.value != self.listed:  # it also tells its first value
+        if event.value != self.listed:  # the message also comes for the initial value
             self._list()
         self.query_one("#images").focus()
 
     def action_label(self, category: str) -> None:
-        """Give the selected region a category, and go on to the next."""
+        """Give the selected region a category, and select the next."""
         if self.region is not None:
             self._do(lambda number: self.editor.label(number, category), after=1)
 
     def action_accept(self) -> None:
-        """Take the suggestion."""
+        """Accept the suggestion."""
         self._do(self.editor.accept, after=1)
 
     def action_take(self) -> None:
-        """Take the label that the second person gave."""
+        """Take the second annotator's label."""
         if self.region is None or self.region not in self.second:
-            self.notify("no second label is known for this region", severity="warning")
+            self.notify("the second annotator has no label for this region", severity="warning")
             return
         category = self.second[self.region]
         self._do(lambda number: self.editor.label(number, category), after=1)
 
     def action_unsure(self) -> None:
-        """Mark the region unsure, or take that back."""
+        """Mark the region as unsure, or remove the mark."""
         if self.region is not None:
             unsure = self.editor.regions[self.region].unsure
             self._do(lambda number: self.editor.set(number, "unsure", not unsure))
@@ -188,21 +192,21 @@ class LabelReview(App[None]):
         self._do(self.editor.split)
 
     def action_delete(self) -> None:
-        """Take the region away."""
+        """Delete the region."""
         self._do(self.editor.delete)
 
     def action_merge(self) -> None:
-        """Make the region and the next one of the image one."""
+        """Merge the region with the next one on the image."""
         others = [number for number in self._numbers() if number != self.region]
         if self.region is None or not others:
-            self.notify("there is no other region on this image", severity="warning")
+            self.notify("this image has no other region", severity="warning")
             return
         numbers = self._numbers()
-        other = numbers[(numbers.index(self.region) + 1) % len(numbers)]
-        self._do(lambda number: self.editor.merge(number, other))
+        following = numbers[(numbers.index(self.region) + 1) % len(numbers)]
+        self._do(lambda number: self.editor.merge(number, following))
 
     def action_note(self) -> None:
-        """Write a note on the region."""
+        """Edit the region's note."""
         if self.region is None:
             return
         before = self.editor.regions[self.region].note or ""
@@ -214,15 +218,15 @@ class LabelReview(App[None]):
         self.push_screen(Ask("Note", before), done)
 
     def action_undo(self) -> None:
-        """Take the latest edit back, and show where."""
+        """Undo the latest edit, and show its region."""
         self._follow(self.review.undo, "nothing to undo")
 
     def action_redo(self) -> None:
-        """Make the edit again that was undone last."""
+        """Redo the edit undone last, and show its region."""
         self._follow(self.review.redo, "nothing to redo")
 
     def action_region(self, step: int) -> None:
-        """Select the next region; after an image's last, the next image."""
+        """Select the next region, or after the last one the next image."""
         numbers = self._numbers()
         place = numbers.index(self.region) + step if self.region in numbers else 0
         if 0 <= place < len(numbers):
@@ -238,7 +242,7 @@ class LabelReview(App[None]):
             self._go(place)
 
     def action_open(self) -> None:
-        """Go to the next region without a label, in the list's order."""
+        """Select the next unlabelled region, in list order."""
         images = self.query_one("#images", OptionList)
         count = images.option_count
         if not count or len(self.screen_stack) > 1:
@@ -255,17 +259,17 @@ class LabelReview(App[None]):
         self.notify("every region in the list has a label")
 
     def action_zoom(self) -> None:
-        """Show the region alone, or the whole image again."""
+        """Zoom in on the region, or out again."""
         self.zoomed = not self.zoomed
         self._redraw()
 
     def action_dots(self) -> None:
-        """Show the fixations, or hide them."""
+        """Show or hide the fixations."""
         self.dots = not self.dots
         self._redraw()
 
     def action_search(self) -> None:
-        """Search by name."""
+        """Search images by name."""
         self.query_one("#search").focus()
 
     def action_filter(self) -> None:
@@ -292,10 +296,10 @@ class LabelReview(App[None]):
             return
         self.exit()
 
-    # What a key does is done at once, not by the widgets' messages: the next key may come first.
+    # Keys act at once rather than through widget messages, which the next key might overtake.
 
     def _go(self, place: int, region: int | None = None) -> None:
-        """Show an image of the list."""
+        """Show the image at a place in the list."""
         images = self.query_one("#images", OptionList)
         with self.prevent(OptionList.OptionHighlighted):
             images.highlighted = place
@@ -310,7 +314,7 @@ class LabelReview(App[None]):
         self._redraw()
 
     def _do(self, make: Callable[[int], Edit], after: int = 0) -> None:
-        """Make an edit of the selected region, and go on by some regions."""
+        """Make an edit to the selected region, and then move ``after`` regions on."""
         if self.region is None:
             self.notify("no region is selected", severity="warning")
             return
@@ -334,7 +338,7 @@ class LabelReview(App[None]):
             return
         entry = (edit.before or edit.after)[0]
         if self.image is None or entry["image_id"] != self.image.id:
-            listed = [one.id for one in self.query_one("#images", OptionList).options]
+            listed = [option.id for option in self.query_one("#images", OptionList).options]
             if str(entry["image_id"]) in listed:
                 self._go(listed.index(str(entry["image_id"])), entry["id"])
             else:
@@ -343,12 +347,12 @@ class LabelReview(App[None]):
         self._changed()
 
     def _changed(self) -> None:
-        """Show what an edit changed, and save when no key follows."""
+        """Show what an edit changed, and save once no key follows."""
         if self.image is not None:
             self._table(self.image)
             images = self.query_one("#images", OptionList)
             number = str(self.image.id)
-            if number in {one.id for one in images.options}:
+            if number in {option.id for option in images.options}:
                 images.replace_option_prompt(number, line(self.editor, self.image))
         self._redraw()
         if self._timer is not None:
@@ -371,10 +375,10 @@ class LabelReview(App[None]):
         self.call_from_thread(self._head)
 
     def _ask(self, conflict: Conflict) -> None:
-        """Ask what to do with a file that another program changed; once at a time."""
+        """Ask what to do with a file that another program changed, unless already asking."""
         if self._timer is not None:
             self._timer.stop()
-        if any(isinstance(one, Choose) for one in self.screen_stack):
+        if any(isinstance(screen, Choose) for screen in self.screen_stack):
             return
 
         def done(answer: str | None) -> None:
@@ -391,25 +395,25 @@ class LabelReview(App[None]):
             self._changed()
 
         choices = {
-            "mine": "make my edits on the file as it is now",
-            "theirs": "give up my edits that are not saved",
-            "later": "decide later; nothing is saved meanwhile",
+            "mine": "apply my edits to the changed file",
+            "theirs": "discard my unsaved edits",
+            "later": "decide later; nothing is saved until then",
         }
         self.push_screen(Choose(str(conflict), choices), done)
 
     def _list(self) -> None:
-        """List the images that the search and the filter leave."""
+        """List the images that match the search and the filter."""
         images = self.query_one("#images", OptionList)
         text = self.query_one("#search", Input).value.lower()
         self.listed = str(self.query_one("#filter", Select).value)
         keep = filters.kept(self.listed, self.editor, self.second)
         chosen = [
-            one
-            for one in self.editor.masks.images
-            if text in one.file_name.lower() and any(map(keep, self.editor.of(one.id)))
+            image
+            for image in self.editor.masks.images
+            if text in image.file_name.lower() and any(map(keep, self.editor.of(image.id)))
         ]
         images.clear_options()
-        images.add_options([Option(line(self.editor, one), id=str(one.id)) for one in chosen])
+        images.add_options([Option(line(self.editor, image), id=str(image.id)) for image in chosen])
         if chosen:
             self._go(chosen.index(self.image) if self.image in chosen else 0)
         else:
@@ -440,7 +444,7 @@ class LabelReview(App[None]):
                 table.move_cursor(row=numbers.index(self.region))
 
     def on_resize(self) -> None:
-        """Fit the head to the new size."""
+        """Fit the header to the new size."""
         if self.is_mounted:
             self._head()
 
@@ -475,8 +479,8 @@ class LabelReview(App[None]):
     def _head(self) -> None:
         selected = self.editor.regions.get(self.region or 0)
         narrow, low = self.size.width < 64, self.size.height < 20
-        for shown in self.query("#head").results(Static):  # none when a save ends after the app
+        for shown in self.query("#head").results(Static):  # empty if a save ends after the app
             shown.update(head(self.review, selected, narrow, low))
 
     def _numbers(self) -> list[int]:
-        return [] if self.image is None else [one.id for one in self.editor.of(self.image.id)]
+        return [] if self.image is None else [region.id for region in self.editor.of(self.image.id)]

@@ -1,4 +1,4 @@
-"""The widget that shows a picture: real pixels where the terminal can, half cells elsewhere."""
+"""The widget that shows a picture: in pixels if the terminal can, else in half cells."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from textual_image.renderable.tgp import Image as Kitty
 from textual_image.widget import Image
 
 PIXELS = Renderable in (Sixel, Kitty)
-"""Whether the terminal shows pixels; textual-image asks it when it is imported."""
+"""Whether the terminal can show pixels; textual-image asks it on import."""
 
-_CELL = (10, 20)  # pixels drawn for a cell where it can
+_CELL = (10, 20)  # pixels per cell, if the terminal can show them
 
 Drawn = Callable[[tuple[int, int]], PIL.Image]
 """Draws the picture at a size in pixels."""
 
 
 class HalfCells(Widget):
-    """A picture of which each cell shows two pixels, one above the other.
+    """A picture with two pixels per cell, one above the other.
 
-    textual-image has such a widget; with it the next image takes twice as long to show.
+    textual-image has such a widget, but it takes twice as long to show the next image.
     """
 
     def __init__(self) -> None:
@@ -42,8 +42,8 @@ class HalfCells(Widget):
         self._rows: list[Strip] = []
 
     def show(self, picture: PIL.Image) -> None:
-        """Show a picture that is as wide as there are cells, and twice as high."""
-        # Six bits a colour: no eye tells them from eight here, and they are met again.
+        """Show a picture, one pixel per cell wide and two pixels per cell high."""
+        # Six bits per channel look like eight here, and make hits in the style cache likely.
         pixels = np.asarray(picture.convert("RGB")) & 0xFC
         if len(pixels) % 2:
             pixels = np.concatenate([pixels, pixels[-1:]])
@@ -60,7 +60,7 @@ class HalfCells(Widget):
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        """Return a line of cells, the picture in their middle."""
+        """Return a line of cells, with the picture centred."""
         width, height = self.size
         row = y - (height - len(self._rows)) // 2
         if not 0 <= row < len(self._rows):
@@ -73,7 +73,7 @@ class HalfCells(Widget):
 
 
 class Picture(Container):
-    """Shows what a function draws, as large as there is room, in its proportions."""
+    """Shows what a function draws, as large as possible, keeping its proportions."""
 
     DEFAULT_CSS = """
     Picture { align: center middle; }
@@ -88,23 +88,23 @@ class Picture(Container):
         self._pixels = PIXELS
 
     def compose(self) -> ComposeResult:
-        """Lay out the picture and what stands in its place."""
+        """Lay out the picture and the text that may replace it."""
         yield Image(id="shown") if self._pixels else HalfCells()
         yield Static()
 
     def show(self, proportions: tuple[float, float], draw: Drawn) -> None:
-        """Show a picture of given width and height, which is drawn whenever the size changes."""
+        """Show a picture with proportions (width, height), redrawn whenever the size changes."""
         self._draw, self._proportions = draw, proportions
         self._update()
 
     def say(self, text: str) -> None:
-        """Show a text in place of the picture."""
+        """Show a text instead of the picture."""
         self._draw = None
         self.query_one(Static).update(Text(text))
         self._toggle(False)
 
     def on_resize(self, event: events.Resize) -> None:
-        """Draw anew at the new size."""
+        """Redraw at the new size."""
         del event
         self._update()
 

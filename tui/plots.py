@@ -37,7 +37,7 @@ class Plots(ModalScreen[None]):
             yield PlotextPlot(id="means")
 
     def on_mount(self) -> None:
-        """Draw them."""
+        """Draw both plots."""
         layers, counts, means = self.series()
         above = self.query_one("#above", PlotextPlot).plt
         above.bar(layers, counts, orientation="horizontal")
@@ -49,13 +49,13 @@ class Plots(ModalScreen[None]):
         spread.title(f"mean NSS of the units of {self._layer} for {self._category}")
 
     def series(self) -> tuple[list[str], list[int], np.ndarray]:
-        """Return the layers, how many units of each are above T, and a layer's means."""
+        """Return the layers, their numbers of units above the threshold, and the layer's means."""
         above = self._run.table("above_threshold")[self._category]
         units = self._run.units
         own = (units["layer"] == self._layer) & (units["category"] == self._category)
         means = units.loc[own, "mean"].to_numpy(np.float64)
         return (
-            [str(one) for one in above.index],
+            [str(layer) for layer in above.index],
             above.astype(int).tolist(),
             means[~np.isnan(means)],
         )

@@ -1,4 +1,4 @@
-"""Results review: from a run's table to its units, to regions, to activation maps."""
+"""Results review: from a run's table to units, regions and activation maps."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from textual.worker import get_current_worker
 
 from ..datasets.errors import InputError
 from ..datasets.files import atomic_write
+from ..datasets.masks.annotation import Annotation
 from ..probe.analysis.compare import compare
 from ..probe.runs.run import Run
 from ..probe.views.run import describe, formatted, paper_table
@@ -38,7 +39,7 @@ MEASURES = {
     "paper": "He et al. 2019, Table 2",
 }
 
-_UNITS, _REGIONS = 60, 200  # listed
+_UNITS, _REGIONS = 60, 200  # rows listed at most
 _NARROW = 64
 
 
@@ -48,7 +49,7 @@ class ResultsReview(App[None]):
     Parameters
     ----------
     folders : sequence of Path
-        Run folders; what is none, or unfinished, is said when it is chosen.
+        Run folders. A folder that is not a finished run is reported when it is chosen.
     """
 
     TITLE = "probe review"
@@ -119,12 +120,12 @@ class ResultsReview(App[None]):
     @on(DataTable.CellSelected, "#table")
     @on(DataTable.RowSelected, "#table")
     def open_selected(self) -> None:
-        """Go down, by the table's own enter or the mouse."""
+        """Go down, by Enter in the table or by mouse."""
         self.action_down()
 
     @on(OptionList.OptionSelected, "#runs")
     def leave_runs(self) -> None:
-        """Go to the run's table."""
+        """Return to the run's table."""
         self.query_one("#table").focus()
 
     @on(DataTable.RowHighlighted, "#table")
@@ -134,7 +135,7 @@ class ResultsReview(App[None]):
             self._look()
 
     def action_down(self) -> None:
-        """Go from the table to its units, from a unit to its regions."""
+        """Go from the table to units, or from a unit to regions."""
         table = self.query_one("#table", DataTable)
         if self.run_ is None or not table.row_count:
             return
@@ -149,7 +150,7 @@ class ResultsReview(App[None]):
             self._regions()
 
     def action_up(self) -> None:
-        """Go back."""
+        """Go back one level."""
         if self.level == "regions":
             self._units()
         elif self.level == "units" or self.other is not None:
@@ -166,20 +167,20 @@ class ResultsReview(App[None]):
         self._table()
 
     def action_worst(self) -> None:
-        """Show the regions where the unit scores worst, or best."""
+        """Switch between the regions where the unit scores best and worst."""
         self.worst = not self.worst
         if self.level == "regions":
             self._regions()
 
     def action_compare(self) -> None:
-        """Choose a run and show what changed from it to this one."""
+        """Choose a run, and show the change from it to this one."""
         others = {
             str(k): self.names[k]
             for k, folder in enumerate(self.folders)
             if self.run_ is None or folder != self.run_.folder
         }
         if not others:
-            self.notify("there is no other run; name it on the command line", severity="warning")
+            self.notify("no other run is open; name it on the command line", severity="warning")
             return
 
         def done(answer: str | None) -> None:
@@ -195,7 +196,7 @@ class ResultsReview(App[None]):
         self.push_screen(Choose("Change from which run?", others), done)
 
     def action_export(self) -> None:
-        """Write the table that is shown: .csv, .md, .tex or .json by its name."""
+        """Write the table shown as .csv, .md, .tex or .json, by the file's suffix."""
 
         def done(text: str | None) -> None:
             if not text:
@@ -216,7 +217,7 @@ class ResultsReview(App[None]):
         self.push_screen(Ask("Write the table to (.csv, .md, .tex, .json)", "table.csv"), done)
 
     def action_plots(self) -> None:
-        """Plot units above the threshold by layer, and how a layer's units are distributed."""
+        """Plot units above the threshold by layer, and the distribution of a layer's units."""
         if self.run_ is None:
             return
         category, layer = self.category, self.layer
@@ -226,7 +227,7 @@ class ResultsReview(App[None]):
         self.push_screen(Plots(self.run_, category, layer))
 
     def action_picture(self) -> None:
-        """Write the stimulus with the map as PNG, or the whole screen as SVG, by the name."""
+        """Write the stimulus with the map as PNG, or the screen as SVG, by the file's suffix."""
 
         def done(text: str | None) -> None:
             if not text:
@@ -287,12 +288,12 @@ class ResultsReview(App[None]):
         warm_up(run)
 
     def _poll(self) -> None:
-        """Look again at a run that is not finished."""
+        """Reopen a run that was not finished."""
         if self.run_ is None and self.level == "run":
             self._open(self.place)
 
     def _search(self, frame: pd.DataFrame, what: str) -> None:
-        """Show what `probe popout` found, by feature."""
+        """Show the results of `probe popout` by feature."""
         self.run_, self.level, self.frame = None, "popout", frame
         first, *others = map(str, frame.columns)
         rows = [
@@ -303,7 +304,7 @@ class ResultsReview(App[None]):
         self._say(what)
 
     def _table(self) -> None:
-        """Show layers × categories of a measure, or of the change from another run."""
+        """Show layers × categories: a measure, or its change from another run."""
         if self.run_ is None:
             return
         self.level = "run"
@@ -320,7 +321,7 @@ class ResultsReview(App[None]):
         self._say(f"{describe(self.run_)}\n{what}")
 
     def _measured(self) -> tuple[list[list[Text]], str]:
-        """Return the rows of a measure, and what they are."""
+        """Return the rows of a measure, and its description."""
         run = self._run()
         paper = paper_table(run) if self.measure == "paper" else None
         table = run.table(self.measure) if paper is None else paper
@@ -333,9 +334,9 @@ class ResultsReview(App[None]):
         ]
         return rows, MEASURES[self.measure]
 
-    def _compared(self, other: Run) -> tuple[list[list[Text]], str]:
-        """Return each layer's rows in both runs and their difference, and what they are."""
-        self.frame = compare(other, self._run())
+    def _compared(self, earlier: Run) -> tuple[list[list[Text]], str]:
+        """Return each layer's rows (after, before, change), and their description."""
+        self.frame = compare(earlier, self._run())
         self.columns = list(dict.fromkeys(self.frame["category"]))
         self.layers, rows = [], []
         for layer, part in reversed(list(self.frame.groupby("layer", sort=False))):
@@ -350,14 +351,14 @@ class ResultsReview(App[None]):
                 [Text("  before", style="dim"), *both[1]],
                 [Text("  change", style="dim"), *change],
             ]
-        name = self.names[self.folders.index(other.folder)]
+        name = self.names[self.folders.index(earlier.folder)]
         return rows, (
             f"mean NSS of the top 10 units, before: {name}; change bold: its 95 % interval "
             "excludes 0"
         )
 
     def _units(self) -> None:
-        """Show a layer's units for a category, the best first, with intervals over stimuli."""
+        """Show a layer's units for a category, best first, with intervals over stimuli."""
         run = self._run()
         self.level = "units"
         units = run.best_units(self.category)
@@ -374,7 +375,7 @@ class ResultsReview(App[None]):
         self._say(f"{self.layer}: units for {self.category}, the best first, 95 % intervals")
 
     def _regions(self) -> None:
-        """Show the category's regions by the unit's score."""
+        """Show the category's regions, ordered by the unit's score."""
         run = self._run()
         self.level = "regions"
         table = run.regions.assign(nss=run.scores_of(self.layer)[:, self.unit])
@@ -404,7 +405,7 @@ class ResultsReview(App[None]):
                 table.move_cursor(row=0, column=1)
 
     def _look(self) -> None:
-        """Show the chosen region on its stimulus, and its unit's map when it is there."""
+        """Show the chosen region on its stimulus, and the unit's map once it is computed."""
         table = self.query_one("#table", DataTable)
         if not len(self.frame) or not table.row_count:
             self.query_one(Picture).say("no region of this category has fixations")
@@ -418,15 +419,17 @@ class ResultsReview(App[None]):
         shown = self.query_one(Picture)
         try:
             stimuli, outlines, names = self._sources(run)
-            stimulus = next(one for one in stimuli if one.id == image_id)
+            stimulus = next(image for image in stimuli if image.id == image_id)
             picture = stimuli.read(stimulus)
         except InputError as error:
             self.call_from_thread(shown.say, str(error))
             return
 
+        def category(annotation: Annotation) -> str:
+            return names[annotation.category_id]
+
         def drawn(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-            own = [outlines[region]]
-            return draw(image, stimulus, own, lambda one: names[one.category_id], region, size)
+            return draw(image, stimulus, [outlines[region]], category, region, size)
 
         def show(image: Image.Image) -> None:
             if worker.is_cancelled or not shown.is_attached:
@@ -437,11 +440,11 @@ class ResultsReview(App[None]):
 
         self.call_from_thread(show, picture)
         try:
-            found = self._maps(run, layer, image_id, stimuli)
+            layer_maps = self._maps(run, layer, image_id, stimuli)
         except InputError as error:
             self.call_from_thread(self.notify, str(error), severity="warning")
             return
-        self.call_from_thread(show, warm(picture, found[unit]))
+        self.call_from_thread(show, warm(picture, layer_maps[unit]))
 
     def _run(self) -> Run:
         assert self.run_ is not None

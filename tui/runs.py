@@ -1,4 +1,4 @@
-"""What the results review reads: runs, their stimuli and maps, pop-out results."""
+"""Data of the results review: runs, their stimuli and maps, pop-out results."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _one_at_a_time = Lock()
 
 
 def names(folders: Sequence[Path]) -> list[str]:
-    """Return what tells folders apart: their paths below what they have in common."""
+    """Return names that tell folders apart: their paths below their common parent."""
     if len(folders) == 1:
         return [folders[0].name]
     whole = [folder.resolve() for folder in folders]
@@ -32,11 +32,17 @@ def names(folders: Sequence[Path]) -> list[str]:
 
 
 def sources(run: Run) -> tuple[Stimuli, dict, dict[int, str]]:
-    """Return a run's stimuli, its regions by id, and the categories' names by id."""
+    """Return a run's stimuli, its regions by id, and the category names by id.
+
+    Raises
+    ------
+    InputError
+        If the mask file or the images are missing.
+    """
     from ..probe.runs.inputs import masks_of
 
     masks, root, _ = masks_of(run)
-    outlines = {one.id: one for one in masks.annotations}
+    outlines = {region.id: region for region in masks.annotations}
     return Stimuli(root, tuple(masks.images)), outlines, masks.category_of()
 
 
@@ -48,19 +54,32 @@ def _model(run: Run) -> Any:
 
 
 def maps(run: Run, layer: str, image_id: int, stimuli: Stimuli) -> np.ndarray:
-    """Return all of a layer's maps of one stimulus; the network is loaded once."""
+    """Return a layer's activation maps of a stimulus; the network is loaded only once.
+
+    Parameters
+    ----------
+    run : Run
+    layer : str
+    image_id : int
+    stimuli : Stimuli
+
+    Raises
+    ------
+    InputError
+        If the image or the network cannot be read.
+    """
     from ..probe.networks.activation import activation
 
-    stimulus = next(one for one in stimuli if one.id == image_id)
+    stimulus = next(image for image in stimuli if image.id == image_id)
     picture = stimuli.read(stimulus)
-    with _one_at_a_time:  # a network's hooks are for one thread
+    with _one_at_a_time:  # a network's hooks serve a single thread
         model = _model(run)
-        chosen = next(one for one in model.layers() if one.name == layer)
+        chosen = next(known for known in model.layers() if known.name == layer)
         return activation(model, chosen, picture)
 
 
 def resampling(run: Run, category: str) -> tuple[Group, Resamples]:
-    """Return a category's regions, and the bootstrap's resamples of the run's stimuli."""
+    """Return a category's regions, and bootstrap resamples of the run's stimuli."""
     return groups(run.regions, [category], 0)[category], _resamples(run)
 
 
@@ -70,9 +89,14 @@ def _resamples(run: Run) -> Resamples:
 
 
 def read_search(folder: Path) -> tuple[pd.DataFrame, str] | None:
-    """Read what `probe popout` left: mean NMM by feature and model, or by layer of networks.
+    """Read results of `probe popout`: mean NMM by feature and model, or by layer of networks.
 
-    None if the folder is of something else.
+    Returns None if the folder holds something else.
+
+    Raises
+    ------
+    InputError
+        If the results cannot be read.
     """
     info = folder / "run.json"
     content = read_json(info) if info.is_file() else None
@@ -92,7 +116,7 @@ def read_search(folder: Path) -> tuple[pd.DataFrame, str] | None:
 
 
 def so_far(folder: Path) -> str:
-    """Say how far an unfinished run is; nothing if that is not known."""
+    """Return the progress of an unfinished run; empty if it is unknown."""
     try:
         scores = np.load(folder / "scores.partial.npy", mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError):
@@ -102,5 +126,5 @@ def so_far(folder: Path) -> str:
 
 
 def warm_up(run: Run) -> None:
-    """Draw a run's resamples before they are asked for."""
+    """Draw a run's resamples before they are needed."""
     _resamples(run)

@@ -1,4 +1,4 @@
-"""Numbers on their colours; the scales can be told apart by the colour-blind."""
+"""Numbers on colours, with colour scales safe for the colour-blind."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.text import Text
 
 
 def score(value: Any) -> Text:
-    """Return a score on its colour; a text as it is."""
+    """Return a score on its colour; other values as plain text."""
     if not isinstance(value, float | np.floating):
         return Text(str(value), justify="right")
     if np.isnan(value):
@@ -18,7 +18,7 @@ def score(value: Any) -> Text:
 
 
 def sequential(value: float) -> str:
-    """Return the style of a score: dark blue to yellow, as viridis; colour-blind safe."""
+    """Return the style of a score: viridis, from dark blue at 0 to yellow at 3."""
     from matplotlib import colormaps
 
     red, green, blue, _ = colormaps["viridis"](min(1.0, max(0.0, value / 3.0)), bytes=True)
@@ -26,7 +26,7 @@ def sequential(value: float) -> str:
 
 
 def difference(value: float, low: float, high: float) -> Text:
-    """Return a change: blue down, red up; bold where its interval excludes 0."""
+    """Return a change, blue if down and red if up; bold if its interval excludes 0."""
     from matplotlib import colormaps
 
     if np.isnan(value):
@@ -37,17 +37,17 @@ def difference(value: float, low: float, high: float) -> Text:
 
 
 def tally(value: float) -> Text:
-    """Return a number of units; a dot for none."""
+    """Return a number of units; a dot stands for 0."""
     return Text(f"{value:.0f}" if value else "·", justify="right")
 
 
 def on(red: int, green: int, blue: int) -> str:
-    """Return the style of letters on a colour: dark on a light one, light on a dark one."""
+    """Return the style for text on a colour: black on light, white on dark."""
     light = 0.299 * red + 0.587 * green + 0.114 * blue > 128
     return f"{'#000000' if light else '#ffffff'} on rgb({red},{green},{blue})"
 
 
 def plain(value: Any) -> Text:
-    """Return a number or a text without colour."""
+    """Return a number or text without colour."""
     text = f"{value:.2f}" if isinstance(value, float) else str(value)
     return Text(text, justify="right")

@@ -17,68 +17,75 @@ from .labels import MasksArgument
 app = typer.Typer()
 
 RenameOption = Annotated[
-    str, typer.Option(help="Their categories' names for ours, as face='person head',dog=animal.")
+    str,
+    typer.Option(
+        help="Map foreign category names to ours, for example face='person head',dog=animal."
+    ),
 ]
-RootOption = Annotated[Path | None, typer.Option(help="Folder of the images.")]
+RootOption = Annotated[Path | None, typer.Option(help="Folder that holds the images.")]
 
 
 @app.command(
     "import", epilog="Example: [bold]annotate import labelme/ --like regions.json -o sr.json[/bold]"
 )
 def import_(
-    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="File or folder.")],
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="File or folder to import.")],
     output: Annotated[str, typer.Option("--output", "-o", help="Mask file to write, or osie-sr.")],
     form: Annotated[
-        Format | None, typer.Option("--format", help="By default what it looks like.")
+        Format | None, typer.Option("--format", help="Format of the source (default: detected).")
     ] = None,
     root: RootOption = None,
     rename: RenameOption = "",
     like: Annotated[
         str | None,
-        typer.Option(help="Mask file that was exported: keep its fixations, ids and other images."),
+        typer.Option(
+            help="Mask file that was exported; its fixations, ids and other images are kept."
+        ),
     ] = None,
 ) -> None:
-    """Read labelled regions of another program, as labelme, or the authors' OSIE-SR.
+    """Import labelled regions from another program, such as labelme, or the authors' OSIE-SR.
 
-    With [bold]-o osie-sr[/bold], the name osie-sr stands for them from then on.
+    After [bold]-o osie-sr[/bold], every command accepts the name osie-sr for the imported file.
     """
     from ...datasets.sources.load import imported_path, load_masks
     from ..formats.exchange import import_masks
 
     base = load_masks(like) if like else None
     with notes.status(f"reading {source}"):
-        found = import_masks(source, form, root, parse_pairs("--rename", rename), base)
+        imported = import_masks(source, form, root, parse_pairs("--rename", rename), base)
     target = imported_path(output)
     if target != Path(output):
         target.parent.mkdir(parents=True, exist_ok=True)
-    found.masks.write(target)
-    regions = len(found.masks.annotations)
-    images = len(found.masks.images)
-    notes.print(f"{target}: {regions} regions on {images} images, from {found.format}")
-    if found.changes is not None:
-        notes.print(f"on {found.images} images: {changes_text(total(found.changes))}")
-    for text, times in found.lost.items():
+    imported.masks.write(target)
+    regions = len(imported.masks.annotations)
+    images = len(imported.masks.images)
+    notes.print(f"{target}: {regions} regions on {images} images, from {imported.format}")
+    if imported.changes is not None:
+        notes.print(f"on {imported.images} images: {changes_text(total(imported.changes))}")
+    for text, times in imported.lost.items():
         notes.print(f"left out: {text} ({times} times)", markup=False)
-    if found.masks.fixations is None and not found.masks.info.salprobe.dataset:
-        notes.print("it holds no fixations: --like keeps those of the mask file that was exported")
+    if imported.masks.fixations is None and not imported.masks.info.salprobe.dataset:
+        notes.print(
+            "the result holds no fixations: --like keeps those of the mask file that was exported"
+        )
 
 
 @app.command(epilog="Example: [bold]annotate export osie-sr --format labelme -o labelme/[/bold]")
 def export(
     masks: MasksArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="File or folder to write.")],
-    form: Annotated[Format, typer.Option("--format", help="Whose files to write.")],
+    form: Annotated[Format, typer.Option("--format", help="Format to write.")],
     root: RootOption = None,
 ) -> None:
-    """Write labelled regions for another program; says what its format cannot hold."""
+    """Export labelled regions for another program, and report what its format cannot hold."""
     from ...datasets.masks.mask_set import MaskSet
     from ...datasets.sources.load import mask_path, root_of
     from ..formats.exchange import export_masks
 
     path = mask_path(masks)
-    found = MaskSet.read(path)
+    mask_set = MaskSet.read(path)
     try:
-        folder = root_of(found, root, path.parent)
+        folder = root_of(mask_set, root, path.parent)
     except InputError:
         if root is not None:
             raise
@@ -87,13 +94,15 @@ def export(
         from ...datasets.stimuli import Stimuli
 
         try:
-            Stimuli(folder, tuple(found.images)).path(found.images[0])
+            Stimuli(folder, tuple(mask_set.images)).path(mask_set.images[0])
         except (InputError, IndexError):
-            notes.print("the images are not found, so the files do not point to them (--root)")
+            notes.print(
+                "no images found, so the files do not point to any (--root names their folder)"
+            )
             folder = None
     with notes.status(f"writing {output}"):
-        lost = export_masks(found, output, form, folder)
-    notes.print(f"{output}: {len(found.annotations)} regions as {form}", markup=False)
+        lost = export_masks(mask_set, output, form, folder)
+    notes.print(f"{output}: {len(mask_set.annotations)} regions as {form}", markup=False)
     if form == "label-studio":
         notes.print(f"{output.with_suffix('.xml')}: the labelling interface", markup=False)
     for text in lost:
@@ -101,12 +110,12 @@ def export(
 
 
 def total(changes: Mapping[str, Counter[str]]) -> Counter[str]:
-    """Return the changes of all images together."""
+    """Return the changes, summed over all images."""
     return sum(changes.values(), Counter())
 
 
 def changes_text(changes: Mapping[str, int]) -> str:
-    """Return the counts of what changed in words."""
+    """Return the counts of changes in words."""
     words = [
         f"{changes[name]} {name}"
         for name in ("added", "removed", "relabelled", "reshaped")
@@ -116,7 +125,13 @@ def changes_text(changes: Mapping[str, int]) -> str:
 
 
 def parse_pairs(option: str, text: str) -> dict[str, str]:
-    """Return the pairs of an option like ``theirs=ours,theirs=ours``."""
+    """Parse an option such as ``theirs=ours,theirs=ours``.
+
+    Raises
+    ------
+    InputError
+        If a pair is malformed.
+    """
     pairs = [[part.strip() for part in pair.split("=")] for pair in text.split(",") if pair.strip()]
     for pair in pairs:
         if len(pair) != 2 or not all(pair):

@@ -1,4 +1,4 @@
-"""The commands of ``annotate`` that judge and rearrange labels."""
+"""The commands of ``annotate`` that check, compare and reorganise labels."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ from ..choices import Part, Rule
 app = typer.Typer()
 
 MasksArgument = Annotated[str, typer.Argument(metavar="MASKS", help="Mask file, or osie-sr.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="For scripts.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
 @app.command(epilog="Example: [bold]annotate check osie_sr.json --fix mended.json[/bold]")
 def check(
     masks: MasksArgument,
-    root: Annotated[Path | None, typer.Option(help="Folder of the images.")] = None,
+    root: Annotated[Path | None, typer.Option(help="Folder that holds the images.")] = None,
     fix: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write a repaired copy there.")
+        Path | None, typer.Option(metavar="FILE", help="Write a repaired copy to this file.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List everything wrong or suspicious in a mask file, on stdout.
+    """List everything wrong or suspicious in a mask file.
 
-    Exit code 1 if there is an error (the file cannot be used), 0 if there are only warnings.
-    --fix uncrosses outlines, clips them to their image, and recomputes areas and boxes.
+    Exits with 1 on any error (the file cannot be used), with 0 if there are only warnings.
+    --fix untangles self-intersecting outlines, clips outlines to the image, and recomputes areas
+    and boxes.
     """
     from ...datasets.masks.mask_set import MaskSet
     from ...datasets.sources.load import fixations_of, mask_path, root_of
@@ -39,28 +40,28 @@ def check(
     from ..labels.check import Problem, image_problems, repair, suspicions
 
     path = mask_path(masks)
-    found, malformed = MaskSet.diagnose(path)
+    mask_set, malformed = MaskSet.diagnose(path)
     problems = [Problem("error", "malformed", *text.partition(": ")[::2]) for text in malformed]
-    if found is not None and not malformed:
-        folder = root_of(found, root, path.parent)
+    if mask_set is not None and not malformed:
+        folder = root_of(mask_set, root, path.parent)
         fixations = None
         try:
-            fixations = fixations_of(found, folder)
+            fixations = fixations_of(mask_set, folder)
         except InputError as error:
             problems.append(Problem("warning", "no-fixations", "fixations", str(error)))
-        problems += image_problems(Stimuli(folder, tuple(found.images)))
-        problems += suspicions(found, fixations)
+        problems += image_problems(Stimuli(folder, tuple(mask_set.images)))
+        problems += suspicions(mask_set, fixations)
     if as_json:
         print(json.dumps([vars(problem) for problem in problems], ensure_ascii=False))
     else:
-        for one in problems:
-            print(f"{one.severity}: {one.kind}: {one.place}: {one.text}")
+        for problem in problems:
+            print(f"{problem.severity}: {problem.kind}: {problem.place}: {problem.text}")
     errors = sum(problem.severity == "error" for problem in problems)
     notes.print(f"{path}: {errors} errors, {len(problems) - errors} warnings", markup=False)
     if fix is not None:
-        if found is None or malformed:
+        if mask_set is None or malformed:
             raise InputError(f"{path}: a malformed file cannot be repaired")
-        mended, changed = repair(found)
+        mended, changed = repair(mask_set)
         mended.write(fix)
         notes.print(f"{fix}: {changed} regions repaired", markup=False)
     if errors:
@@ -70,9 +71,10 @@ def check(
 @app.command(epilog="Example: [bold]annotate stats osie-sr --figure osie_sr.png[/bold]")
 def stats(
     masks: MasksArgument,
-    root: Annotated[Path | None, typer.Option(help="Folder of the images.")] = None,
+    root: Annotated[Path | None, typer.Option(help="Folder that holds the images.")] = None,
     figure: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw the counts (.png, .pdf, .svg).")
+        Path | None,
+        typer.Option(metavar="FILE", help="Also draw the counts to this file (.png, .pdf, .svg)."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -83,18 +85,18 @@ def stats(
     from ..labels.tables import render_stats
 
     path = mask_path(masks)
-    found = MaskSet.read(path)
+    mask_set = MaskSet.read(path)
     try:
-        fixations = fixations_of(found, root_of(found, root, path.parent))
+        fixations = fixations_of(mask_set, root_of(mask_set, root, path.parent))
     except InputError as error:
         if root is not None:
             raise
         fixations = None
         notes.print(f"fixations are not counted: {error}", markup=False)
-    table = statistics(found, fixations)
-    title = f"{path.name}: {len(found.annotations)} regions on {len(found.images)} images"
-    if found.info.annotator:
-        title += f"\nlabelled by: {found.info.annotator}"
+    table = statistics(mask_set, fixations)
+    title = f"{path.name}: {len(mask_set.annotations)} regions on {len(mask_set.images)} images"
+    if mask_set.info.annotator:
+        title += f"\nlabelled by: {mask_set.info.annotator}"
     if figure is not None:
         draw(table, figure, title)
         notes.print(f"figure: {figure}", markup=False)
@@ -103,45 +105,54 @@ def stats(
 
 @app.command(epilog="Example: [bold]annotate agree osie-sr osie-sr-second -o disputed.json[/bold]")
 def agree(
-    files: Annotated[list[str], typer.Argument(metavar="MASKS…", help="Two mask files or more.")],
+    files: Annotated[list[str], typer.Argument(metavar="MASKS…", help="Two or more mask files.")],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write the disagreements as a mask file.")
     ] = None,
-    min_iou: Annotated[float, typer.Option(help="Least IoU of regions that are the same.")] = 0.5,
-    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+    min_iou: Annotated[
+        float, typer.Option(help="Smallest IoU at which two regions count as the same.")
+    ] = 0.5,
+    seed: Annotated[int, typer.Option(help="Seed for the bootstrap.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare annotators: kappa with its interval, confusion table, IoU, disagreements."""
+    """Compare annotators: kappa with its interval, confusion table, IoU and disagreements."""
     from ...datasets.sources.load import load_masks
     from ..labels.agree import agree as compare
     from ..labels.tables import agreement_record, render_agreement
 
-    found = compare([load_masks(one) for one in files], min_iou, seed)
+    agreement = compare([load_masks(name) for name in files], min_iou, seed)
     if output is not None:
-        found.disagreements.write(output)
-        count = len(found.disagreements.annotations)
-        notes.print(f"{output}: {count} regions to look at again", markup=False)
-    print_data(json.dumps(agreement_record(found)) if as_json else render_agreement(found, files))
+        agreement.disagreements.write(output)
+        count = len(agreement.disagreements.annotations)
+        notes.print(f"{output}: {count} regions to review", markup=False)
+    print_data(
+        json.dumps(agreement_record(agreement)) if as_json else render_agreement(agreement, files)
+    )
 
 
 @app.command(epilog="Example: [bold]annotate merge ann.json bob.json -o merged.json[/bold]")
 def merge(
-    files: Annotated[list[str], typer.Argument(metavar="MASKS…", help="Two mask files or more.")],
+    files: Annotated[list[str], typer.Argument(metavar="MASKS…", help="Two or more mask files.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Mask file to write.")],
     rule: Annotated[
-        Rule, typer.Option(help="Whose category counts: most files', or the earliest's.")
+        Rule,
+        typer.Option(
+            help="Which category wins: that of most files, or of the first to label a region."
+        ),
     ] = "majority",
-    min_iou: Annotated[float, typer.Option(help="Least IoU of regions that are the same.")] = 0.5,
+    min_iou: Annotated[
+        float, typer.Option(help="Smallest IoU at which two regions count as the same.")
+    ] = 0.5,
 ) -> None:
     """Merge several annotators' mask files into one."""
     from ...datasets.sources.load import load_masks
     from ..labels.merge import merge as merge_files
 
-    found = merge_files([load_masks(one) for one in files], rule, min_iou)
-    found.masks.write(output)
+    merged = merge_files([load_masks(name) for name in files], rule, min_iou)
+    merged.masks.write(output)
     notes.print(
-        f"{output}: {len(found.masks.annotations)} regions, {found.disputed} of them disputed; "
-        f"{found.dropped} left out, which too few files have",
+        f"{output}: {len(merged.masks.annotations)} regions, {merged.disputed} of them disputed; "
+        f"{merged.dropped} left out because too few files have them",
         markup=False,
     )
 
@@ -151,26 +162,28 @@ def merge(
 )
 def split(
     masks: MasksArgument,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write into.")],
-    by: Annotated[Part, typer.Option(help="Images are stratified by category.")] = "image",
-    parts: Annotated[str, typer.Option(help="Names and shares, for --by image.")] = (
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the parts.")],
+    by: Annotated[
+        Part, typer.Option(help="Split by image (stratified by category) or by category.")
+    ] = "image",
+    parts: Annotated[str, typer.Option(help="Names and shares of the parts, for --by image.")] = (
         "train=0.8,test=0.2"
     ),
-    seed: Annotated[int, typer.Option(help="Of the dealing.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed for assigning images to parts.")] = 0,
 ) -> None:
-    """Split a mask file by category, or by image into parts with like shares of each category."""
+    """Split a mask file by category, or by image with each category in proportion."""
     from ...datasets.masks.mask_set import MaskSet
     from ...datasets.sources.load import mask_path
     from ..labels.merge import split_by_category, split_by_image
 
     path = mask_path(masks)
-    found = MaskSet.read(path)
+    mask_set = MaskSet.read(path)
     if by == "category":
-        made = split_by_category(found)
+        split_masks = split_by_category(mask_set)
     else:
-        made = split_by_image(found, _shares(parts), seed)
+        split_masks = split_by_image(mask_set, _shares(parts), seed)
     output.mkdir(parents=True, exist_ok=True)
-    for name, part in made.items():
+    for name, part in split_masks.items():
         target = output / f"{path.stem}-{name.replace(' ', '_')}.json"
         part.write(target)
         count = f"{len(part.annotations)} regions on {len(part.images)} images"

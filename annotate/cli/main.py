@@ -23,15 +23,18 @@ app = new_app("Turn eye fixations into salient regions, and regions into labelle
 
 @app.command(epilog="Example: [bold]annotate fetch sample --root sample[/bold]")
 def fetch(
-    name: Annotated[str, typer.Argument(metavar="DATASET", help="osie or sample.")],
+    name: Annotated[
+        str, typer.Argument(metavar="DATASET", help="Dataset to fetch: osie or sample.")
+    ],
     root: Annotated[
-        Path | None, typer.Option(help="Folder to put it in (default: the user's data folder).")
+        Path | None, typer.Option(help="Folder to store it in (default: the user's data folder).")
     ] = None,
     source: Annotated[
-        Path | None, typer.Option("--from", help="Take the files from a local copy.")
+        Path | None,
+        typer.Option("--from", help="Copy the files from this folder instead of downloading."),
     ] = None,
 ) -> None:
-    """Download a dataset, or go on with a download; every file is checked.
+    """Download a dataset, or resume a download; every file is verified.
 
     [bold]sample[/bold] needs no network: eight photographs from installed packages, with masks
     drawn by hand and simulated gaze.
@@ -44,7 +47,7 @@ def fetch(
         from ...datasets.sources.sample import write_sample
 
         if source is not None:
-            raise InputError("sample comes with the installation; leave --from out")
+            raise InputError("sample comes with the installation and takes no --from")
         write_sample(root)
         notes.print(f"{root}: 8 images, masks.json, SIMULATED fixations", markup=False)
         return
@@ -72,11 +75,12 @@ def cluster(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="SOURCE", help="osie, a folder of images, or a table of fixations beside them."
+            metavar="SOURCE",
+            help="osie, a folder of images, or a table of fixations next to its images.",
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Mask file to write.")],
-    root: Annotated[Path | None, typer.Option(help="Folder of the images.")] = None,
+    root: Annotated[Path | None, typer.Option(help="Folder that holds the images.")] = None,
     fixations: Annotated[
         Path | None,
         typer.Option(
@@ -84,27 +88,36 @@ def cluster(
         ),
     ] = None,
     columns: Annotated[
-        str, typer.Option(help="The table's names for ours, as x=gaze_x,subject=who.")
+        str,
+        typer.Option(help="Map our column names to the table's, for example x=gaze_x,subject=who."),
     ] = "",
     unit: Annotated[
-        Unit, typer.Option(help="Of x and y: pixels, or degrees from the image's centre.")
+        Unit, typer.Option(help="Unit of x and y: pixels, or degrees from the image centre.")
     ] = "px",
     px_per_degree: Annotated[
         float | None, typer.Option(help="Pixels in one degree of visual angle.")
     ] = None,
     drop_invalid: Annotated[
         bool,
-        typer.Option("--drop-invalid", help="Drop fixations off the image or without position."),
+        typer.Option(
+            "--drop-invalid", help="Drop fixations that lie outside the image or have no position."
+        ),
     ] = False,
-    method: Annotated[Method, typer.Option(help="Of clustering.")] = "mean-shift",
-    bandwidth: Annotated[float, typer.Option(help="Mean shift: kernel radius, degrees.")] = 2.0,
-    radius: Annotated[float, typer.Option(help="DBSCAN: neighbourhood, degrees.")] = 0.75,
-    min_fixations: Annotated[int, typer.Option(help="Fewest fixations of a region.")] = 8,
-    min_subjects: Annotated[int, typer.Option(help="Fewest subjects of a region.")] = 4,
-    margin: Annotated[float, typer.Option(help="Outline beyond the fixations, degrees.")] = 0.4,
+    method: Annotated[Method, typer.Option(help="Clustering method.")] = "mean-shift",
+    bandwidth: Annotated[float, typer.Option(help="Mean shift: kernel radius in degrees.")] = 2.0,
+    radius: Annotated[float, typer.Option(help="DBSCAN: neighbourhood radius in degrees.")] = 0.75,
+    min_fixations: Annotated[
+        int, typer.Option(help="Minimum number of fixations in a region.")
+    ] = 8,
+    min_subjects: Annotated[
+        int, typer.Option(help="Minimum number of subjects who looked at a region.")
+    ] = 4,
+    margin: Annotated[
+        float, typer.Option(help="Degrees by which the outline extends beyond the fixations.")
+    ] = 0.4,
     labels: Annotated[
         str | None,
-        typer.Option(help="Labelled mask file, or osie-sr, whose categories to carry over."),
+        typer.Option(help="Labelled mask file, or osie-sr, to carry categories over from."),
     ] = None,
 ) -> None:
     """Cluster fixations into salient regions with outlines."""
@@ -144,22 +157,25 @@ def cluster(
 @app.command(epilog="Example: [bold]annotate review osie_sr.json[/bold]")
 def review(
     masks: Annotated[Path, typer.Argument(metavar="MASKS", help="Mask file to review.")],
-    root: Annotated[Path | None, typer.Option(help="Folder of the images.")] = None,
+    root: Annotated[Path | None, typer.Option(help="Folder that holds the images.")] = None,
     second: Annotated[
-        Path | None, typer.Option(help="Another person's mask file of the same images.")
+        Path | None,
+        typer.Option(
+            help="Mask file by another annotator of the same images, to show beside yours."
+        ),
     ] = None,
     fixations: Annotated[
         Path | None, typer.Option(help="Table of fixations, if the mask file has none.")
     ] = None,
     prefer: Annotated[
         Edits | None,
-        typer.Option(help="Whose edits count, if the file has changed under unsaved ones."),
+        typer.Option(help="Whose edits to keep if the file changed while edits were unsaved."),
     ] = None,
 ) -> None:
-    """Review labels in the terminal: a key for each category, every change saved as it is made.
+    """Review labels in the terminal: one key per category, every change saved at once.
 
-    A crash loses nothing: edits are kept in a journal beside the file, which undoing goes
-    back through.
+    A crash loses nothing: a journal next to the file keeps every edit, and undo steps back
+    through it.
     """
     import sys
 
@@ -170,24 +186,24 @@ def review(
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise InputError("review needs a terminal")
     with alone(masks):
-        opened = Review(masks, prefer)
-        found = opened.editor.masks
-        folder = root_of(found, root, masks.parent)
+        session = Review(masks, prefer)
+        mask_set = session.editor.masks
+        folder = root_of(mask_set, root, masks.parent)
         try:
-            opened.editor.fixations = fixations_of(found, folder, fixations)
+            session.editor.fixations = fixations_of(mask_set, folder, fixations)
         except InputError as error:
             if fixations is not None:
                 raise
-            notes.print(f"{error}; they are not shown", markup=False)
+            notes.print(f"{error}; fixations are not shown", markup=False)
         theirs = {}
-        if second is not None:  # loads pandas: most do without
+        if second is not None:  # loads pandas, which most reviews do not need
             from ...datasets.masks.mask_set import MaskSet
             from ..labels.agree import labels_by
 
-            theirs = labels_by(MaskSet.read(second), found)
+            theirs = labels_by(MaskSet.read(second), mask_set)
         from ...tui.labels import LabelReview
 
-        LabelReview(opened, Stimuli(folder, tuple(found.images)), theirs).run()
+        LabelReview(session, Stimuli(folder, tuple(mask_set.images)), theirs).run()
 
 
 def _columns(text: str) -> dict[str, str]:

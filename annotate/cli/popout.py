@@ -16,32 +16,41 @@ app = typer.Typer()
 
 @app.command(epilog="Example: [bold]annotate popout -o popout/ --sheet popout.png[/bold]")
 def popout(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write into.")],
-    count: Annotated[int, typer.Option("--count", "-n", help="How many arrays.")] = 80,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the arrays.")],
+    count: Annotated[
+        int, typer.Option("--count", "-n", help="Number of arrays with a target.")
+    ] = 80,
     features: Annotated[
         str | None,
-        typer.Option(help="Comma-separated; by default all that are preattentive. 'all': all."),
+        typer.Option(
+            help="Comma-separated features, or all (default: every preattentive feature)."
+        ),
     ] = None,
     contrast: Annotated[
-        str, typer.Option(help="Steps of the target's difference, above 0 to 1.")
+        str, typer.Option(help="Strengths of the target's difference, above 0 and at most 1.")
     ] = "0.2,0.4,0.6,0.8,1",
-    items: Annotated[str, typer.Option(help="Items in an array, drawn from these.")] = (
+    items: Annotated[str, typer.Option(help="Numbers of items per array to draw from.")] = (
         "16,24,35,48"
     ),
-    layout: Annotated[str, typer.Option(help="grid, jittered, random; drawn from these.")] = (
+    layout: Annotated[str, typer.Option(help="Layouts to draw from: grid, jittered, random.")] = (
         "grid,jittered,random"
     ),
-    size: Annotated[str, typer.Option(help="WIDTHxHEIGHT in pixels.")] = "800x600",
-    catch: Annotated[int, typer.Option(help="Further arrays without a target.")] = 0,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
+    size: Annotated[
+        str, typer.Option(help="Size of an array, WIDTHxHEIGHT in pixels.")
+    ] = "800x600",
+    catch: Annotated[int, typer.Option(help="Number of additional arrays without a target.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed; the same seed gives the same bytes.")] = 0,
     sheet: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw a contact sheet (.png, .jpg, .pdf).")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Also draw a contact sheet to this file (.png, .jpg, .pdf)."
+        ),
     ] = None,
 ) -> None:
     """Make search arrays in which one item stands out, with the mask of every item.
 
-    popout.json in the folder holds the target's mask and the distractors'. Features that people
-    do not find at once (conjunction, t-among-l) are made only if named.
+    popout.json in the folder holds the masks of the target and the distractors. Features that do
+    not pop out (conjunction, t-among-l) are made only if named.
     """
     from ..popout.arrays import Arrays, write_arrays
     from ..popout.features import FEATURES
@@ -75,9 +84,9 @@ def _words(text: str) -> tuple[str, ...]:
 
 def _numbers(option: str, text: str, kind: type, between: str = ",", count: int = 0) -> tuple:
     try:
-        found = tuple(kind(part) for part in text.split(between) if part.strip())
+        numbers = tuple(kind(part) for part in text.split(between) if part.strip())
     except ValueError as error:
         raise InputError(f"{option} {text!r}: expected numbers") from error
-    if not found or (count and len(found) != count):
+    if not numbers or (count and len(numbers) != count):
         raise InputError(f"{option} {text!r}: expected {count or 'some'} numbers")
-    return found
+    return numbers

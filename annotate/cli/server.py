@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-ProjectOption = Annotated[str, typer.Option("--project", help="Title of the project.")]
+ProjectOption = Annotated[str, typer.Option("--project", help="Title of the Label Studio project.")]
 UrlOption = Annotated[
     str, typer.Option(envvar="LABEL_STUDIO_URL", help="Address of the Label Studio server.")
 ]
 ServeOption = Annotated[
-    bool, typer.Option("--serve", help="Use the local Label Studio of `annotate serve`.")
+    bool, typer.Option("--serve", help="Use the local server that `annotate serve` starts.")
 ]
-PortOption = Annotated[int, typer.Option(help="Of the local Label Studio; 0 takes a free one.")]
+PortOption = Annotated[int, typer.Option(help="Port of the local server; 0 takes a free one.")]
 DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="Only say what would be done; change nothing.")
+    bool, typer.Option("--dry-run", help="Report what would be done, and change nothing.")
 ]
 DEFAULT_URL = "http://localhost:8080"
 DEFAULT_PORT = 8080
@@ -44,14 +44,14 @@ DEFAULT_PORT = 8080
 
 @app.command(epilog="Example: [bold]annotate serve[/bold]")
 def serve(port: PortOption = DEFAULT_PORT) -> None:
-    """Start a local Label Studio, installing it at first; Ctrl-C stops it.
+    """Start a local Label Studio, installing it first if necessary; Ctrl-C stops it.
 
-    Only this machine can reach it. The first start asks for the password that you will log in
-    with (or takes LABEL_STUDIO_PASSWORD).
+    Only this machine can reach it. The first start asks for the password to log in with, or takes
+    it from LABEL_STUDIO_PASSWORD.
     """
     with _local(port) as (server, process):
         if process is None:
-            notes.print(f"Label Studio runs already: {server.url}", markup=False)
+            notes.print(f"Label Studio is already running: {server.url}", markup=False)
         else:
             notes.print("Ctrl-C stops it")
             _wait(process)
@@ -69,33 +69,33 @@ def push(
         Path | None,
         typer.Option(
             envvar="LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT",
-            help="Folder that the server shows files of (default: the one above the images).",
+            help="Folder that the server serves files from (default: the image folder's parent).",
         ),
     ] = None,
     serve: ServeOption = False,
     port: PortOption = DEFAULT_PORT,
     dry_run: DryRunOption = False,
 ) -> None:
-    """Send regions to be labelled to Label Studio; repeat it at will, nothing is doubled.
+    """Send regions to Label Studio for labelling; repeating it duplicates nothing.
 
-    Annotations that people made are never touched. The token is taken from LABEL_STUDIO_API_KEY,
-    or asked for.
+    Annotations made by people are never touched. The token comes from LABEL_STUDIO_API_KEY, or is
+    asked for.
     """
     from ...datasets.masks.mask_set import MaskSet
     from ...datasets.sources.load import mask_path, root_of
     from ..labelstudio.client import Client
 
     path = mask_path(masks)
-    found = MaskSet.read(path)
-    folder = root_of(found, root, path.parent).absolute()
+    mask_set = MaskSet.read(path)
+    folder = root_of(mask_set, root, path.parent).absolute()
     if not serve:
         with _client(url) as client:
-            _push(found, folder, project, client, document_root or folder.parent, dry_run)
+            _push(mask_set, folder, project, client, document_root or folder.parent, dry_run)
         return
     with _local(port) as (server, process):
         with Client(str(server.url), server.token()) as client:
-            place, images = server.link(folder), server.data / "images"
-            _push(found, folder, project, client, images, dry_run, place)
+            served, images = server.link(folder), server.data / "images"
+            _push(mask_set, folder, project, client, images, dry_run, served)
         if process is not None and not dry_run:
             notes.print("Ctrl-C stops the server; `annotate serve` starts it again")
             _wait(process)
@@ -107,21 +107,24 @@ def push(
 )
 def pull(
     project: ProjectOption,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Mask file to write, or to bring up to date.")
-    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Mask file to write or update.")],
     masks: Annotated[
         str | None,
-        typer.Option(help="Mask file that was pushed, if the output does not exist yet."),
+        typer.Option(
+            help="Mask file that was pushed, to start from if the output does not exist yet."
+        ),
     ] = None,
     url: UrlOption = DEFAULT_URL,
     root: RootOption = None,
     annotator: Annotated[
-        str | None, typer.Option(help="E-mail address: take only this person's annotations.")
+        str | None,
+        typer.Option(help="E-mail address of the only person whose annotations to take."),
     ] = None,
     prefer: Annotated[
         Side | None,
-        typer.Option(help="In conflicts: the mask file, the server, or its newest annotation."),
+        typer.Option(
+            help="What wins a conflict: the mask file, the server, or the newest annotation on it."
+        ),
     ] = None,
     rename: RenameOption = "",
     serve: ServeOption = False,
@@ -129,10 +132,10 @@ def pull(
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Bring the annotations of a Label Studio project into a mask file; says what changed.
+    """Bring the annotations of a Label Studio project into a mask file, and report what changed.
 
-    Exit code 1 if an image changed on both sides, or several people annotated it differently;
-    such images are listed and left as they are, unless --prefer takes a side.
+    Exits with 1 if an image changed on both sides, or several people annotated it differently;
+    such images are listed and left unchanged unless --prefer takes a side.
     """
     from ...datasets.masks.mask_set import MaskSet
     from ...datasets.sources.load import fixations_of, load_masks, root_of
@@ -147,23 +150,25 @@ def pull(
     if not output.parent.is_dir():
         raise InputError(f"{output}: cannot be written: no such folder")
     with _connected(url, serve, port) as client, notes.status("asking Label Studio"):
-        there = client.find(project, _uuid(base))
-        if there is None:
+        remote = client.find(project, _uuid(base))
+        if remote is None:
             raise InputError(f"{client.url}: no project titled {project!r}")
-        tasks = client.tasks(there)
+        tasks = client.tasks(remote)
         emails = client.emails()
     for task in tasks:
-        for one in task.get("annotations") or []:
-            one["completed_by"] = emails.get(one.get("completed_by"), one.get("completed_by"))
+        for annotation in task.get("annotations") or []:
+            annotation["completed_by"] = emails.get(
+                annotation.get("completed_by"), annotation.get("completed_by")
+            )
     trusted = base is not None
-    base = base or from_project(there, tasks)
+    base = base or from_project(remote, tasks)
     try:
         fixations = fixations_of(base, root_of(base, root, output.parent))
     except InputError:
         fixations = None
-    found = bring(
+    pulled = bring(
         base,
-        there,
+        remote,
         tasks,
         prefer,
         annotator,
@@ -172,34 +177,34 @@ def pull(
         trusted=trusted,
     )
     if not dry_run:
-        found.masks.write(output)
+        pulled.masks.write(output)
     if as_json:
         record = {
-            "changes": {name: dict(count) for name, count in found.changes.items()},
-            "images": dict(+found.images),
-            "conflicts": [vars(one) for one in found.conflicts],
-            "lost": dict(found.lost),
+            "changes": {name: dict(count) for name, count in pulled.changes.items()},
+            "images": dict(+pulled.images),
+            "conflicts": [vars(conflict) for conflict in pulled.conflicts],
+            "lost": dict(pulled.lost),
         }
         print(json.dumps(record, ensure_ascii=False))
     else:
-        for name, count in found.changes.items():
+        for name, count in pulled.changes.items():
             print(f"{name}: {changes_text(count)}")
-        for one in found.conflicts:
-            print(f"{one.file_name}: CONFLICT: {one.reason}")
+        for conflict in pulled.conflicts:
+            print(f"{conflict.file_name}: CONFLICT: {conflict.reason}")
     state = "would be written" if dry_run else "written"
     notes.print(
-        f"{output}: {state}: {len(found.masks.annotations)} regions; "
-        f"{changes_text(total(found.changes))}",
+        f"{output}: {state}: {len(pulled.masks.annotations)} regions; "
+        f"{changes_text(total(pulled.changes))}",
         markup=False,
     )
-    for what, times in (+found.images).items():
+    for what, times in (+pulled.images).items():
         notes.print(f"images {what}: {times}", markup=False)
-    for text, times in found.lost.items():
+    for text, times in pulled.lost.items():
         notes.print(f"left out: {text} ({times} times)", markup=False)
     if not trusted and fixations is None:
-        notes.print("the fixations are not on the server: --masks names the file that has them")
-    if found.conflicts:
-        notes.print(f"{len(found.conflicts)} conflicts left as they were; --prefer takes a side")
+        notes.print("the server holds no fixations: --masks names the file that has them")
+    if pulled.conflicts:
+        notes.print(f"{len(pulled.conflicts)} conflicts left unchanged; --prefer takes a side")
         raise typer.Exit(1)
 
 
@@ -210,32 +215,32 @@ def _push(
     client: Client,
     document_root: Path,
     dry_run: bool,
-    place: Path | None = None,
+    served: Path | None = None,
 ) -> None:
-    """Push, and say what was done."""
+    """Push, and report what was done."""
     from ...datasets.stimuli import Stimuli
     from ..labelstudio.codec import local_url
     from ..labelstudio.push import push as send
 
     stimuli = Stimuli(folder, tuple(masks.images))
-    place = place or folder  # the images' folder as the server sees it
-    if document_root.absolute() not in place.absolute().parents:
-        raise InputError(f"{place}: is not below the document root {document_root}")
+    served = served or folder  # the images' folder as the server sees it
+    if document_root.absolute() not in served.absolute().parents:
+        raise InputError(f"{served}: is not below the document root {document_root}")
 
     def address(image: Any) -> str:
-        path = place / stimuli.path(image).relative_to(folder)
+        path = served / stimuli.path(image).relative_to(folder)
         return local_url(path.relative_to(document_root.absolute()).as_posix())
 
-    plan, project = send(masks, client, title, address, str(place), dry_run, progress)
+    plan, project = send(masks, client, title, address, str(served), dry_run, progress)
     verb = "to be " if dry_run else ""
     notes.print(
         f"{client.url}: project {title!r}: {len(plan.add)} images {verb}added, "
-        f"{len(plan.predict)} {verb}updated, {len(plan.delete)} doubles {verb}removed",
+        f"{len(plan.predict)} {verb}updated, {len(plan.delete)} duplicates {verb}removed",
         markup=False,
     )
     if plan.annotated:
         notes.print(
-            f"{plan.annotated} of them are annotated already: those annotations stay as they are"
+            f"{plan.annotated} of them are already annotated; those annotations stay unchanged"
         )
     if plan.foreign:
         notes.print(f"{len(plan.foreign)} images of the project are not in the mask file")
@@ -260,7 +265,7 @@ def _client(url: str) -> Client:
 
 def _secret(variable: str, question: str, confirm: bool = False) -> str:
     if not sys.stdin.isatty():
-        raise InputError(f"{variable} is not set, and there is no terminal to ask at")
+        raise InputError(f"{variable} is not set, and there is no terminal to ask on")
     return typer.prompt(question, hide_input=True, confirmation_prompt=confirm, err=True)
 
 
@@ -278,7 +283,7 @@ def _connected(url: str, serve: bool, port: int) -> Iterator[Client]:
 
 @contextmanager
 def _local(port: int) -> Iterator[tuple[LocalServer, subprocess.Popen | None]]:
-    """Use the local server if it runs, else start it; None if it was not started here."""
+    """Yield the local server, and its process if it had to be started."""
     from ..labelstudio.server import EMAIL, VERSION, LocalServer, stop
 
     server = LocalServer.default()
@@ -303,11 +308,11 @@ def _local(port: int) -> Iterator[tuple[LocalServer, subprocess.Popen | None]]:
 
 
 def _wait(process: subprocess.Popen) -> None:
-    """Wait until Ctrl-C or SIGTERM, which is how a server is stopped."""
+    """Wait until Ctrl-C or SIGTERM stops the server."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         process.wait()
     except KeyboardInterrupt:
         notes.print("stopped")
         return
-    raise InputError("Label Studio stopped by itself")
+    raise InputError("Label Studio stopped unexpectedly")

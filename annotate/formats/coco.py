@@ -20,7 +20,7 @@ OURS = ("id", "image_id", "category_id", "segmentation", "bbox", "area")
 
 
 def recognises(source: Path) -> bool:
-    """Tell whether a path is a COCO file."""
+    """Return whether a path is a COCO file."""
     if source.suffix.lower() != ".json" or not source.is_file():
         return False
     content = read_json(source)
@@ -28,20 +28,20 @@ def recognises(source: Path) -> bool:
 
 
 def read(source: Path, root: Path | None = None) -> Draft:
-    """Read a COCO file, forgiving what others leave out or write differently.
+    """Read a COCO file, tolerating what other programs omit or write differently.
 
-    Categories may count from 0; areas and boxes are computed. Annotations without an outline
-    (boxes alone), and polygons of fewer than three points, are counted as lost.
+    Category ids may start at 0; areas and boxes are recomputed. Annotations without an outline
+    (only a box), and polygons of fewer than three points, count as lost.
 
     Raises
     ------
     InputError
-        If it is malformed otherwise, with the place.
+        If it is malformed in any other way; the message names the place.
     """
     del root
     content: Any = read_json(source)
     if not recognises(source):
-        raise InputError(f"{source}: no COCO file (images, annotations, categories)")
+        raise InputError(f"{source}: not a COCO file (images, annotations, categories)")
     draft = Draft("coco")
     cleaned, draft.lost = _cleaned(source, content)
     masks = MaskSet.from_dict(cleaned, str(source))
@@ -56,31 +56,41 @@ def read(source: Path, root: Path | None = None) -> Draft:
         keys = region.model_dump(exclude_unset=True, exclude=set(OURS))
         category = names[region.category_id]
         draft.regions.append(Region(image.file_name, category, outline, region.id, keys))
-    draft.categories = [one.name for one in sorted(masks.categories, key=lambda one: one.id)]
+    draft.categories = [
+        category.name for category in sorted(masks.categories, key=lambda category: category.id)
+    ]
     return draft
 
 
 def write(masks: MaskSet, target: Path, root: Path | None = None) -> list[str]:
-    """Write a COCO file without our keys; ``unlabelled`` is left out if no region has it."""
+    """Write a COCO file without our own keys; an unused ``unlabelled`` is left out.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
     del root
     content = masks.to_dict()
     content.pop("fixations", None)
     content["info"] = {k: v for k, v in content.get("info", {}).items() if k != "salprobe"}
     used = {region.category_id for region in masks.annotations}
     content["categories"] = [
-        one for one in content["categories"] if one["name"] != UNLABELLED or one["id"] in used
+        entry
+        for entry in content["categories"]
+        if entry["name"] != UNLABELLED or entry["id"] in used
     ]
     with atomic_write(target) as file:
         file.write(json.dumps(content, ensure_ascii=False).encode())
-    return ["the fixations and where the regions come from"]
+    return ["the fixations and the origin of the regions"]
 
 
 def _cleaned(source: Path, content: dict) -> tuple[dict, Counter[str]]:
-    """Return what a mask set can be built of, and what had to be left out."""
+    """Return content that a mask set can be built from, and what had to be left out."""
     lost: Counter[str] = Counter()
     content = {key: content[key] for key in ("images", "annotations", "categories")}
     for key, entries in content.items():
-        if not isinstance(entries, list) or not all(isinstance(one, dict) for one in entries):
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
             raise InputError(f"{source}: {key}: expected a list of objects")
     annotations = []
     for entry in content["annotations"]:
@@ -95,9 +105,9 @@ def _cleaned(source: Path, content: dict) -> tuple[dict, Counter[str]]:
             continue
         annotations.append({**entry, "segmentation": outline, "bbox": [], "area": 0.0})
     content["annotations"] = annotations
-    if any(one.get("id") == 0 for one in content["categories"]):
-        content["categories"] = [_shifted(one, "id") for one in content["categories"]]
-        content["annotations"] = [_shifted(one, "category_id") for one in annotations]
+    if any(entry.get("id") == 0 for entry in content["categories"]):
+        content["categories"] = [_shifted(entry, "id") for entry in content["categories"]]
+        content["annotations"] = [_shifted(entry, "category_id") for entry in annotations]
     return content, lost
 
 

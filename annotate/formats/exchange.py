@@ -1,4 +1,4 @@
-"""Mask sets from and to other programs' files."""
+"""Importing and exporting mask sets from and to other programs' files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FOLDERS = ("labelme", "osie-sr", "png")
 
 @dataclass(frozen=True)
 class Imported:
-    """What `import_masks` makes.
+    """Result of `import_masks`.
 
     Attributes
     ----------
@@ -29,9 +29,9 @@ class Imported:
     lost : Counter
         What could not be kept, and how often.
     changes : dict of Counter, or None
-        What changed on which image, if a mask set was revised.
+        What changed on each image, if a mask set was revised.
     images : int
-        On how many images regions were read.
+        Number of images in the source.
     """
 
     masks: MaskSet
@@ -55,14 +55,14 @@ def import_masks(
     source : Path
         A file or a folder.
     form : Format, optional
-        By default what the source looks like.
+        Detected by default.
     root : Path, optional
-        The images' folder, where names or sizes of images are not in the source.
+        Folder of the images; needed if the source lacks their names or sizes.
     rename : mapping, optional
         From the source's categories to ours.
     like : MaskSet, optional
-        The mask set that was exported: its images, fixations, ids and further keys are kept;
-        images that the source does not have stay as they are.
+        The mask set that was exported: its images, fixations, ids and other keys are kept, and
+        images that the source lacks stay unchanged.
 
     Raises
     ------
@@ -83,12 +83,16 @@ def import_masks(
 
 
 def export_masks(masks: MaskSet, target: Path, form: Format, root: Path | None = None) -> list[str]:
-    """Write a mask set as another program's file or folder, all of it or nothing.
+    """Write a mask set as another program's file or folder, completely or not at all.
 
     Parameters
     ----------
+    masks : MaskSet
+    target : Path
+        File or folder to write.
+    form : Format
     root : Path, optional
-        The images' folder, for formats that point to the images.
+        Folder of the images, for formats that point to them.
 
     Returns
     -------
@@ -98,7 +102,8 @@ def export_masks(masks: MaskSet, target: Path, form: Format, root: Path | None =
     Raises
     ------
     InputError
-        If the folder exists already and is not empty, or the format cannot hold a region at all.
+        If the target cannot be written, is a folder that is not empty, or the format cannot hold
+        the mask set.
     """
     module = format_named(form)
     if form not in FOLDERS:

@@ -1,7 +1,7 @@
-"""labelme's folders: one JSON file for each image.
+"""labelme's folders: a JSON file for each image.
 
-A region of several parts is several shapes with one label and one ``group_id``; a region with
-holes is a shape of type ``mask``. What labelme has no place for is kept in keys named
+A region of several parts becomes several shapes with the same label and ``group_id``; a region
+with holes becomes a shape of type ``mask``. What labelme cannot hold goes into keys named
 ``salprobe``, which labelme preserves.
 """
 
@@ -32,7 +32,7 @@ OURS = ("id", "image_id", "category_id", "segmentation", "bbox", "area")
 
 
 def recognises(source: Path) -> bool:
-    """Tell whether a path is a labelme file or a folder of them."""
+    """Return whether a path is a labelme file or a folder of them."""
     first = next(_files(source), None)
     if first is None:
         return False
@@ -41,18 +41,18 @@ def recognises(source: Path) -> bool:
 
 
 def read(source: Path, root: Path | None = None) -> Draft:
-    """Read a labelme file, or all of a folder.
+    """Read a labelme file, or all labelme files of a folder.
 
     Parameters
     ----------
     source : Path
     root : Path, optional
-        The images' folder; without it they lie beside their files.
+        Folder of the images; by default they are next to their labelme files.
 
     Raises
     ------
     InputError
-        If anything is malformed, with the file and the place in it.
+        If anything is malformed; the message names the file and the place in it.
     """
     draft = Draft("labelme")
     for path in _files(source):
@@ -66,12 +66,17 @@ def read(source: Path, root: Path | None = None) -> Draft:
 
 
 def write(masks: MaskSet, folder: Path, root: Path | None = None) -> list[str]:
-    """Write a folder that labelme opens, the images found where they lie below ``root``.
+    """Write a folder for labelme, whose files point to the images below ``root``.
 
     Returns
     -------
     list of str
         What labelme files cannot hold.
+
+    Raises
+    ------
+    InputError
+        If two images would share a file, an image is missing, or a region is empty.
     """
     names = masks.category_of()
     regions = masks.by_image()
@@ -107,7 +112,7 @@ def write(masks: MaskSet, folder: Path, root: Path | None = None) -> list[str]:
         target.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(target) as file:
             file.write(json.dumps(content, ensure_ascii=False, indent=1).encode())
-    return ["the fixations and where the regions come from"]
+    return ["the fixations and the origin of the regions"]
 
 
 def _files(source: Path) -> Iterator[Path]:

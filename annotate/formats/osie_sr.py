@@ -1,7 +1,7 @@
-"""The authors' published OSIE-SR: a map of classes and a map of instances for each image.
+"""The authors' published OSIE-SR: a class map and an instance map for each image.
 
-The layout is Pascal VOC's, as labelme exports it: ``SegmentationClass/1001.png`` (or ``.npy``)
-and ``SegmentationObject/1001.png``. Instances cannot overlap.
+The layout is that of Pascal VOC, as exported by labelme: ``SegmentationClass/1001.png`` (or
+``.npy``) and ``SegmentationObject/1001.png``. Instances cannot overlap.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ CLASSES = {
 """The semantic values that the authors use."""
 
 _ANNOTATOR = "the authors of OSIE-SR (He et al., CVPR 2019)"
-_VOID = 255  # of an 8-bit label image, as Pascal VOC has it
+_VOID = 255  # in an 8-bit label image, as in Pascal VOC
 
 
 def recognises(source: Path) -> bool:
-    """Tell whether a path is a folder of this layout."""
+    """Return whether a path is a folder with this layout."""
     return (source / "SegmentationClass").is_dir() and (source / "SegmentationObject").is_dir()
 
 
@@ -54,8 +54,8 @@ def read(source: Path, root: Path | None = None) -> Draft:
     ----------
     source : Path
     root : Path, optional
-        The images' folder, whose file names are taken; without it (or OSIE's own at the default
-        place) they are assumed to be ``.jpg``.
+        Folder of the images, for their file names. Without it, and without OSIE in its default
+        folder, names end in ``.jpg``.
 
     Raises
     ------
@@ -106,7 +106,7 @@ def read(source: Path, root: Path | None = None) -> Draft:
 
 
 def write(masks: MaskSet, folder: Path, root: Path | None = None) -> list[str]:
-    """Write the two maps of each image as label images; smaller regions lie above larger ones.
+    """Write both maps of each image as label images, smaller regions on top of larger ones.
 
     Returns
     -------
@@ -149,16 +149,16 @@ def write(masks: MaskSet, folder: Path, root: Path | None = None) -> list[str]:
     if unlabelled:
         lost.append(f"{unlabelled} unlabelled regions")
     if covered:
-        lost.append(f"{covered} pixels of regions that overlap (the smaller region has them)")
+        lost.append(f"{covered} pixels where regions overlap (they go to the smaller region)")
     if hidden:
-        lost.append(f"{hidden} regions that others cover entirely, or that are empty")
+        lost.append(f"{hidden} regions that are empty or entirely covered by others")
     return lost
 
 
 def _maps(folder: Path) -> dict[str, Path]:
-    """Return the maps of a folder by their stem; ``.npy`` before ``.png``."""
-    found = {path.stem: path for path in sorted(folder.glob("*.png"))}
-    return found | {path.stem: path for path in sorted(folder.glob("*.npy"))}
+    """Return the maps of a folder by stem; ``.npy`` takes precedence over ``.png``."""
+    paths = {path.stem: path for path in sorted(folder.glob("*.png"))}
+    return paths | {path.stem: path for path in sorted(folder.glob("*.npy"))}
 
 
 def _read_map(path: Path) -> np.ndarray:
@@ -193,6 +193,6 @@ def _image_names(root: Path) -> dict[str, str]:
     names = {}
     for folder in (root, root / "stimuli"):
         if folder.is_dir():
-            found = (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
-            names |= {path.stem: path.name for path in sorted(found)}
+            paths = (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+            names |= {path.stem: path.name for path in sorted(paths)}
     return names

@@ -1,7 +1,7 @@
-"""PNG masks: a folder for each image, in it a black-and-white image for each region.
+"""PNG masks: a folder for each image, holding a black-and-white image for each region.
 
 ``masks/1001.jpg/12.person head.png`` is region 12 of ``1001.jpg``. Overlaps, holes and parts are
-kept to the pixel.
+exact to the pixel.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from ..regions.draft import Draft, Region
 
 
 def recognises(source: Path) -> bool:
-    """Tell whether a path is a folder of this layout."""
+    """Return whether a path is a folder with this layout."""
     return any(_parts(path.name) for path in _masks(source, "**/*.png"))
 
 
 def read(source: Path, root: Path | None = None) -> Draft:
-    """Read a folder; what is not black is the region.
+    """Read a folder; pixels that are not black belong to the region.
 
     Parameters
     ----------
     source : Path
     root : Path, optional
-        The images' folder, for the sizes of images without regions.
+        Folder of the images, for the sizes of images without regions.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def read(source: Path, root: Path | None = None) -> Draft:
 
 
 def write(masks: MaskSet, folder: Path, root: Path | None = None) -> list[str]:
-    """Write a folder for each image, and in it a mask for each region.
+    """Write a folder for each image, with a mask for each region.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Other programs' files of labelled regions, read and written."""
+"""The formats of other programs, by name."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ FORMATS: dict[Format, ModuleType] = {
     "label-studio": tasks,
     "png": png,
 }
-"""Each has `recognises`, `read` and `write`."""
+"""Each module has `recognises`, `read` and `write`."""
 
 
 def format_named(name: Format) -> ModuleType:
-    """Return a format.
+    """Return the module of a format.
 
     Raises
     ------
     InputError
-        If there is none of that name.
+        If no format has this name.
     """
     if name not in FORMATS:
         raise InputError(f"format {name!r}: expected {', '.join(FORMATS)}")
@@ -34,16 +34,16 @@ def format_named(name: Format) -> ModuleType:
 
 
 def recognised(source: Path) -> Format:
-    """Return the name of the format that a file or folder has.
+    """Return the name of the format of a file or folder.
 
     Raises
     ------
     InputError
-        If there is no such path, or it has none of them.
+        If the path does not exist, or its format is unknown.
     """
     if not source.exists():
         raise InputError(f"{source}: no such file or folder")
     for name, form in FORMATS.items():
         if form.recognises(source):
             return name
-    raise InputError(f"{source}: of no known format ({', '.join(FORMATS)}); --format names it")
+    raise InputError(f"{source}: unknown format, expected {', '.join(FORMATS)}; --format names it")

@@ -1,4 +1,4 @@
-"""How far annotators agree: regions matched by overlap, categories compared by kappa."""
+"""Agreement of annotators: regions matched by overlap, categories compared by kappa."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True, eq=False)
 class Agreement:
-    """What `agree` finds.
+    """Result of `agree`.
 
     Attributes
     ----------
     n_images : int
-        Images that all files hold; the others are left out.
+        Images that all files hold; others are left out.
     n_regions : list of int
-        Each file's regions on them.
+        Each file's number of regions on these images.
     matched : DataFrame
         One row for each region that all files have: ``image``, one column of categories for each
         file (``0``, ``1`` …), and ``iou``, the mean with the first file's region.
     same : float
-        Share of matched regions to which all give the same category.
+        Share of matched regions to which all files give the same category.
     kappa : Interval
-        Cohen's for two files, Fleiss' for more; with a 95 % interval from a bootstrap over
-        images, which is NaN for fewer than two images.
+        Cohen's for two files, Fleiss' for more. The 95 % interval comes from a bootstrap over
+        images, and is NaN for fewer than two images.
     disagreements : MaskSet
-        The first file's regions that another gives another category or does not have, each
-        with ``disagreement``: the other files' categories (``null`` where it is missing).
+        The first file's regions that another file lacks or gives a different category, each with
+        ``disagreement``: the other files' categories (``null`` where the region is missing).
     categories : list of str
-        All files' categories, in the order of the first's.
+        Categories of all files, in the order of the first file.
     """
 
     n_images: int
@@ -56,7 +56,7 @@ class Agreement:
 
     @property
     def kappa_name(self) -> str:
-        """Whose kappa it is."""
+        """Whose kappa it is: Cohen's or Fleiss'."""
         return "Cohen's" if len(self.n_regions) == 2 else "Fleiss'"
 
     def confusion(self) -> pd.DataFrame:
@@ -70,7 +70,14 @@ class Agreement:
 def match(
     first: Sequence[Annotation], second: Sequence[Annotation], image: Any, min_iou: float
 ) -> list[tuple[int, int, float]]:
-    """Pair regions of one image so that the sum of IoUs is largest.
+    """Pair two files' regions of an image so that the sum of IoUs is largest.
+
+    Parameters
+    ----------
+    first, second : sequence of Annotation
+    image : Stimulus
+    min_iou : float
+        Smallest intersection over union of a pair.
 
     Returns
     -------
@@ -81,32 +88,32 @@ def match(
 
     if not first or not second:
         return []
-    one: Any = [encoded(region, image) for region in first]
-    other: Any = [encoded(region, image) for region in second]
-    overlap = np.asarray(coco.iou(one, other, [0] * len(second)))
-    overlap[overlap < min_iou] = 0  # or a large overlap could be given up for two small ones
+    first_masks: Any = [encoded(region, image) for region in first]
+    second_masks: Any = [encoded(region, image) for region in second]
+    overlap = np.asarray(coco.iou(first_masks, second_masks, [0] * len(second)))
+    overlap[overlap < min_iou] = 0  # otherwise two small overlaps could outweigh a large one
     pairs = zip(*linear_sum_assignment(overlap, maximize=True), strict=True)
     return [(int(i), int(j), float(overlap[i, j])) for i, j in pairs if overlap[i, j] > 0]
 
 
-def labels_by(other: MaskSet, masks: MaskSet, min_iou: float = 0.5) -> dict[int, str]:
-    """Return the category that another file gives each region of a mask set, by its id.
+def labels_by(labelled: MaskSet, masks: MaskSet, min_iou: float = 0.5) -> dict[int, str]:
+    """Return the category that another file gives each region of a mask set, by region id.
 
-    Images are matched by file name, regions by `match`; those without one, and those that the
-    other has not labelled, are left out.
+    Images are matched by file name, regions by `match`. Regions without a match, or unlabelled
+    in ``labelled``, are left out.
     """
-    theirs, names = other.by_image(), other.category_of()
-    ids = {image.file_name: image.id for image in other.images}
-    found = {}
+    theirs, names = labelled.by_image(), labelled.category_of()
+    ids = {image.file_name: image.id for image in labelled.images}
+    categories = {}
     mine_by_image = masks.by_image()
     for image in masks.images:
         mine = mine_by_image.get(image.id, [])
-        there = theirs.get(ids.get(image.file_name, -1), [])
-        for i, j, _ in match(mine, there, image, min_iou):
-            category = names[there[j].category_id]
+        their_regions = theirs.get(ids.get(image.file_name, -1), [])
+        for i, j, _ in match(mine, their_regions, image, min_iou):
+            category = names[their_regions[j].category_id]
             if category != UNLABELLED:
-                found[mine[i].id] = category
-    return found
+                categories[mine[i].id] = category
+    return categories
 
 
 def agree(files: Sequence[MaskSet], min_iou: float = 0.5, seed: int = 0) -> Agreement:
@@ -118,13 +125,15 @@ def agree(files: Sequence[MaskSet], min_iou: float = 0.5, seed: int = 0) -> Agre
     ----------
     files : sequence of MaskSet
     min_iou : float
-        Least intersection over union of regions that count as the same.
+        Smallest intersection over union at which regions count as the same.
+    seed : int
+        Seed for the bootstrap.
 
     Raises
     ------
     InputError
-        If fewer than two are given, they share no image, an image differs in size, or no
-        region matches.
+        If fewer than two are given, ``min_iou`` is out of range, they share no image, an image
+        differs in size, or no region matches.
 
     Examples
     --------
@@ -139,7 +148,7 @@ def agree(files: Sequence[MaskSet], min_iou: float = 0.5, seed: int = 0) -> Agre
     if not 0 < min_iou <= 1:
         raise InputError(f"IoU {min_iou}: expected a number above 0, at most 1")
     images = [{image.file_name: image for image in masks.images} for masks in files]
-    shared = [name for name in images[0] if all(name in other for other in images)]
+    shared = [name for name in images[0] if all(name in known for known in images)]
     if not shared:
         raise InputError("the mask files share no image")
     regions = [masks.by_image() for masks in files]
@@ -150,21 +159,24 @@ def agree(files: Sequence[MaskSet], min_iou: float = 0.5, seed: int = 0) -> Agre
         image = images[0][name]
         if len({known[name].size for known in images}) > 1:
             raise InputError(f"{name} has different sizes in the mask files")
-        here = [found.get(one[name].id, []) for found, one in zip(regions, images, strict=True)]
-        counts = [count + len(found) for count, found in zip(counts, here, strict=True)]
-        pairs = [match(here[0], other, image, min_iou) for other in here[1:]]
-        partners = [{i: (j, iou) for i, j, iou in found} for found in pairs]
-        for index, region in enumerate(here[0]):
+        on_image = [
+            file_regions.get(known[name].id, [])
+            for file_regions, known in zip(regions, images, strict=True)
+        ]
+        counts = [count + len(drawn) for count, drawn in zip(counts, on_image, strict=True)]
+        pairs = [match(on_image[0], drawn, image, min_iou) for drawn in on_image[1:]]
+        partners = [{i: (j, iou) for i, j, iou in matches} for matches in pairs]
+        for index, region in enumerate(on_image[0]):
             own = names[0][region.category_id]
             others = [
-                names[k][here[k][partner[index][0]].category_id] if index in partner else None
+                names[k][on_image[k][partner[index][0]].category_id] if index in partner else None
                 for k, partner in enumerate(partners, start=1)
             ]
             if any(category != own for category in others):
                 disputed[region.id] = others
             if None not in others:
                 iou = float(np.mean([partner[index][1] for partner in partners]))
-                categories = {str(k): one for k, one in enumerate([own, *others])}
+                categories = {str(k): category for k, category in enumerate([own, *others])}
                 rows.append({"image": name, **categories, "iou": iou})
     if not rows:
         raise InputError(f"no region of the mask files overlaps by an IoU of {min_iou:g} or more")
@@ -178,18 +190,20 @@ def agree(files: Sequence[MaskSet], min_iou: float = 0.5, seed: int = 0) -> Agre
         same=float((ratings == ratings[:, :1]).all(axis=1).mean()),
         kappa=_interval(kappa, ratings, matched["image"].to_numpy(dtype=str), seed),
         disagreements=_disputed(files[0], disputed),
-        categories=list(dict.fromkeys(one.name for masks in files for one in masks.categories)),
+        categories=list(
+            dict.fromkeys(category.name for masks in files for category in masks.categories)
+        ),
     )
 
 
 def _kappa_of(categories: np.ndarray, n_files: int) -> Callable[[np.ndarray], float]:
-    """Return the function that computes kappa from ratings (regions, files)."""
+    """Return the function that computes kappa from ratings of shape (regions, files)."""
     from sklearn.metrics import cohen_kappa_score
     from statsmodels.stats.inter_rater import fleiss_kappa
 
     def cohen(ratings: np.ndarray) -> float:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # one category only: undefined, said as NaN
+            warnings.simplefilter("ignore")  # with a single category kappa is NaN
             return float(cohen_kappa_score(ratings[:, 0], ratings[:, 1]))
 
     def fleiss(ratings: np.ndarray) -> float:
@@ -203,7 +217,7 @@ def _kappa_of(categories: np.ndarray, n_files: int) -> Callable[[np.ndarray], fl
 def _interval(
     kappa: Callable[[np.ndarray], float], ratings: np.ndarray, images: np.ndarray, seed: int
 ) -> Interval:
-    """Return kappa with the percentiles of its resamples; those that have no kappa are left out."""
+    """Return kappa with percentiles of its resamples, leaving out those with undefined kappa."""
     from scipy.stats import DegenerateDataWarning, bootstrap
 
     _, place = np.unique(images, return_inverse=True)
@@ -212,7 +226,7 @@ def _interval(
     if len(rows) < 2 or len(np.unique(ratings)) < 2:
         return Interval(value, np.nan, np.nan)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DegenerateDataWarning)  # a resample has no kappa
+        warnings.simplefilter("ignore", DegenerateDataWarning)  # kappa of a resample is undefined
         resampled = bootstrap(
             (np.arange(len(rows)),),
             lambda chosen: kappa(ratings[np.concatenate([rows[image] for image in chosen])]),

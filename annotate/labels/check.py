@@ -1,4 +1,4 @@
-"""Everything that makes a mask file wrong or suspicious, and the repair of what can be repaired."""
+"""Everything wrong or suspicious in a mask file, and the repair of what can be repaired."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from ...datasets.masks.regions import encoded, inside
 from ...datasets.stimuli import Stimuli, Stimulus, image_size
 
 OVERLAP = 0.5
-"""Two regions of one image that share more of their union than this are suspicious."""
+"""IoU above which two regions of an image are suspicious."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One finding.
+    """A problem in a mask file.
 
     Attributes
     ----------
     severity : "error" or "warning"
-        An error keeps the file from being used; a warning is for a person to judge.
+        An error makes the file unusable; a warning is for a person to judge.
     kind : str
         One word, for filtering.
     place, text : str
@@ -45,8 +45,8 @@ class Problem:
 def suspicions(masks: MaskSet, fixations: Fixations | None) -> Iterator[Problem]:
     """Yield what is suspicious in a consistent mask set.
 
-    Outlines outside their image or crossing themselves, areas and boxes that are not the
-    outline's, empty masks, regions without fixations, strong overlaps, unlabelled regions.
+    That is: outlines that leave their image or intersect themselves, areas and boxes that do not
+    fit the outline, empty masks, regions without fixations, strong overlaps, unlabelled regions.
     """
     place = {region.id: f"annotations[{i}]" for i, region in enumerate(masks.annotations)}
     names = masks.category_of()
@@ -72,7 +72,7 @@ def suspicions(masks: MaskSet, fixations: Fixations | None) -> Iterator[Problem]
 
 
 def image_problems(stimuli: Stimuli) -> Iterator[Problem]:
-    """Yield images that are missing, broken, or not of the size that the mask file says."""
+    """Yield images that are missing, broken, or differ in size from the mask file."""
     for index, image in enumerate(stimuli):
         place = f"images[{index}]"
         try:
@@ -81,21 +81,21 @@ def image_problems(stimuli: Stimuli) -> Iterator[Problem]:
             yield Problem("error", "image", place, str(error))
             continue
         if (height, width) != image.size:
-            said = f"{image.width}×{image.height}"
-            text = f"{image.file_name} is {width}×{height}, the mask file says {said}"
+            expected = f"{image.width}×{image.height}"
+            text = f"{image.file_name} is {width}×{height}, the mask file says {expected}"
             yield Problem("error", "image", place, text)
 
 
 def repair(masks: MaskSet) -> tuple[MaskSet, int]:
-    """Mend outlines: uncross them, clip them to their image, recompute areas and boxes.
+    """Repair outlines: untangle them, clip them to their image, recompute areas and boxes.
 
     Returns
     -------
     MaskSet
-        Regions of which nothing is left are kept as they were.
+        Regions of which nothing would be left stay unchanged.
     int
-        How many regions changed. A mended outline with holes becomes an RLE, since COCO's polygons
-        hold none.
+        Number of regions that changed. A repaired outline with holes becomes an RLE, because
+        COCO's polygons cannot have holes.
     """
     content = masks.to_dict()
     changed = 0
@@ -123,7 +123,7 @@ def _of_outline(region: Annotation, image: Stimulus) -> Iterator[tuple[str, str]
     points = np.concatenate([np.reshape(polygon, (-1, 2)) for polygon in outline])
     if (points < 0).any() or (points > [image.width, image.height]).any():
         yield "outside", "the outline leaves its image"
-    crossing = [not shapely.Polygon(np.reshape(one, (-1, 2))).is_valid for one in outline]
+    crossing = [not shapely.Polygon(np.reshape(polygon, (-1, 2))).is_valid for polygon in outline]
     if any(crossing):
         yield "self-intersection", "the outline crosses or touches itself"
         return

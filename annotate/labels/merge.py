@@ -1,4 +1,4 @@
-"""Several people's mask sets made one, and one mask set split into several."""
+"""Merging several annotators' mask sets, and splitting a mask set into several."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from .agree import match
 
 @dataclass(frozen=True, eq=False)
 class Merged:
-    """What `merge` makes.
+    """Result of `merge`.
 
     Attributes
     ----------
     masks : MaskSet
     disputed : int
-        Regions whose category was voted on with more than one opinion.
+        Number of regions to which the files give different categories.
     dropped : int
-        Regions that too few files have.
+        Number of regions left out because too few files have them.
     """
 
     masks: MaskSet
@@ -38,28 +38,31 @@ class Merged:
 def merge(files: Sequence[MaskSet], rule: Rule = "majority", min_iou: float = 0.5) -> Merged:
     """Merge mask sets of the same images.
 
-    Regions of an image that overlap by ``min_iou`` are one region, with the outline of the first
-    file that has it.
+    Regions of an image that overlap by ``min_iou`` become one region, with the outline of the
+    first file that has it.
 
     Parameters
     ----------
     files : sequence of MaskSet
         Images are matched by file name; those of the first file are kept, with its fixations.
     rule : "majority" or "first"
-        ``majority`` keeps a region that at least half of the files have, with the category that
-        most of them give it; a tie goes to the earlier file, and the region is marked
+        ``majority`` keeps regions that at least half of the files have, with the category that
+        most of them give; a tie goes to the earlier file, and the region is marked
         ``unsure``. ``first`` keeps all regions, with the category of the first file that
-        labels it.
+        labels them.
+    min_iou : float
+        Smallest intersection over union at which regions count as the same.
 
     Returns
     -------
     Merged
-        Each region has ``votes``: how many files give it which category.
+        Each region has ``votes``: how many files give it each category.
 
     Raises
     ------
     InputError
-        If fewer than two files are given, or they differ in their categories.
+        If fewer than two files are given, the rule is unknown, or a file has a category that the
+        first lacks.
 
     Examples
     --------
@@ -88,10 +91,10 @@ def merge(files: Sequence[MaskSet], rule: Rule = "majority", min_iou: float = 0.
         holders = [k for k, known in enumerate(images) if image.file_name in known]
         groups: list[dict[int, Annotation]] = []
         for k in holders:
-            here = regions[k].get(images[k][image.file_name].id, [])
+            drawn = regions[k].get(images[k][image.file_name].id, [])
             known = [group[min(group)] for group in groups]
-            partner = {j: i for i, j, _ in match(known, here, image, min_iou)}
-            for j, region in enumerate(here):
+            partner = {j: i for i, j, _ in match(known, drawn, image, min_iou)}
+            for j, region in enumerate(drawn):
                 if j in partner:
                     groups[partner[j]][k] = region
                 else:
@@ -108,7 +111,7 @@ def merge(files: Sequence[MaskSet], rule: Rule = "majority", min_iou: float = 0.
             entry = group[min(group)].model_dump(exclude_unset=True)
             entry |= {"id": len(annotations) + 1, "image_id": image.id, "votes": dict(votes)}
             if votes:
-                ranked = votes.most_common()  # ties in the files' order
+                ranked = votes.most_common()  # ties in file order
                 category = next(iter(votes)) if rule == "first" else ranked[0][0]
                 entry |= {"category_id": ids[category], "label_source": "merge"}
                 if rule == "majority" and len(ranked) > 1 and ranked[0][1] == ranked[1][1]:
@@ -120,26 +123,28 @@ def merge(files: Sequence[MaskSet], rule: Rule = "majority", min_iou: float = 0.
 
 
 def split_by_category(masks: MaskSet) -> dict[str, MaskSet]:
-    """Return one mask set for each category that has regions, with the images that show it."""
+    """Return a mask set for each category that has regions, with the images that show it."""
     parts = {}
     for category in masks.categories:
-        regions = [one for one in masks.annotations if one.category_id == category.id]
+        regions = [region for region in masks.annotations if region.category_id == category.id]
         if regions:
-            chosen = {one.id for one in regions}
-            parts[category.name] = masks.subset({one.image_id for one in regions}, chosen)
+            chosen = {region.id for region in regions}
+            parts[category.name] = masks.subset({region.image_id for region in regions}, chosen)
     return parts
 
 
 def split_by_image(
     masks: MaskSet, shares: Mapping[str, float], seed: int = 0
 ) -> dict[str, MaskSet]:
-    """Deal images into parts so that each has its share of every category's regions.
+    """Split images into parts so that each part gets its share of every category's regions.
 
     Parameters
     ----------
+    masks : MaskSet
     shares : mapping
-        From the parts' names to positive numbers; they need not add up to 1.
+        From part names to positive numbers, which need not add up to 1.
     seed : int
+        Seed for assigning images to parts.
 
     Raises
     ------
@@ -169,7 +174,7 @@ def split_by_image(
     part = np.full(len(row), -1)
     while (part < 0).any():
         left = (counts * (part < 0)[:, None]).sum(axis=0)
-        # The rarest category first, while it can still be dealt out evenly.
+        # The rarest category first, while it can still be spread evenly.
         rarest = int(np.where(left > 0, left, np.inf).argmin()) if left.any() else None
         open_images = part < 0 if rarest is None else (part < 0) & (counts[:, rarest] > 0)
         for image in rng.permutation(np.flatnonzero(open_images)):
@@ -181,5 +186,6 @@ def split_by_image(
     everything = {region.id for region in masks.annotations}
     chosen = [{number for number, k in row.items() if part[k] == p} for p in range(len(names))]
     return {
-        name: masks.subset(found, everything) for name, found in zip(names, chosen, strict=True)
+        name: masks.subset(image_ids, everything)
+        for name, image_ids in zip(names, chosen, strict=True)
     }

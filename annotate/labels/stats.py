@@ -1,4 +1,4 @@
-"""Counts of a mask set: regions, images, fixations and area per category; a figure of them."""
+"""Counts of regions, images, fixations and area per category, and a figure of them."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ from ...datasets.masks.regions import encoded, inside
 
 
 def statistics(masks: MaskSet, fixations: Fixations | None) -> pd.DataFrame:
-    """Count per category, in the order of the categories' ids.
+    """Count per category, in the order of the category ids.
 
     Returns
     -------
     DataFrame
         ``category, regions, images, fixations, fixation_share, area_share``: fixations inside
-        the regions (missing if there are none to count), their share of all fixations, and the
-        mean share of its image that a region covers. ``unlabelled`` comes last, where there is
-        any.
+        the regions (missing if ``fixations`` is None), their share of all fixations, and the mean
+        share of its image that a region covers. ``unlabelled`` comes last, if it occurs.
     """
     names = masks.category_of()
     rows = []
@@ -63,12 +62,12 @@ def statistics(masks: MaskSet, fixations: Fixations | None) -> pd.DataFrame:
 
 
 def draw(table: pd.DataFrame, path: Path, title: str) -> None:
-    """Draw the counts as bars; the file's suffix says PNG, PDF or SVG.
+    """Draw the counts as bars; the suffix of the file selects PNG, PDF or SVG.
 
     Raises
     ------
     InputError
-        If the suffix is another.
+        If the suffix is unknown, or the file cannot be written.
     """
     from matplotlib.figure import Figure
 

@@ -34,53 +34,55 @@ def render_stats(table: pd.DataFrame, title: str) -> Group:
     return Group(Text(title, style="bold"), view)
 
 
-def render_agreement(found: Agreement, names: Sequence[str]) -> Group:
+def render_agreement(agreement: Agreement, names: Sequence[str]) -> Group:
     """Return the terminal view of an agreement."""
     counts = ", ".join(
-        f"{name} {count}" for name, count in zip(names, found.n_regions, strict=True)
+        f"{name} {count}" for name, count in zip(names, agreement.n_regions, strict=True)
     )
+    kappa = agreement.kappa
+    iou = agreement.matched["iou"].mean()
     lines = (
-        f"Images in all files: {found.n_images}; regions on them: {counts}\n"
-        f"Matched regions: {len(found.matched)}, mean IoU {found.matched['iou'].mean():.2f}\n"
-        f"Same category: {found.same:.1%}\n"
-        f"{found.kappa_name} kappa: {_known(found.kappa.value, '.2f')}, "
-        f"95 % interval {_known(found.kappa.low, '.2f')} to {_known(found.kappa.high, '.2f')}\n"
-        f"Regions to look at again: {len(found.disagreements.annotations)}"
+        f"Images in all files: {agreement.n_images}; regions on them: {counts}\n"
+        f"Matched regions: {len(agreement.matched)}, mean IoU {iou:.2f}\n"
+        f"Same category: {agreement.same:.1%}\n"
+        f"{agreement.kappa_name} kappa: {_known(kappa.value, '.2f')}, "
+        f"95 % interval {_known(kappa.low, '.2f')} to {_known(kappa.high, '.2f')}\n"
+        f"Regions to review: {len(agreement.disagreements.annotations)}"
     )
     if len(names) > 2:
         return Group(Text(lines))
-    confusion = found.confusion()
+    confusion = agreement.confusion()
     title = f"Category in {names[0]} (rows) and in {names[1]} (columns)"
     view = category_table(title, "", map(str, confusion.columns))
     for category, counts in zip(confusion.index, confusion.to_numpy(), strict=True):
         cells = [
             Text(
                 str(count) if count else "·",
-                style="bold" if other == category else "red" if count else "dim",
+                style="bold" if column == category else "red" if count else "dim",
             )
-            for other, count in zip(confusion.columns, counts, strict=True)
+            for column, count in zip(confusion.columns, counts, strict=True)
         ]
         view.add_row(str(category), *cells)
     return Group(Text(lines), view)
 
 
-def agreement_record(found: Agreement) -> dict:
-    """Return an agreement as a JSON-ready object; unknown numbers are ``None``."""
+def agreement_record(agreement: Agreement) -> dict:
+    """Return an agreement as a JSON-ready object; undefined numbers become ``None``."""
     numbers = {
-        "mean_iou": float(found.matched["iou"].mean()),
-        "same_category": found.same,
-        **found.kappa.columns("kappa", prefix=False),
+        "mean_iou": float(agreement.matched["iou"].mean()),
+        "same_category": agreement.same,
+        **agreement.kappa.columns("kappa", prefix=False),
     }
     record = {
-        "images": found.n_images,
-        "regions": found.n_regions,
-        "matched": len(found.matched),
-        "kappa_name": found.kappa_name,
+        "images": agreement.n_images,
+        "regions": agreement.n_regions,
+        "matched": len(agreement.matched),
+        "kappa_name": agreement.kappa_name,
         **{key: None if np.isnan(value) else value for key, value in numbers.items()},
-        "disagreements": len(found.disagreements.annotations),
+        "disagreements": len(agreement.disagreements.annotations),
     }
-    if len(found.n_regions) == 2:
-        record["confusion"] = found.confusion().to_dict(orient="index")
+    if len(agreement.n_regions) == 2:
+        record["confusion"] = agreement.confusion().to_dict(orient="index")
     return record
 
 

@@ -1,4 +1,4 @@
-"""Labels carried over from one mask set to another on the same images."""
+"""Carrying labels over from one mask set to another on the same images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def transfer_labels(masks: MaskSet, labelled: MaskSet, source: str) -> MaskSet:
     Parameters
     ----------
     masks : MaskSet
-        Its unlabelled regions may get a category; nothing else changes.
+        Its unlabelled regions may get a category; all else stays unchanged.
     labelled : MaskSet
         Images are matched by file name.
     source : str
@@ -29,7 +29,8 @@ def transfer_labels(masks: MaskSet, labelled: MaskSet, source: str) -> MaskSet:
     Raises
     ------
     InputError
-        If the two share no image, or ``labelled`` has a category that ``masks`` lacks.
+        If the two share no image, an image differs in size, or ``labelled`` has a category that
+        ``masks`` lacks.
 
     Examples
     --------
@@ -50,22 +51,22 @@ def transfer_labels(masks: MaskSet, labelled: MaskSet, source: str) -> MaskSet:
     if not any(image.file_name in images for image in masks.images):
         raise InputError(f"{source}: labels none of these images")
     known = labelled.by_image()
-    found: dict[int, str] = {}
+    categories: dict[int, str] = {}
     for image_id, regions in masks.by_image().items():
         image = masks.image(image_id)
-        other = images.get(image.file_name)
-        if other is None:
+        theirs = images.get(image.file_name)
+        if theirs is None:
             continue
-        if other.size != image.size:
+        if theirs.size != image.size:
             raise InputError(
-                f"{source}: {image.file_name} is {other.width}×{other.height} there, "
+                f"{source}: {image.file_name} is {theirs.width}×{theirs.height} there, "
                 f"{image.width}×{image.height} here"
             )
         cover: dict[str, np.ndarray] = {}
-        for annotation in known.get(other.id, []):
+        for annotation in known.get(theirs.id, []):
             name = names[annotation.category_id]
             if name != UNLABELLED:
-                mask = mask_of(annotation, other)
+                mask = mask_of(annotation, theirs)
                 cover[name] = cover[name] | mask if name in cover else mask
         for region in regions:
             if region.category_id != ids.get(UNLABELLED) or not cover:
@@ -74,12 +75,12 @@ def transfer_labels(masks: MaskSet, labelled: MaskSet, source: str) -> MaskSet:
             shares = {name: (mask & covered).sum() for name, covered in cover.items()}
             best = max(shares, key=lambda name: shares[name])
             if 2 * shares[best] >= mask.sum() > 0:
-                found[region.id] = best
+                categories[region.id] = best
     content = masks.to_dict()
     if labelled.info.annotator is not None:
         content["info"]["annotator"] = labelled.info.annotator
     for annotation in content["annotations"]:
-        if annotation["id"] in found:
-            annotation["category_id"] = ids[found[annotation["id"]]]
+        if annotation["id"] in categories:
+            annotation["category_id"] = ids[categories[annotation["id"]]]
             annotation["label_source"] = source
     return MaskSet.from_dict(content)

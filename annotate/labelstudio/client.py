@@ -1,4 +1,4 @@
-"""What is asked of a Label Studio server, through its SDK; its errors in one line."""
+"""Requests to a Label Studio server through its SDK; errors become one-line messages."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from .config import MASK, OUTLINE, instructions, label_config
 if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio
 
-_MARK = "salprobe "  # before the JSON in a project's description
-_TIMEOUT = 120  # seconds for one answer
-_ONCE: Any = {"max_retries": 0}  # the SDK's own retries would import twice
+_MARK = "salprobe "  # precedes the JSON in a project's description
+_TIMEOUT = 120  # seconds per request
+_ONCE: Any = {"max_retries": 0}  # a retry by the SDK could import twice
 
 
 class Unreachable(InputError):
-    """The server does not answer (any more)."""
+    """The server does not answer, or no longer does."""
 
 
 @dataclass(frozen=True)
 class Project:
-    """A project that salprobe made.
+    """A project created by salprobe.
 
     Attributes
     ----------
     id : int
-        On its server.
+        Id on the server.
     mark : dict
-        ``project`` (a UUID), and the mask set's ``dataset`` and ``px_per_degree``.
+        ``project`` (a UUID) and the mask set's ``dataset`` and ``px_per_degree``.
     config : str
-        Its labelling interface, which people may have changed.
+        XML of its labelling interface, which people may have changed.
     """
 
     id: int
@@ -56,8 +56,8 @@ class Client:
     Raises
     ------
     InputError
-        By every method: if the server refuses, with its reason. `Unreachable` if it does not
-        answer.
+        From every method, if the server refuses (with its reason) or does not answer
+        (`Unreachable`).
     """
 
     def __init__(self, url: str, token: str) -> None:
@@ -85,34 +85,37 @@ class Client:
         self._http.close()
 
     def find(self, title: str, uuid: str | None = None) -> Project | None:
-        """Return the project of a title, or None.
+        """Return the project with a title, or None.
 
         Raises
         ------
         InputError
-            If there are several, if salprobe did not make it, or if its UUID is another.
+            If several projects have the title, salprobe did not create the project, or its UUID
+            differs.
         """
         with self._asking():
-            titled = [one for one in self._ls.projects.list(title=title) if one.title == title]
+            titled = [
+                project for project in self._ls.projects.list(title=title) if project.title == title
+            ]
         ours = [
-            Project(int(one.id or 0), mark, one.label_config or "")
-            for one in titled
-            if (mark := _mark_of(one.description)) is not None
+            Project(int(project.id or 0), mark, project.label_config or "")
+            for project in titled
+            if (mark := _mark_of(project.description)) is not None
         ]
-        if uuid is not None and any(one.mark["project"] == uuid for one in ours):
-            ours = [one for one in ours if one.mark["project"] == uuid]
+        if uuid is not None and any(project.mark["project"] == uuid for project in ours):
+            ours = [project for project in ours if project.mark["project"] == uuid]
         elif uuid is not None and ours:
             raise InputError(
-                f"{self.url}: project {title!r} is another one than the mask file was pulled from"
+                f"{self.url}: project {title!r} is not the one that the mask file was pulled from"
             )
         if len(ours) > 1:
-            numbers = ", ".join(str(one.id) for one in ours)
+            numbers = ", ".join(str(project.id) for project in ours)
             raise InputError(
                 f"{self.url}: projects {numbers} are all titled {title!r}; rename all but one"
             )
         if titled and not ours:
             raise InputError(
-                f"{self.url}: project {titled[0].id}, titled {title!r}, was not made by "
+                f"{self.url}: project {titled[0].id}, titled {title!r}, was not created by "
                 "`annotate push`; choose another title"
             )
         return ours[0] if ours else None
@@ -125,7 +128,7 @@ class Client:
             mark |= {} if value is None else {key: value}
         config = label_config(masks)
         with self._asking():
-            made = self._ls.projects.create(
+            created = self._ls.projects.create(
                 title=title,
                 description=f"Salient regions to be labelled.\n{_MARK}{json.dumps(mark)}",
                 label_config=config,
@@ -133,10 +136,10 @@ class Client:
                 show_instruction=True,
                 request_options=_ONCE,
             )
-        return Project(made.id or 0, mark, config)
+        return Project(created.id or 0, mark, config)
 
     def labels(self, project: Project) -> dict[str, set[str]]:
-        """Return the labels of a project's polygon tool and brush, by the tools' names."""
+        """Return the labels of a project's polygon and brush tools, by tool name."""
         from label_studio_sdk.label_interface.interface import LabelInterface
 
         interface = LabelInterface(project.config)
@@ -149,51 +152,55 @@ class Client:
             self._ls.projects.update(project.id, label_config=config, request_options=_ONCE)
 
     def serve_images(self, project: Project, path: str) -> None:
-        """Let a project show the images of a folder on the server, if it does not yet."""
+        """Let a project show the images of a folder on the server, unless it already does."""
         with self._asking(f"the folder {path} cannot be served"):
             known = self._ls.import_storage.local.list(project=project.id)
-            if path not in [one.path for one in known]:
+            if path not in [storage.path for storage in known]:
                 self._ls.import_storage.local.create(
                     project=project.id, path=path, title="images", request_options=_ONCE
                 )
 
     def shows(self, address: str) -> bool:
-        """Tell whether the server shows an image."""
+        """Return whether the server shows the image at an address."""
         path, _, query = address.lstrip("/").partition("?")
         with self._asking():
-            http = self._ls._client_wrapper.httpx_client  # the SDK has no call for it
+            http = self._ls._client_wrapper.httpx_client  # the SDK has no method for this
             return http.request(f"{path}?{query}", method="GET").status_code == 200
 
     def tasks(self, project: Project) -> list[dict]:
-        """Return all tasks with annotations, predictions and drafts, by their ids."""
+        """Return all tasks with annotations, predictions and drafts, ordered by id."""
         with self._asking():
             pages = self._ls.tasks.list(project=project.id, fields="all", page_size=500)
-            found = [json.loads(task.json()) for task in pages]
-        return sorted(found, key=lambda task: task["id"])
+            tasks = [json.loads(task.json()) for task in pages]
+        return sorted(tasks, key=lambda task: task["id"])
 
     def emails(self) -> dict[int, str]:
-        """Return the users' e-mail addresses by their ids."""
+        """Return the users' e-mail addresses by user id."""
         with self._asking():
             people = self._ls.users.list()
-        return {one.id: one.email or str(one.id) for one in people if one.id is not None}
+        return {
+            person.id: person.email or str(person.id) for person in people if person.id is not None
+        }
 
     def import_tasks(self, project: Project, tasks: Sequence[dict]) -> None:
-        """Add tasks."""
+        """Add tasks to a project."""
         request: Any = tasks
         with self._asking():
             self._ls.projects.import_tasks(id=project.id, request=request, request_options=_ONCE)
 
-    def replace_predictions(self, project: Project, made: Sequence[dict]) -> None:
-        """Replace the predictions of tasks; each has its task's id as ``task``."""
-        request: Any = made
-        self._act(project, "delete_tasks_predictions", [one["task"] for one in made])
+    def replace_predictions(self, project: Project, predictions: Sequence[dict]) -> None:
+        """Replace the predictions of tasks; each prediction has its task's id as ``task``."""
+        request: Any = predictions
+        self._act(
+            project, "delete_tasks_predictions", [prediction["task"] for prediction in predictions]
+        )
         with self._asking():
             self._ls.projects.import_predictions(
                 id=project.id, request=request, request_options=_ONCE
             )
 
     def delete_tasks(self, project: Project, ids: Sequence[int]) -> None:
-        """Delete tasks."""
+        """Delete tasks of a project."""
         self._act(project, "delete_tasks", ids)
 
     def set_data(self, task: int, data: dict) -> None:
@@ -240,7 +247,7 @@ def _mark_of(description: str | None) -> dict | None:
 
 
 def _reason(body: Any) -> str:
-    """Return the reason in a server's answer, without the page around it."""
+    """Return the reason from a server's answer, without the page around it."""
     if isinstance(body, dict):
         errors = body.get("validation_errors") or body.get("detail") or body
         body = json.dumps(errors, ensure_ascii=False) if not isinstance(errors, str) else errors

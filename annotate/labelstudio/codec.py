@@ -1,4 +1,4 @@
-"""Regions as Label Studio keeps them: percent of the image, one result for each part."""
+"""Regions as Label Studio stores them: in percent of the image, a result for each part."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from ...datasets.stimuli import MOST_PIXELS, Stimulus
 from ..regions.draft import Draft, Region, is_finite, polygon_at, united
 from .config import IMAGE, MASK, OUTLINE
 
-_OUR_ID = re.compile(r"([1-9]\d{0,14})(?:-\d+)?")  # "12", or "12-1" for a part of it
+_OUR_ID = re.compile(r"([1-9]\d{0,14})(?:-\d+)?")  # "12", or "12-1" for a part
 _LOCAL = "/data/local-files/"
 
 
 def to_results(region: Annotation, image: Stimulus, category: str) -> list[dict]:
-    """Return a region as Label Studio results, one for each polygon, or a brush for a mask.
+    """Return a region as Label Studio results: one per polygon, or a brush for a mask.
 
-    Their ids begin with ours, which ``meta`` repeats; a suggested category takes the place of
+    Result ids begin with ours, which ``meta`` repeats; a suggested category replaces
     ``unlabelled``, with its confidence as the score.
     """
     meta: dict[str, Any] = {"annotation_id": region.id}
@@ -69,15 +69,18 @@ def from_results(
     Parameters
     ----------
     place : str
-        For messages.
+        Begins error messages.
     results : list of dict
+    image : Stimulus
+    draft : Draft
+        Receives the regions.
     suggested : bool
-        Whether it is a prediction: its suggested categories are no labels yet.
+        Whether it is a prediction, whose suggested categories are not labels yet.
 
     Raises
     ------
     InputError
-        If a result is malformed, or of an image of another size.
+        If a result is malformed, or was drawn on an image of a different size.
     """
     if not isinstance(results, list):
         raise InputError(f"{place}: result: expected a list")
@@ -96,7 +99,7 @@ def from_results(
         meta = meta if isinstance(meta, dict) else {}
         ours = _OUR_ID.fullmatch(key)
         if ours and meta.get("annotation_id") == int(ours[1]):
-            key = ours[1]  # a copy made in the browser has the meta, but another id
+            key = ours[1]  # a copy made in the browser has the same meta, but a different id
         label = _label(where, value, draft)
         part = _part(where, result, value, image)
         if part is None and label is None:
@@ -107,7 +110,7 @@ def from_results(
         if part is not None and not (key in parts and result["type"] == "labels"):
             parts.setdefault(key, []).append(part)
             metas.setdefault(key, meta)
-    for key, found in parts.items():
+    for key, pieces in parts.items():
         meta, category = metas[key], labels.get(key, UNLABELLED)
         keys: dict[str, Any] = {}
         number = int(key) if key == str(meta.get("annotation_id")) else None
@@ -118,7 +121,7 @@ def from_results(
         text = meta.get("text")
         if text:
             keys["note"] = "\n".join(map(str, text)) if isinstance(text, list) else str(text)
-        outline = united(found, image.height, image.width)
+        outline = united(pieces, image.height, image.width)
         draft.regions.append(Region(image.file_name, category, outline, number, keys))
 
 
@@ -128,12 +131,12 @@ def local_url(path: str) -> str:
 
 
 def file_name_of(place: str, address: object) -> str:
-    """Return the path of an image, from the address at which a server serves it.
+    """Return an image's path from the address at which a server serves it.
 
     Raises
     ------
     InputError
-        If it is on another server, or leaves its folder.
+        If the address is on another server, or the path leaves its folder.
     """
     if not isinstance(address, str):
         raise InputError(f"{place}: data.image: expected an address, got {address!r:.60}")
@@ -144,7 +147,7 @@ def file_name_of(place: str, address: object) -> str:
     if split.path.rstrip("/") == _LOCAL.rstrip("/"):
         name = parse_qs(split.query).get("d", [""])[0]
     elif split.path.startswith("/data/upload/"):
-        # The server puts eight random digits before the name of an upload.
+        # The server prefixes uploads with eight random hexadecimal digits.
         name = re.sub(r"^[0-9a-f]{8}-", "", split.path.rsplit("/", 1)[1])
     try:
         return check_relative(name)
@@ -205,7 +208,9 @@ def _brush(place: str, runs: Any, image: Stimulus) -> np.ndarray:
     from label_studio_sdk.converter.brush import decode_rle
 
     pixels = image.width * image.height
-    if not isinstance(runs, list) or not all(type(one) is int and 0 <= one < 256 for one in runs):
+    if not isinstance(runs, list) or not all(
+        type(value) is int and 0 <= value < 256 for value in runs
+    ):
         raise InputError(f"{place}: rle: expected bytes")
     claimed = int.from_bytes(bytes(runs[:4]), "big")
     if claimed != 4 * pixels or pixels > MOST_PIXELS:

@@ -11,7 +11,7 @@ from ...datasets.masks.annotation import RLE
 from ...datasets.masks.mask_set import MaskSet
 
 OUTLINE, MASK, IMAGE = "outline", "mask", "image"
-"""Names of the polygon tool, the brush and the picture."""
+"""Names of the polygon tool, the brush tool and the image."""
 
 _HOTKEYS = "1234567890qwe"
 
@@ -32,9 +32,9 @@ _EXAMPLES = {
 
 
 def label_config(masks: MaskSet) -> str:
-    """Return the labelling interface as XML: one label for each category, and ``unlabelled``.
+    """Return the labelling interface as XML: a label for each category, and ``unlabelled``.
 
-    A brush is there only if a mask needs one (holes): it would double every label.
+    There is a brush only if a mask needs it (for holes), because it shows every label twice.
     """
     view = ElementTree.Element("View")
     ElementTree.SubElement(
@@ -56,16 +56,16 @@ def label_config(masks: MaskSet) -> str:
 
 
 def instructions(masks: MaskSet) -> str:
-    """Return what annotators read, as HTML: how to label, and an example of each category."""
+    """Return the annotators' instructions as HTML, with an example for each category."""
     rows = []
     for index, name in enumerate(masks.category_names()):
         key = f" ({_HOTKEYS[index]})" if index < len(_HOTKEYS) else ""
         example = _EXAMPLES.get(name, "") if name in CATEGORIES else ""
         rows.append(f"<li><b>{escape(name)}</b>{key}{': ' if example else ''}{example}</li>")
     return (
-        "<p>Each outline surrounds a place that people looked at. Select it and press the key of "
-        "what is there; if it holds several things, of what most of it shows. Outlines may be "
-        "moved, reshaped, deleted and added. Then submit; <i>unlabelled</i> is for what you leave "
+        "<p>Each outline surrounds a place that people looked at. Select it and press the key for "
+        "what it shows; if it shows several things, choose the largest. You may move, reshape, "
+        "delete and add outlines. Then submit; use <i>unlabelled</i> for what you leave "
         f"open.</p><ul>{''.join(rows)}</ul>"
     )
 

@@ -1,8 +1,8 @@
-"""People's annotations brought back into a mask set: a three-way comparison, image by image.
+"""Bringing people's annotations back into a mask set by a three-way comparison per image.
 
-Each image remembers under ``label_studio`` what it was when it was last pulled: a hash of the
-server's annotations and one of our regions. What changed since then on one side only is taken
-from that side; what changed on both is a conflict, and never merged silently.
+Each image records under ``label_studio`` its state at the last pull: a hash of the server's
+annotations and one of our regions. A change since then on one side only is taken from that side; a
+change on both sides is a conflict, and is never merged silently.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ class Conflict:
 
 @dataclass
 class Pulled:
-    """What a pull finds.
+    """Result of a pull.
 
     Attributes
     ----------
     masks : MaskSet
     changes : dict of Counter
-        For each image that changed: regions ``added``, ``removed``, ``relabelled``, ``reshaped``.
+        For each changed image, regions ``added``, ``removed``, ``relabelled`` and ``reshaped``.
     images : Counter
-        Images ``taken`` from the server, ``changed here`` only (a push sends them), ``with
-        drafts, not submitted`` (and so not taken), ``without task``, ``no longer annotated``;
-        and those that are ``not in the mask file``.
+        Numbers of images ``taken`` from the server, only ``changed here`` (a push sends them),
+        ``with drafts, not submitted`` (and so not taken), ``without task``, ``no longer
+        annotated``, and ``not in the mask file``.
     conflicts : list of Conflict
-        Left as they are here.
+        Left unchanged in the mask set.
     lost : Counter
         What could not be kept, and how often.
     """
@@ -74,25 +74,27 @@ def pull(
 
     Parameters
     ----------
+    masks : MaskSet
+    project : Project
     tasks : sequence of dict
-        With annotations, predictions and drafts; ``completed_by`` as e-mail addresses.
+        With annotations, predictions and drafts; ``completed_by`` holds e-mail addresses.
     prefer : "local", "remote" or "newest", optional
-        The side to take in a conflict: the mask set's, or the newest annotation's. ``newest`` is
-        for several annotators, and does not overrule changes in the mask set.
+        The side to take in a conflict: the mask set, or the newest annotation. ``newest`` decides
+        between several annotators, and does not override changes in the mask set.
     annotator : str, optional
         Take only this person's annotations.
     rename : dict, optional
-        From the project's categories to the mask set's.
+        Maps the project's categories to the mask set's.
     fixations : Fixations, optional
-        To count on new and reshaped regions, if the mask set has none.
+        To count in new and reshaped regions, if the mask set has none.
     trusted : bool
-        Whether the mask set is a person's; one that `from_project` made has no changes of its own.
+        False for a mask set from `from_project`, which has no changes of its own.
 
     Raises
     ------
     InputError
-        If an annotation is malformed or has a category that the mask set does not, or the
-        project is another than the one pulled from before.
+        If an annotation is malformed or has a category that the mask set lacks, or the mask set
+        was pulled from a different project before.
     """
     if prefer is not None and prefer not in get_args(Side):
         raise InputError(f"--prefer {prefer!r}: expected {', '.join(get_args(Side))}")
@@ -100,36 +102,38 @@ def pull(
         raise InputError("the mask file was pulled from another project of this title")
     names, regions = masks.category_of(), masks.by_image()
     of_image = tasks_by_image(tasks)
-    found = Pulled(masks)
+    pulled = Pulled(masks)
     draft = Draft("label-studio")
     people: dict[int, str] = {}
     remembered: dict[int, dict] = {}
     for image in masks.images:
-        here = regions.get(image.id, [])
+        own_regions = regions.get(image.id, [])
         memory = image.label_studio or LastPull()
         copies = of_image.get(image.id, [])
-        found.images["without task"] += not copies
-        found.images["with drafts, not submitted"] += any(one.get("draft_exists") for one in copies)
-        task = {"annotations": [a for one in copies for a in one.get("annotations") or []]}
+        pulled.images["without task"] += not copies
+        pulled.images["with drafts, not submitted"] += any(
+            task.get("draft_exists") for task in copies
+        )
+        task = {"annotations": [a for copy in copies for a in copy.get("annotations") or []]}
         annotations = annotations_of(task, annotator)
         remote = json_hash(
             [[a.get("id"), str(a.get("updated_at")), a["result"]] for a in annotations]
         )
-        local = content_hash(here, names)
+        local = content_hash(own_regions, names)
         before = memory.local or (_pushed(copies, annotations) if trusted and copies else local)
         changed_here = before != local
         if not annotations:
-            found.images["no longer annotated"] += memory.annotations > 0
-            found.images["changed here"] += changed_here
+            pulled.images["no longer annotated"] += memory.annotations > 0
+            pulled.images["changed here"] += changed_here
             continue
         if remote == memory.remote:
-            found.images["changed here"] += changed_here
+            pulled.images["changed here"] += changed_here
             continue
         reason = _conflict(annotations, changed_here)
         if reason is not None and not (
             prefer in ("local", "remote") or (prefer == "newest" and not changed_here)
         ):
-            found.conflicts.append(Conflict(image.file_name, reason))
+            pulled.conflicts.append(Conflict(image.file_name, reason))
             continue
         remembered[image.id] = {"annotations": len(annotations), "remote": remote}
         if reason is not None and prefer == "local":
@@ -139,17 +143,17 @@ def pull(
         draft.images[image.file_name] = image
         place = f"annotation {newest.get('id')} of {image.file_name}"
         from_results(place, newest["result"], image, draft)
-        found.images["taken"] += 1
+        pulled.images["taken"] += 1
     present = {region.category for region in draft.regions}
     draft.rename({old: new for old, new in (rename or {}).items() if old in present})
-    _finish(found, draft, project, people, remembered, fixations)
+    _finish(pulled, draft, project, people, remembered, fixations)
     known = {image.id for image in masks.images}
-    found.images["not in the mask file"] = sum(number not in known for number in of_image)
-    return found
+    pulled.images["not in the mask file"] = sum(number not in known for number in of_image)
+    return pulled
 
 
 def from_project(project: Project, tasks: Sequence[dict]) -> MaskSet:
-    """Build the mask set that was pushed, from a project alone: without the fixations.
+    """Rebuild the pushed mask set from the project alone, without fixations.
 
     Raises
     ------
@@ -171,25 +175,25 @@ def from_project(project: Project, tasks: Sequence[dict]) -> MaskSet:
 
 
 def _finish(
-    found: Pulled,
+    pulled: Pulled,
     draft: Draft,
     project: Project,
     people: dict[int, str],
     remembered: dict[int, dict],
     fixations: Fixations | None,
 ) -> None:
-    """Revise the mask set, and remember what both sides are now."""
-    images = {image.file_name: image for image in found.masks.images}
+    """Revise the mask set, and record the state of both sides."""
+    images = {image.file_name: image for image in pulled.masks.images}
     drawn = {
         (region.image_id, region.label_studio_region): region.id
-        for region in found.masks.annotations
+        for region in pulled.masks.annotations
         if region.label_studio_region
     }
     draft.regions = [
         _known(region, images[region.file_name], drawn, people) for region in draft.regions
     ]
-    revision = revise(found.masks, draft, fixations)
-    found.changes, found.lost = revision.changes, draft.lost
+    revision = revise(pulled.masks, draft, fixations)
+    pulled.changes, pulled.lost = revision.changes, draft.lost
     content = revision.masks.to_dict()
     names, regions = revision.masks.category_of(), revision.masks.by_image()
     for entry in content["images"]:
@@ -200,40 +204,41 @@ def _finish(
     info.setdefault("salprobe", {})["label_studio"] = project.mark["project"]
     if people:
         info["annotator"] = _annotators(info.get("annotator"), sorted(set(people.values())))
-    found.masks = MaskSet.from_dict(content)
+    pulled.masks = MaskSet.from_dict(content)
 
 
 def _known(
     region: Region, image: Stimulus, drawn: dict[tuple[int, Any], int], people: dict[int, str]
 ) -> Region:
-    """Return a region with the id that it has here, and who annotated it."""
+    """Return a region with its id in the mask set and its annotator."""
     key = region.keys.get("label_studio_region")
     number = region.id or drawn.get((image.id, key))
     keys: dict[str, Any] = {**region.keys, "annotator": people[image.id]}
     if region.category != UNLABELLED:
-        keys["label_source"] = "label-studio"  # submitted, so a person has seen it
+        keys["label_source"] = "label-studio"  # a person saw it, as it was submitted
     return Region(region.file_name, region.category, region.outline, number, keys)
 
 
 def _conflict(annotations: Sequence[dict], changed_here: bool) -> str | None:
     shown = {
-        json_hash([[one.get("type"), one.get("value")] for one in a["result"]]) for a in annotations
+        json_hash([[result.get("type"), result.get("value")] for result in a["result"]])
+        for a in annotations
     }
     if len(shown) > 1:
-        people = ", ".join(annotator_of(one) for one in annotations)
+        people = ", ".join(annotator_of(annotation) for annotation in annotations)
         return f"{len(annotations)} people annotated it differently: {people}"
     return "changed here and on the server" if changed_here else None
 
 
 def _pushed(copies: Sequence[dict], annotations: Sequence[dict]) -> str | None:
-    """Return the hash of the regions that the annotators were shown; None if it is not known."""
-    predictions = [one for task in copies for one in task.get("predictions") or []]
+    """Return the hash of the regions that annotators saw; None if unknown."""
+    predictions = [entry for task in copies for entry in task.get("predictions") or []]
     shown = max(predictions, key=updated, default=None)
     if shown is None:
         return None
-    earliest = min((_time(one.get("created_at")) for one in annotations), default=None)
+    earliest = min((_time(entry.get("created_at")) for entry in annotations), default=None)
     if earliest is not None and earliest < _time(shown.get("created_at")):
-        return None  # pushed anew after it was annotated
+        return None  # pushed again after it was annotated
     return shown.get("model_version")
 
 

@@ -1,4 +1,4 @@
-"""Mask sets sent to a server: only what is missing or stale there, so that repeating is safe."""
+"""Sending mask sets to a server: only what is missing or stale, so that repeating is safe."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .client import Client, Project, Unreachable
 from .config import MASK, OUTLINE, label_config
 from .tasks import annotations_of, prediction, task_data
 
-_BATCH = 50  # tasks in one request
+_BATCH = 50  # tasks per request
 _ATTEMPTS = 4
 _WAIT_SECONDS = 2
 
@@ -30,17 +30,17 @@ class Plan:
     Attributes
     ----------
     add : list of dict
-        Tasks of images that have none.
+        New tasks, for images without one.
     predict : list of dict
-        Predictions that are missing or stale, each with its ``task``.
+        Missing or stale predictions, each with its ``task``.
     update : list of (task id, data)
-        Tasks whose image has another address now.
+        Tasks whose image has a new address.
     delete : list of int
-        Tasks without annotations of an image that has another: left by a broken import.
+        Duplicate tasks without annotations, left by an interrupted import.
     annotated : int
-        Stale images that people have annotated: their annotations stay as they are.
+        Number of stale images that people have annotated; the annotations stay unchanged.
     foreign : list of str
-        Images of tasks that the mask set does not have.
+        Images of the project that the mask set lacks.
     """
 
     add: list[dict] = field(default_factory=list)
@@ -52,7 +52,7 @@ class Plan:
 
     @property
     def steps(self) -> int:
-        """How many tasks have to be touched."""
+        """Number of changes to make."""
         return len(self.add) + len(self.predict) + len(self.update) + len(self.delete)
 
 
@@ -61,43 +61,44 @@ def plan_push(masks: MaskSet, tasks: Sequence[dict], address: Callable[[Any], st
 
     Parameters
     ----------
+    masks : MaskSet
     tasks : sequence of dict
         With annotations, predictions and drafts.
     address : callable
-        From an image to where the server shows it.
+        From an image to its address on the server.
 
     Raises
     ------
     InputError
-        If a task's ``image_id`` stands for an image of another name.
+        If a task's ``image_id`` belongs to an image with a different name.
     """
     plan = Plan()
     names, regions = masks.category_of(), masks.by_image()
     of_image = tasks_by_image(tasks)
     images = {image.id: image for image in masks.images}
-    for number, found in of_image.items():
-        name = found[0]["data"].get("file_name")
+    for number, copies in of_image.items():
+        name = copies[0]["data"].get("file_name")
         if number not in images:
             plan.foreign.append(str(name))
         elif name != images[number].file_name:
             raise InputError(
-                f"task {found[0]['id']} of the project is of {name}, the mask file calls image "
+                f"task {copies[0]['id']} of the project is of {name}, the mask file calls image "
                 f"{number} {images[number].file_name}: another set of images"
             )
     for image in masks.images:
         wanted = prediction(regions.get(image.id, []), image, names)
         data = task_data(image, address(image))
-        found = of_image.get(image.id, [])
-        if not found:
+        copies = of_image.get(image.id, [])
+        if not copies:
             plan.add.append({"data": data, "predictions": [wanted]})
             continue
-        worked_on = [one for one in found if one.get("annotations") or one.get("draft_exists")]
-        kept = worked_on or found[:1]
-        plan.delete += [one["id"] for one in found if one not in kept]
+        worked_on = [task for task in copies if task.get("annotations") or task.get("draft_exists")]
+        kept = worked_on or copies[:1]
+        plan.delete += [task["id"] for task in copies if task not in kept]
         for task in kept:
             if task["data"] != data:
                 plan.update.append((task["id"], data))
-            versions = [one.get("model_version") for one in task.get("predictions") or []]
+            versions = [entry.get("model_version") for entry in task.get("predictions") or []]
             if versions != [wanted["model_version"]]:
                 plan.predict.append({"task": task["id"], **wanted})
                 plan.annotated += bool(annotations_of(task))
@@ -105,13 +106,13 @@ def plan_push(masks: MaskSet, tasks: Sequence[dict], address: Callable[[Any], st
 
 
 def tasks_by_image(tasks: Sequence[dict]) -> dict[int, list[dict]]:
-    """Return the tasks of each image, those that salprobe did not make left out."""
-    found: dict[int, list[dict]] = defaultdict(list)
+    """Return the tasks by image id, without tasks that salprobe did not create."""
+    by_image: dict[int, list[dict]] = defaultdict(list)
     for task in tasks:
         number = task["data"].get("image_id")
         if type(number) is int:
-            found[number].append(task)
-    return found
+            by_image[number].append(task)
+    return by_image
 
 
 def push(
@@ -123,35 +124,37 @@ def push(
     dry_run: bool = False,
     progress: Progress = SILENT,
 ) -> tuple[Plan, Project | None]:
-    """Bring a project to where it shows a mask set; people's annotations are never touched.
+    """Make a project show a mask set, without ever touching people's annotations.
 
     Parameters
     ----------
+    masks : MaskSet
+    client : Client
     title : str
-        Of the project, which is made if there is none.
+        Title of the project, which is created if necessary.
     address : callable
-        From an image to where the server shows it.
+        From an image to its address on the server.
     storage : str
-        The folder of the images on the server.
+        Folder of the images on the server.
     dry_run : bool
         Only find out what there is to do.
     progress : Progress
-        Counts the images' tasks after each request.
+        Counts tasks after each request.
 
     Returns
     -------
     plan : Plan
         What there was to do.
     project : Project or None
-        None if a dry run found none.
+        None if a dry run found no project.
 
     Raises
     ------
     InputError
-        If the server refuses, shows no image, or stops answering for longer than a moment.
+        If the server refuses, does not show the images, or stays unreachable.
     """
     if not 3 <= len(title) <= 50:
-        raise InputError(f"--project {title!r}: Label Studio wants 3 to 50 letters")
+        raise InputError(f"--project {title!r}: Label Studio requires 3 to 50 characters")
     uuid = project_uuid(masks)
     if dry_run:
         project = client.find(title, uuid)
@@ -172,7 +175,7 @@ def _push(
     first: Plan | None = None
     for attempt in range(_ATTEMPTS):
         try:
-            # Looked up anew each time: a request whose answer was lost may have been obeyed.
+            # Looked up again each time: a request may have succeeded although its answer was lost.
             project = client.find(title, project_uuid(masks)) or client.create(title, masks, uuid)
             project = _with_labels(client, project, masks)
             client.serve_images(project, storage)
@@ -195,12 +198,12 @@ def _push(
 
 
 def project_uuid(masks: MaskSet) -> str | None:
-    """Return the UUID of the project that a mask set was pulled from, if it was."""
+    """Return the UUID of the project that a mask set was pulled from, or None."""
     return masks.info.salprobe.label_studio
 
 
 def _with_labels(client: Client, project: Project, masks: MaskSet) -> Project:
-    """Check that a project has all labels that are needed, and add what is only missing."""
+    """Check that a project has all necessary labels, and add missing ones unless some differ."""
     names = {*masks.category_names(), UNLABELLED}
     tools = {OUTLINE}
     if any(isinstance(region.segmentation, RLE) for region in masks.annotations):

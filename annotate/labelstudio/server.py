@@ -1,4 +1,4 @@
-"""A local Label Studio for a user who has none: its own environment, data folder and loopback."""
+"""A local Label Studio with its own environment and data folder, on the loopback interface."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ...datasets.files import atomic_write
 
 VERSION = "1.23.2"
 EMAIL = "annotator@localhost.local"
-"""Whom the local server knows; the password is the user's choice."""
+"""The local server's only user, who chooses the password."""
 
 _START_SECONDS = 180  # the first start sets up the database: 21 to 39 s on two cores
 _STOP_SECONDS = 20
@@ -38,9 +38,9 @@ class LocalServer:
     Attributes
     ----------
     data : Path
-        Its data folder: the database, its log, and links to the folders of images.
+        Data folder, with the database, the log and links to folders of images.
     venv : Path
-        The virtual environment that it is installed in.
+        Virtual environment that it is installed in.
     """
 
     data: Path
@@ -48,23 +48,23 @@ class LocalServer:
 
     @classmethod
     def default(cls) -> LocalServer:
-        """Return the user's: data in their data folder, the environment in their cache."""
+        """Return the server in the user's data folder, with its environment in their cache."""
         data = platformdirs.user_data_path("salprobe") / "label-studio"
         return cls(data, platformdirs.user_cache_path("salprobe") / f"label-studio-{VERSION}")
 
     @property
     def is_installed(self) -> bool:
-        """Whether Label Studio is installed, completely."""
+        """Whether Label Studio is completely installed."""
         return (self.venv / "complete").is_file()
 
     @property
     def is_set_up(self) -> bool:
-        """Whether it has been started before, and so has its user."""
+        """Whether it was started before, and therefore has its user."""
         return (self.data / "user").is_file()
 
     @property
     def url(self) -> str | None:
-        """Its address if it runs, else None."""
+        """Its address if it is running, else None."""
         try:
             address = json.loads((self.data / "address.json").read_text())["url"]
         except (OSError, ValueError, KeyError, TypeError):
@@ -77,11 +77,11 @@ class LocalServer:
         Raises
         ------
         InputError
-            If pip fails, with its last line.
+            If pip fails; the message ends with pip's last line.
         """
         if self.is_installed:
             return
-        shutil.rmtree(self.venv, ignore_errors=True)  # an interrupted one
+        shutil.rmtree(self.venv, ignore_errors=True)  # left by an interrupted installation
         self.venv.parent.mkdir(parents=True, exist_ok=True)
         for command in (
             [sys.executable, "-m", "venv", str(self.venv)],
@@ -94,21 +94,21 @@ class LocalServer:
         (self.venv / "complete").touch()
 
     def start(self, port: int, password: str | None = None) -> subprocess.Popen:
-        """Start it on the loopback interface, and wait until it answers.
+        """Start the server on the loopback interface, and wait until it answers.
 
         Parameters
         ----------
         port : int
             0 takes a free one.
         password : str, optional
-            Of the user `EMAIL`; needed at the first start only.
+            Password of `EMAIL`; needed only for the first start.
 
         Raises
         ------
         InputError
-            If the port is taken, or it does not start.
+            If the port is taken, or the server does not start.
         """
-        port = _free_port(port)  # Label Studio would take the next one silently
+        port = _free_port(port)  # Label Studio would silently take the next one
         self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         (self.data / "images").mkdir(exist_ok=True)
         log = self.data / "server.log"
@@ -124,7 +124,7 @@ class LocalServer:
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=sink,
-                start_new_session=True,  # Ctrl-C is ours: the server is stopped in order
+                start_new_session=True,  # shields it from Ctrl-C: we stop it ourselves
             )
         address = f"http://127.0.0.1:{port}"
         try:
@@ -147,7 +147,7 @@ class LocalServer:
         Raises
         ------
         InputError
-            If there is none.
+            If the database has no token.
         """
         path = self.data / "label_studio.sqlite3"
         query = (
@@ -166,13 +166,13 @@ class LocalServer:
         return row[0]
 
     def link(self, folder: Path) -> Path:
-        """Make a folder of images known to the server; returns the path that it serves."""
+        """Link a folder of images into the served folder, and return the link's path."""
         folder = folder.resolve()
         name = f"{folder.name}-{hashlib.sha256(str(folder).encode()).hexdigest()[:8]}"
-        place = self.data / "images" / name
-        if not place.is_symlink():
-            place.symlink_to(folder, target_is_directory=True)
-        return place
+        link = self.data / "images" / name
+        if not link.is_symlink():
+            link.symlink_to(folder, target_is_directory=True)
+        return link
 
     @property
     def _bin(self) -> Path:

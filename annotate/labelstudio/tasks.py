@@ -1,4 +1,4 @@
-"""Tasks: one image with its regions as a prediction, and people's annotations of it."""
+"""Tasks: an image with its regions as a prediction, and people's annotations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .config import label_config
 
 
 def task_data(image: Stimulus, address: str) -> dict:
-    """Return a task's ``data``; ``image_id`` is what tasks are known by."""
+    """Return a task's ``data``; ``image_id`` identifies tasks."""
     return {
         "image": address,
         "image_id": image.id,
@@ -31,12 +31,16 @@ def task_data(image: Stimulus, address: str) -> dict:
 
 def prediction(regions: Sequence[Annotation], image: Stimulus, names: dict[int, str]) -> dict:
     """Return an image's regions as a prediction, whose ``model_version`` is their hash."""
-    results = [r for one in regions for r in to_results(one, image, names[one.category_id])]
+    results = [
+        result
+        for region in regions
+        for result in to_results(region, image, names[region.category_id])
+    ]
     return {"model_version": content_hash(regions, names), "result": results}
 
 
 def content_hash(regions: Sequence[Annotation], names: dict[int, str]) -> str:
-    """Return the hash of all that annotators see of an image's regions."""
+    """Return a hash of everything that annotators see of an image's regions."""
     content = [
         {
             "id": region.id,
@@ -51,7 +55,7 @@ def content_hash(regions: Sequence[Annotation], names: dict[int, str]) -> str:
 
 
 def json_hash(content: object) -> str:
-    """Return a hash of JSON, whatever the order of its keys."""
+    """Return a hash of JSON content that does not depend on the order of keys."""
     text = json.dumps(content, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
@@ -59,20 +63,20 @@ def json_hash(content: object) -> str:
 def annotations_of(task: dict, annotator: str | None = None) -> list[dict]:
     """Return the latest finished annotation of each annotator, the newest last."""
     latest: dict[str, dict] = {}
-    for one in sorted(task.get("annotations") or [], key=updated):
-        if not one.get("was_cancelled") and annotator in (None, annotator_of(one)):
-            latest[annotator_of(one)] = one
+    for annotation in sorted(task.get("annotations") or [], key=updated):
+        if not annotation.get("was_cancelled") and annotator in (None, annotator_of(annotation)):
+            latest[annotator_of(annotation)] = annotation
     return sorted(latest.values(), key=updated)
 
 
 def updated(entry: dict) -> tuple[str, int]:
-    """Return the time of an annotation's last change, for sorting."""
+    """Return a sort key: the time of an annotation's last change, then its id."""
     number = entry.get("id")
     return str(entry.get("updated_at") or ""), number if isinstance(number, int) else 0
 
 
 def annotator_of(annotation: dict) -> str:
-    """Return an annotator's e-mail address, or number where that is all there is."""
+    """Return the e-mail address of an annotation's author, or their number if it is unknown."""
     person = annotation.get("completed_by")
     if isinstance(person, dict):
         person = person.get("email") or person.get("id")
@@ -80,7 +84,7 @@ def annotator_of(annotation: dict) -> str:
 
 
 def recognises(source: Path) -> bool:
-    """Tell whether a path is a file of Label Studio tasks."""
+    """Return whether a path is a file of Label Studio tasks."""
     if source.suffix.lower() != ".json" or not source.is_file():
         return False
     content = read_json(source)
@@ -89,15 +93,15 @@ def recognises(source: Path) -> bool:
 
 
 def read(source: Path, root: Path | None = None) -> Draft:
-    """Read a file of tasks (Label Studio's export as JSON, or `write`'s).
+    """Read a file of tasks, exported by Label Studio as JSON or written by `write`.
 
-    A task's newest annotation counts; one without any gives its prediction, whose suggestions
-    are no labels.
+    The newest annotation of a task counts; a task without annotations gives its prediction,
+    whose suggestions are not labels.
 
     Raises
     ------
     InputError
-        If anything is malformed, with the place.
+        If anything is malformed; the message names the place.
     """
     content = read_json(source)
     tasks: Any = [content] if isinstance(content, dict) else content
@@ -110,37 +114,76 @@ def read(source: Path, root: Path | None = None) -> Draft:
             raise InputError(f"{place}: no task with data (export as JSON, not JSON-MIN)")
         for key in ("annotations", "predictions"):
             entries = task.get(key) or []
-            if not isinstance(entries, list) or not all(isinstance(one, dict) for one in entries):
+            if not isinstance(entries, list) or not all(
+                isinstance(entry, dict) for entry in entries
+            ):
                 raise InputError(f"{place}: {key}: expected a list of objects")
         read_task(place, task, draft, root)
     return draft
 
 
 def read_task(place: str, task: dict, draft: Draft, root: Path | None = None) -> None:
-    """Add a task's image and regions to a draft; see `read`."""
-    found = annotations_of(task)
-    if len(found) > 1:
-        draft.lost["an older annotation of an image that several people labelled"] += len(found) - 1
+    """Add a task's image and regions to a draft; see `read`.
+
+    Parameters
+    ----------
+    place : str
+        Begins error messages.
+    task : dict
+    draft : Draft
+    root : Path, optional
+        Folder of the images, for sizes that the task lacks.
+
+    Raises
+    ------
+    InputError
+        If the task is malformed.
+    """
+    annotations = annotations_of(task)
+    if len(annotations) > 1:
+        draft.lost["an older annotation of an image that several people labelled"] += (
+            len(annotations) - 1
+        )
     predictions = sorted(task.get("predictions") or [], key=updated)
-    chosen = (found or predictions or [{}])[-1]
+    chosen = (annotations or predictions or [{}])[-1]
     image = add_image(place, task["data"], chosen.get("result") or [], draft, root)
     if image is None:
         draft.lost["an image without regions, as its size is unknown (--root)"] += 1
         return
-    from_results(place, chosen.get("result") or [], image, draft, suggested=not found)
+    from_results(place, chosen.get("result") or [], image, draft, suggested=not annotations)
 
 
 def add_image(
     place: str, data: dict, results: Any, draft: Draft, root: Path | None = None
 ) -> Stimulus | None:
-    """Add a task's image to a draft; None if its size is not known from anywhere."""
+    """Add a task's image to a draft and return it; None if its size is unknown.
+
+    Parameters
+    ----------
+    place : str
+        Begins error messages.
+    data : dict
+        The task's ``data``.
+    results : list of dict
+        Results drawn on the image, for a size that ``data`` lacks.
+    draft : Draft
+    root : Path, optional
+        Folder of the images, for a size that both lack.
+
+    Raises
+    ------
+    InputError
+        If the image's name or size is invalid.
+    """
     name = data.get("file_name")
     if not isinstance(name, str):
         name = file_name_of(place, data.get("image"))
         if root is not None and not (root / name).is_file() and "/" in name:
             name = name.partition("/")[2]  # the first folder is the root's own name
     size = (data.get("height"), data.get("width"))
-    drawn = [one for one in results if isinstance(one, dict) and one.get("original_width")]
+    drawn = [
+        result for result in results if isinstance(result, dict) and result.get("original_width")
+    ]
     if None in size and drawn:
         size = (drawn[0].get("original_height"), drawn[0].get("original_width"))
     if None in size and root is not None:
@@ -155,12 +198,17 @@ def add_image(
 
 
 def write(masks: MaskSet, target: Path, root: Path | None = None) -> list[str]:
-    """Write a file of tasks to import in the browser, and the labelling interface beside it.
+    """Write a file of tasks for import in the browser, and the labelling interface next to it.
 
     Returns
     -------
     list of str
         What tasks cannot hold.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be written, or an image below ``root`` is missing.
     """
     folder = root.absolute() if root else None
     names, regions = masks.category_of(), masks.by_image()
@@ -169,15 +217,15 @@ def write(masks: MaskSet, target: Path, root: Path | None = None) -> list[str]:
         path = image.file_name
         if folder is not None:
             path = Stimuli(folder, ()).path(image).relative_to(folder.parent).as_posix()
-        here = regions.get(image.id, [])
+        own_regions = regions.get(image.id, [])
         tasks.append(
             {
                 "data": task_data(image, local_url(path)),
-                "predictions": [prediction(here, image, names)],
+                "predictions": [prediction(own_regions, image, names)],
             }
         )
     with atomic_write(target) as file:
         file.write(json.dumps(tasks, ensure_ascii=False).encode())
     with atomic_write(target.with_suffix(".xml")) as file:
         file.write(label_config(masks).encode())
-    return ["the fixations and where the regions come from"]
+    return ["the fixations and the origin of the regions"]

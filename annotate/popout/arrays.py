@@ -1,4 +1,4 @@
-"""Draw search arrays with the exact mask of every item."""
+"""Drawing search arrays with the exact mask of every item."""
 
 from __future__ import annotations
 
@@ -26,21 +26,22 @@ TARGET, DISTRACTOR = 1, 2
 """Category ids."""
 
 _ITEM = 0.085  # size of an item, as a fraction of the array's shorter side
-_ROOM = 1.25  # diameter of the space for an item, in sizes, so that items do not touch
+_ROOM = 1.25  # diameter of an item's space, in sizes, so that items do not touch
 _SIZE_JITTER = 0.08
 
 
 @dataclass(frozen=True)
 class Arrays:
-    """Which arrays to make.
+    """Which search arrays to make.
 
     Attributes
     ----------
     count : int
+        Number of arrays with a target.
     features : tuple of str
-        Taken in turn; by default the preattentive ones.
+        Used in turn; by default the preattentive ones.
     contrasts : tuple of float
-        How strong the difference is, above 0 and up to 1. Taken in turn for each feature, from
+        Strengths of the difference, above 0 and at most 1. Used in turn for each feature, from
         the strongest and the weakest inwards, so that even a few arrays span the range.
     items : tuple of int
         Numbers of items, drawn at random for each array.
@@ -49,7 +50,7 @@ class Arrays:
     width, height : int
         Pixels.
     catch : int
-        Further arrays without a target.
+        Number of additional arrays without a target.
     seed : int
 
     Raises
@@ -59,7 +60,9 @@ class Arrays:
     """
 
     count: int = 80
-    features: tuple[str, ...] = tuple(name for name, one in FEATURES.items() if one.preattentive)
+    features: tuple[str, ...] = tuple(
+        name for name, feature in FEATURES.items() if feature.preattentive
+    )
     contrasts: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8, 1.0)
     items: tuple[int, ...] = (16, 24, 35, 48)
     layouts: tuple[Layout, ...] = get_args(Layout)
@@ -74,10 +77,10 @@ class Arrays:
                 raise InputError(f"no feature {name!r}: expected {', '.join(FEATURES)}")
         for contrast in self.contrasts:
             if not 0 < contrast <= 1:
-                raise InputError(f"contrast {contrast:g}: expected above 0 and up to 1")
+                raise InputError(f"contrast {contrast:g}: expected above 0 and at most 1")
         for items in self.items:
             if items < 3:
-                raise InputError(f"{items} items: expected 3 or more, or no item is the odd one")
+                raise InputError(f"{items} items: expected 3 or more, so that one can stand out")
         for layout in self.layouts:
             if layout not in get_args(Layout):
                 raise InputError(f"layout {layout!r}: expected {', '.join(get_args(Layout))}")
@@ -92,7 +95,7 @@ class Arrays:
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """One array.
+    """A search array.
 
     Attributes
     ----------
@@ -108,7 +111,7 @@ class Drawn:
 
 
 def draw(arrays: Arrays, index: int) -> Drawn:
-    """Draw one array, which depends only on `arrays` and its index.
+    """Draw an array, which depends only on ``arrays`` and its index.
 
     Raises
     ------
@@ -131,7 +134,7 @@ def draw(arrays: Arrays, index: int) -> Drawn:
         is_target = number == 0 and not catch
         kinds = difference.distractors
         look = difference.target if is_target else kinds[number % len(kinds)]
-        # Size must not give away another feature's target; features of size need exact sizes.
+        # Size must not reveal the target of another feature; size features need exact sizes.
         jitter = (
             1.0 if feature.name in ("size", "length", "width") else 1 - rng.uniform(0, _SIZE_JITTER)
         )
@@ -167,8 +170,8 @@ def draw(arrays: Arrays, index: int) -> Drawn:
 def write_arrays(arrays: Arrays, folder: str | Path, progress: Progress = SILENT) -> MaskSet:
     """Write the arrays as PNG files and ``popout.json`` with their masks.
 
-    The same arrays give the same bytes. A folder of earlier arrays is replaced completely, or left
-    as it is.
+    The same arrays give the same bytes. A folder of earlier arrays is replaced completely or not
+    at all.
 
     Returns
     -------
@@ -190,8 +193,8 @@ def write_arrays(arrays: Arrays, folder: str | Path, progress: Progress = SILENT
     folder = Path(folder)
     if folder.exists() and not (folder.is_dir() and all(map(_is_ours, folder.iterdir()))):
         raise InputError(f"{folder}: exists and is not a folder of arrays")
-    with atomic_folder(folder) as made:
-        return _write(arrays, made, progress)
+    with atomic_folder(folder) as temporary:
+        return _write(arrays, temporary, progress)
 
 
 def _inwards(values: tuple[float, ...]) -> list[float]:
@@ -246,7 +249,7 @@ def _write(arrays: Arrays, folder: Path, progress: Progress) -> MaskSet:
 def _paint(
     canvas: np.ndarray, look: Look, centre: np.ndarray, size: float
 ) -> tuple[np.ndarray, int, int]:
-    """Paint an item; return its mask, bool (h, w), and the x and y of the mask's corner."""
+    """Paint an item; return its mask, bool (h, w), and the mask's left and top."""
     reach = size * _ROOM / 2 + 3 * look.blur * size
     left, top = np.floor(np.maximum(centre - reach, 0)).astype(int)
     right = min(int(np.ceil(centre[0] + reach)), canvas.shape[1])
@@ -267,7 +270,7 @@ def _paint(
 
 
 def _outline(mask: np.ndarray, left: int, top: int, height: int, width: int) -> Outline:
-    """Describe a mask in a window as the whole image's RLE, which COCO writes column by column."""
+    """Return the outline of a mask in a window as an RLE of the image, as COCO: by columns."""
     columns = np.zeros((mask.shape[1], height), dtype=bool)
     columns[:, top : top + mask.shape[0]] = mask.T
     edges = np.flatnonzero(np.diff(columns.ravel().astype(np.int8), prepend=0, append=0))

@@ -1,8 +1,8 @@
-"""What makes the target stand out: one function for each feature of Healey & Enns (2012, Table 1).
+"""What makes the target stand out: a function for each feature of Healey & Enns (2012, Table 1).
 
-Each takes the strength of the difference (above 0 and up to 1) and a random generator, and returns
-the target, the kinds of distractor, and the difference as a number with its unit. Lengths are in
-units of the item's size.
+Each takes the strength of the difference (above 0 and at most 1) and a random generator, and
+returns the target, the kinds of distractor, and the difference as a number with its unit. Lengths
+are in units of the item's size.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Colour = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Look:
-    """How one item looks.
+    """How an item looks.
 
     Attributes
     ----------
@@ -36,9 +36,9 @@ class Look:
     blur : float
         Standard deviation of the edge, in sizes.
     shade : float
-        Change of lightness from top to bottom, -1 to 1.
+        Change of lightness from top to bottom, from -1 to 1.
     spun : bool
-        Whether each item is turned by another 0, 90, 180 or 270 degrees, at random.
+        Whether to turn each item by an additional random 0, 90, 180 or 270 degrees.
     """
 
     shape: Callable[[float], shapes.Shape]
@@ -57,7 +57,7 @@ class Difference:
     ----------
     target : Look
     distractors : tuple of Look
-        One kind, or more for a conjunction.
+        One kind, or several for a conjunction.
     amount : float
         Size of the difference.
     unit : str
@@ -77,7 +77,7 @@ class Feature:
     ----------
     name : str
     group : str
-        ``colour``, ``form``, ``texture``, ``depth``, or ``control`` if it is not preattentive.
+        ``colour``, ``form``, ``texture``, ``depth``, or ``control`` if not preattentive.
     make : callable
         From (contrast, generator) to a `Difference`.
     """
@@ -88,7 +88,7 @@ class Feature:
 
     @property
     def preattentive(self) -> bool:
-        """Whether people see the target at once, however many items there are."""
+        """Whether people see the target at once, regardless of the number of items."""
         return self.group != "control"
 
 
@@ -127,13 +127,13 @@ def _saturation(contrast: float, rng: np.random.Generator) -> Difference:
 
 
 def _luminance(contrast: float, rng: np.random.Generator) -> Difference:
-    # All lighter than the grey (L* 53), or all darker.
+    # All items are lighter than the grey (L* 53), or all are darker.
     amount, light = 4 + 24 * contrast, rng.random() < 0.5
-    extreme, other = (92, 92 - amount) if light else (12, 12 + amount)
+    extreme, nearer = (92, 92 - amount) if light else (12, 12 + amount)
     if rng.random() < 0.5:
-        extreme, other = other, extreme
+        extreme, nearer = nearer, extreme
     look = Look(_disc, _lch(extreme, 0, 0))
-    return _two(replace(look, colour=_lch(other, 0, 0)), look, amount, "CIE L*")
+    return _two(replace(look, colour=_lch(nearer, 0, 0)), look, amount, "CIE L*")
 
 
 def _polarity(contrast: float, rng: np.random.Generator) -> Difference:
@@ -271,16 +271,19 @@ def _alignment(contrast: float, rng: np.random.Generator) -> Difference:
 def _conjunction(contrast: float, rng: np.random.Generator) -> Difference:
     # Some distractors share the target's hue, the others its orientation.
     hue, amount, turn = rng.uniform(0, 360), 20 + 130 * contrast, rng.uniform(0, 180)
-    one, other = _lch(62, 38, hue), _lch(62, 38, hue + amount)
-    target = Look(_bar, one, turn)
+    target_colour, other_colour = _lch(62, 38, hue), _lch(62, 38, hue + amount)
+    target = Look(_bar, target_colour, turn)
     return Difference(
-        target, (Look(_bar, one, turn + 90), Look(_bar, other, turn)), float(amount), "degrees"
+        target,
+        (Look(_bar, target_colour, turn + 90), Look(_bar, other_colour, turn)),
+        float(amount),
+        "degrees",
     )
 
 
 def _t_among_l(contrast: float, rng: np.random.Generator) -> Difference:
     del rng
-    shift = 0.335 * contrast  # of the stem, from the corner to the middle
+    shift = 0.335 * contrast  # of the stem from the corner towards the middle
 
     def letter(size: float, middle: float) -> shapes.Shape:
         across = shapes.moved(shapes.box(0.8 * size, 0.13 * size), 0, -0.335 * size)

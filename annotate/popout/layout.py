@@ -1,4 +1,4 @@
-"""Where the items of an array stand."""
+"""Positions of the items of an array."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def positions(
     Parameters
     ----------
     layout : "grid", "jittered" or "random"
-        Jittered items leave their grid position by as much as there is room, up to a third of a
-        cell.
+        Jittered items move from their grid position as far as there is room, by at most a third
+        of a cell.
     items : int
-        How many.
+        Number of items.
     height, width : int
-        Of the array, in pixels.
+        Size of the array in pixels.
     size : float
         Diameter of the space for an item, in pixels.
     rng : Generator

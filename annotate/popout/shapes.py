@@ -1,8 +1,8 @@
-"""Shapes as signed distances: below 0 inside, in pixels, exact at the edge.
+"""Shapes as signed distances in pixels: negative inside, exact at the edge.
 
 Each function here returns a `Shape`, which takes x and y, float arrays relative to the item's
-centre (y downwards), and returns the distance to the shape's edge. An anti-aliased picture and an
-exact mask both follow from it.
+centre (y downwards), and returns the distance to the shape's edge. Both an anti-aliased picture
+and an exact mask follow from it.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ def polygon(sides: int, radius: float) -> Shape:
 
 
 def ring(radius: float, width: float, gap: float = 0.0) -> Shape:
-    """Return the outline of a circle, with a gap of ``gap`` degrees at the right."""
+    """Return the outline of a circle, with a gap of ``gap`` degrees on the right."""
 
     def distance(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         line = np.abs(np.hypot(x, y) - radius) - width / 2
         if gap == 0:
             return line
         half = np.radians(gap) / 2
-        # Distance to the wedge that is cut out, whose edges are two half-lines.
+        # Distance to the wedge cut out, which is bounded by two half-lines.
         wedge = np.where(
             np.abs(np.arctan2(y, x)) < half,
             -np.hypot(x, y) * np.sin(half - np.abs(np.arctan2(y, x))),
@@ -69,14 +69,14 @@ def ring(radius: float, width: float, gap: float = 0.0) -> Shape:
 
 
 def arc(length: float, width: float, bend: float) -> Shape:
-    """Return an upright line of a given length that turns by ``bend`` degrees."""
+    """Return an upright line of a given length that bends by ``bend`` degrees."""
     if bend == 0:
         return bar(length, width)
     half = np.radians(bend) / 2
     radius = length / (2 * half)
 
     def distance(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        x = x + radius * (1 + np.cos(half)) / 2  # puts its middle at the centre
+        x = x + radius * (1 + np.cos(half)) / 2  # centres the middle of the arc
         angle = np.clip(np.arctan2(y, x), -half, half)
         nearest = np.hypot(x - radius * np.cos(angle), y - radius * np.sin(angle))
         return nearest - width / 2
@@ -104,7 +104,7 @@ def line(x1: float, y1: float, x2: float, y2: float, width: float) -> Shape:
 
 
 def moved(shape: Shape, dx: float, dy: float) -> Shape:
-    """Return a shape, moved by (dx, dy) pixels."""
+    """Return a shape moved by (dx, dy) pixels."""
     return lambda x, y: shape(x - dx, y - dy)
 
 

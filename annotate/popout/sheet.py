@@ -1,4 +1,4 @@
-"""A contact sheet: all arrays, small, with a row for each feature, the difference growing."""
+"""A contact sheet of all arrays: a row per feature, ordered by difference."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _WIDTH, _CAPTION, _MARGIN, _LABEL = 240, 20, 6, 120
 
 
 def write_sheet(masks: MaskSet, folder: Path, target: Path) -> None:
-    """Draw the sheet of a folder of arrays (.png, .jpg or .pdf, by the target's name).
+    """Draw the contact sheet of a folder of arrays as .png, .jpg or .pdf, by the target's suffix.
 
     Raises
     ------
     InputError
-        If an image cannot be read, or is not an array.
+        If an image cannot be read or is not an array, or the sheet cannot be written.
     """
     rows: dict[str, list[tuple[Popout, Stimulus]]] = {}
     for image in masks.images:
@@ -30,7 +30,7 @@ def write_sheet(masks: MaskSet, folder: Path, target: Path) -> None:
         rows.setdefault(about.feature if about.target else "catch", []).append((about, image))
     shape = masks.images[0].height / masks.images[0].width
     height = round(_WIDTH * shape)
-    columns = max(len(found) for found in rows.values())
+    columns = max(len(entries) for entries in rows.values())
     sheet = Image.new(
         "RGB",
         (
@@ -41,11 +41,11 @@ def write_sheet(masks: MaskSet, folder: Path, target: Path) -> None:
     )
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(14)
     stimuli = Stimuli(folder, tuple(masks.images))
-    for row, (name, found) in enumerate(sorted(rows.items())):
+    for row, (name, entries) in enumerate(sorted(rows.items())):
         top = _MARGIN + row * (height + _CAPTION + _MARGIN)
         pen.text((_MARGIN, top + height / 2), name, "black", font)
-        found.sort(key=lambda array: array[0].contrast or 0)
-        for column, (about, image) in enumerate(found):
+        entries.sort(key=lambda array: array[0].contrast or 0)
+        for column, (about, image) in enumerate(entries):
             left = _LABEL + column * (_WIDTH + _MARGIN)
             picture = stimuli.read(image).resize((_WIDTH, height), Image.Resampling.LANCZOS)
             sheet.paste(picture, (left, top))

@@ -1,4 +1,4 @@
-"""Salient regions: clusters of fixations with an outline, from a dataset to a mask set."""
+"""From a dataset to a mask set: clusters of fixations become salient regions."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from .methods import NOISE, dbscan, hdbscan, mean_shift
 
 @dataclass(frozen=True)
 class Clustering:
-    """How fixations become regions; lengths in degrees of visual angle.
+    """How fixations become regions; lengths are in degrees of visual angle.
 
-    The defaults were chosen by looking at OSIE: docs/adr/0003-clustering-defaults.md.
+    The defaults were chosen on OSIE: see docs/adr/0003-clustering-defaults.md.
 
     Attributes
     ----------
@@ -31,14 +31,14 @@ class Clustering:
     bandwidth : float
         Kernel radius of mean shift.
     radius : float
-        Neighbourhood of DBSCAN, whose core fixations have 5 within it.
+        Neighbourhood radius of DBSCAN; core fixations have 5 fixations within it.
     min_fixations, min_subjects : int
-        A region has at least so many, or is none.
+        Minimum numbers for a cluster to become a region.
     reach : float
         A fixation with fewer than two others of its cluster within this distance is a
-        straggler, and does not belong to the region.
+        straggler, and is left out of the region.
     margin : float
-        The outline is the fixations' convex hull, widened by this.
+        The outline is the convex hull of the fixations, widened by this margin.
 
     Raises
     ------
@@ -68,7 +68,7 @@ class Clustering:
                 )
 
     def labels(self, positions: np.ndarray) -> np.ndarray:
-        """Cluster positions, float array (n, 2) in degrees; returns int labels (n,)."""
+        """Cluster positions, float array (n, 2) in degrees; return int labels (n,)."""
         if self.method == "mean-shift":
             return mean_shift(positions, self.bandwidth)
         if self.method == "hdbscan":
@@ -93,7 +93,7 @@ def cluster(
     Returns
     -------
     MaskSet
-        All stimuli, their regions in category ``unlabelled`` (the densest first), and the
+        All stimuli, their regions in the category ``unlabelled`` (densest first), and the
         fixations. The same input gives the same bytes.
 
     Examples
@@ -125,7 +125,7 @@ def cluster(
 
 
 def regions_of(stimulus: Stimulus, dataset: Dataset, clustering: Clustering) -> list[dict]:
-    """Return one stimulus's regions as COCO annotations without an id."""
+    """Return the regions of a stimulus as COCO annotations without ids."""
     fixations = dataset.fixations.of(stimulus.id)
     positions = np.stack([fixations.x, fixations.y], axis=1) / dataset.px_per_degree
     labels = clustering.labels(positions)
@@ -152,12 +152,13 @@ def regions_of(stimulus: Stimulus, dataset: Dataset, clustering: Clustering) -> 
 
 
 def outline(fixations: Fixations, stimulus: Stimulus, margin: float) -> Outline:
-    """Return the outline of the region around fixations.
+    """Return the outline of a region around fixations.
 
     Parameters
     ----------
     fixations : Fixations
         On one stimulus.
+    stimulus : Stimulus
     margin : float
         Pixels by which their convex hull is widened before it is clipped to the image.
     """
@@ -170,7 +171,7 @@ def outline(fixations: Fixations, stimulus: Stimulus, margin: float) -> Outline:
 
 
 def _together(positions: np.ndarray, reach: float) -> np.ndarray:
-    """Return which of a cluster's fixations are no stragglers, bool (n,)."""
+    """Return which of a cluster's fixations are not stragglers, bool (n,)."""
     offsets = positions[:, None] - positions[None, :]
     near = (offsets**2).sum(axis=2) <= reach**2
     return near.sum(axis=1) > 2  # itself and two others

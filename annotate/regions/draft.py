@@ -1,4 +1,4 @@
-"""Regions that come from elsewhere, before they are a mask set or revise one."""
+"""Regions from other programs, before they become a mask set or revise one."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from ...datasets.masks.regions import inside, mask_of
 from ...datasets.stimuli import MOST_PIXELS, Stimulus, numbered
 
 SAME = 0.01
-"""Pixels: an outline whose points have all moved less is the same outline."""
+"""Pixels by which every point of an outline may move before it counts as reshaped."""
 
 
 @dataclass(frozen=True)
 class Region:
-    """One region as another program keeps it.
+    """A region as another program stores it.
 
     Attributes
     ----------
     file_name : str
-        Of its image.
+        File name of its image.
     category : str
     outline : Outline
     id : int, optional
-        Our annotation id, if the file carries it.
+        Our annotation id, if the file has it.
     keys : dict
-        Further keys of the annotation.
+        Other keys of the annotation.
     """
 
     file_name: str
@@ -47,19 +47,19 @@ class Region:
 
 @dataclass
 class Draft:
-    """What a reader of a format collects.
+    """What the reader of a format collects.
 
     Attributes
     ----------
     source : str
-        The format, for ``source`` and ``label_source``.
+        Name of the format, for ``source`` and ``label_source``.
     images : dict of Stimulus
-        By file name; an id of 0 is one to be given.
+        By file name; an id of 0 means that one is still to be assigned.
     regions : list of Region
     lost : Counter
         What could not be kept, and how often.
     categories : list of str
-        In the file's order, if it has one.
+        In file order, if the file defines one.
     dataset, annotator : str, optional
     """
 
@@ -74,13 +74,24 @@ class Draft:
     def add_image(self, place: str, name: str, height: int, width: int, number: int = 0) -> None:
         """Add an image.
 
+        Parameters
+        ----------
+        place : str
+            Begins error messages.
+        name : str
+            File name.
+        height, width : int
+            Pixels.
+        number : int
+            Id, or 0 to have one assigned.
+
         Raises
         ------
         InputError
-            If it is there already, or its name or size cannot be.
+            If it was added before, or its name or size is invalid.
         """
         if name in self.images:
-            raise InputError(f"{place}: image {name} is there twice")
+            raise InputError(f"{place}: image {name} occurs twice")
         try:
             image = Stimulus(id=number, file_name=name, width=width, height=height)
         except ValueError as error:
@@ -90,12 +101,12 @@ class Draft:
         self.images[name] = image
 
     def rename(self, names: Mapping[str, str]) -> None:
-        """Give categories other names.
+        """Rename categories, given a mapping from old to new names.
 
         Raises
         ------
         InputError
-            If there is no category of an old name.
+            If no region has a category that is to be renamed.
         """
         present = {region.category for region in self.regions}
         for old in names:
@@ -103,15 +114,21 @@ class Draft:
                 known = ", ".join(sorted(present)) or "none"
                 raise InputError(f"no region has the category {old!r}; there are: {known}")
         self.regions = [
-            replace(one, category=names.get(one.category, one.category)) for one in self.regions
+            replace(region, category=names.get(region.category, region.category))
+            for region in self.regions
         ]
         self.categories = [names.get(name, name) for name in self.categories]
 
     def masks(self) -> MaskSet:
         """Build a mask set.
 
-        Its categories are the 12 and ``unlabelled`` if any of the 12 occurs, with others after
-        them; else the others alone.
+        If any of the 12 categories occurs, the mask set gets these and ``unlabelled``, followed
+        by any others; otherwise it gets only the others.
+
+        Raises
+        ------
+        InputError
+            If anything is inconsistent.
         """
         used = [region.category for region in self.regions]
         present = list(dict.fromkeys([*self.categories, *used]))
@@ -125,7 +142,10 @@ class Draft:
         images = list(self.images.values())
         if len({image.id for image in images} - {0}) != len(images):
             ids = numbered([image.file_name for image in images])
-            images = [one.model_copy(update={"id": i}) for one, i in zip(images, ids, strict=True)]
+            images = [
+                image.model_copy(update={"id": number})
+                for image, number in zip(images, ids, strict=True)
+            ]
         provenance = {"dataset": self.dataset} if self.dataset else {}
         annotator = {"annotator": self.annotator} if self.annotator else {}
         empty = MaskSet.from_dict(
@@ -145,14 +165,14 @@ class Draft:
 
 @dataclass(frozen=True)
 class Revision:
-    """A revised mask set, and what changed.
+    """A revised mask set and what changed.
 
     Attributes
     ----------
     masks : MaskSet
     changes : dict of Counter
-        For each image that changed: how many of its regions were ``added``, ``removed``,
-        ``relabelled``, ``reshaped``.
+        For each changed image, how many regions were ``added``, ``removed``, ``relabelled`` and
+        ``reshaped``.
     """
 
     masks: MaskSet
@@ -162,33 +182,35 @@ class Revision:
 def revise(
     base: MaskSet, draft: Draft, fixations: Fixations | None = None, **keys: Any
 ) -> Revision:
-    """Replace the regions of the draft's images; other images stay as they are.
+    """Replace the regions of the draft's images; other images stay unchanged.
 
-    Regions are matched by their id. One whose outline has not moved keeps it to the last digit,
-    and all its keys; a new or reshaped one gets its fixations counted anew.
+    Regions are matched by id. A region that has not been reshaped keeps its outline to the last
+    digit, and all its keys; for new and reshaped regions, fixations are counted again.
 
     Parameters
     ----------
+    base : MaskSet
+    draft : Draft
     fixations : Fixations, optional
-        If not in ``base``; without any, new and reshaped regions have no counts.
-    keys
-        Set on every region that is added, relabelled or reshaped.
+        Used if ``base`` has none; without any, new and reshaped regions get no counts.
+    **keys
+        Set on every region that was added, relabelled or reshaped.
 
     Raises
     ------
     InputError
-        If an image or a category is not in ``base``, or a size differs.
+        If ``base`` lacks an image or a category, or an image differs in size.
     """
     fixations = fixations or base.fixations
     images = {image.file_name: image for image in base.images}
     for name, image in draft.images.items():
         if name not in images:
             raise InputError(f"{draft.source}: image {name} is not in the mask file")
-        here = images[name]
-        if here.size != image.size:
+        in_base = images[name]
+        if in_base.size != image.size:
             raise InputError(
-                f"{draft.source}: {name} is {image.width}×{image.height} there, "
-                f"{here.width}×{here.height} in the mask file"
+                f"{draft.source}: {name} has {image.width}×{image.height} pixels, "
+                f"{in_base.width}×{in_base.height} in the mask file"
             )
     categories = {category.name: category.id for category in base.categories}
     revised = {images[name].id for name in draft.images}
@@ -208,7 +230,7 @@ def revise(
         if region.category not in categories:
             raise InputError(
                 f"{draft.source}: {region.file_name}: category {region.category!r} is not in "
-                f"the mask file; --rename {region.category!r}=… names it anew"
+                f"the mask file; --rename {region.category!r}=… maps it"
             )
         before, entry = known.get(region.id or 0, (None, {}))
         if before is None or before.image_id != image.id or before.id in kept:
@@ -241,10 +263,10 @@ def revise(
         entries[image.id].append(entry)
     for before, _ in known.values():
         changes[base.image(before.image_id).file_name]["removed"] += before.id not in kept
-    # In their old places; an image's new regions come after its others.
+    # Regions keep their places; new ones come last.
     order = {region.id: place for place, region in enumerate(base.annotations)}
     result = [entry for entry in content["annotations"] if entry["image_id"] not in revised]
-    result += [entry for found in entries.values() for entry in found]
+    result += [entry for listed in entries.values() for entry in listed]
     result.sort(key=lambda entry: order.get(entry["id"], len(order)))
     content["annotations"] = result
     changed_images = {name: +count for name, count in changes.items() if +count}
@@ -252,12 +274,12 @@ def revise(
 
 
 def polygon_at(place: str, points: Any) -> list[float]:
-    """Return a polygon's points, [[x, y], …], as one list x, y, x, y.
+    """Return a polygon's points [[x, y], …] as a flat list x, y, x, y, ….
 
     Raises
     ------
     InputError
-        If they are not at least three finite points, naming the place.
+        If there are fewer than three points, or one is malformed; the message names the place.
     """
     if not isinstance(points, list) or len(points) < 3:
         count = f"{len(points)} points" if isinstance(points, list) else "no points"
@@ -273,24 +295,24 @@ def polygon_at(place: str, points: Any) -> list[float]:
 
 
 def is_finite(value: object) -> bool:
-    """Tell whether a JSON value is a number, and one that a position can be."""
+    """Return whether a JSON value is a number in the range of positions."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9
 
 
 def same_outline(region: Annotation, outline: Outline, image: Stimulus) -> bool:
-    """Tell whether an outline is a region's own: polygons to within `SAME`, masks to the pixel."""
-    mine, other = region.segmentation, outline.segmentation
-    if isinstance(mine, list) and isinstance(other, list):
-        return len(mine) == len(other) and all(
+    """Return whether a region has an outline: polygons to within `SAME`, masks to the pixel."""
+    mine, theirs = region.segmentation, outline.segmentation
+    if isinstance(mine, list) and isinstance(theirs, list):
+        return len(mine) == len(theirs) and all(
             len(a) == len(b) and np.abs(np.subtract(a, b)).max() < SAME
-            for a, b in zip(mine, other, strict=True)
+            for a, b in zip(mine, theirs, strict=True)
         )
-    theirs = Annotation.model_validate({**region.model_dump(), "segmentation": other})
-    return bool((mask_of(region, image) == mask_of(theirs, image)).all())
+    compared = Annotation.model_validate({**region.model_dump(), "segmentation": theirs})
+    return bool((mask_of(region, image) == mask_of(compared, image)).all())
 
 
 def united(parts: list[list[float] | np.ndarray], height: int, width: int) -> Outline:
-    """Describe a region of several parts, each a polygon or a mask: polygons, or one mask."""
+    """Return the outline of parts (polygons or masks): polygons if all are, else a mask."""
     if all(isinstance(part, list) for part in parts):
         return outline_of_polygons(parts)  # type: ignore[arg-type]
     from pycocotools import mask as coco
@@ -305,14 +327,14 @@ def united(parts: list[list[float] | np.ndarray], height: int, width: int) -> Ou
 
 
 def gaze(entry: dict, image: Stimulus, fixations: Fixations) -> dict:
-    """Count the fixations inside the mask of an entry of ``annotations``.
+    """Count the fixations and subjects inside the mask of an entry of ``annotations``.
 
     Returns
     -------
     dict
         ``n_fixations, n_subjects``.
     """
-    # Its other keys are checked with the whole file, which names the place.
+    # Other keys are validated with the whole file, where the message can name the place.
     keys = ("id", "image_id", "category_id", "segmentation")
     region = Annotation.model_validate({key: entry[key] for key in keys})
     looked = fixations.of(image.id)

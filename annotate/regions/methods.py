@@ -1,4 +1,4 @@
-"""Clusters of fixation positions: mean shift, HDBSCAN, DBSCAN; all deterministic."""
+"""Clustering of fixation positions by mean shift, HDBSCAN or DBSCAN; all deterministic."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ NOISE = -1
 
 
 def mean_shift(positions: np.ndarray, bandwidth: float) -> np.ndarray:
-    """Cluster by mean shift with a flat kernel, every point a seed.
+    """Cluster by mean shift with a flat kernel, with every point as a seed.
 
-    The labels are those of ``sklearn.cluster.MeanShift(bandwidth).fit(positions)``; all seeds
-    move at once, which is some thirty times faster at the size of a stimulus.
+    The labels equal those of ``sklearn.cluster.MeanShift(bandwidth).fit(positions)``, but all
+    seeds move at once, which is about thirty times faster for the fixations on a stimulus.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def mean_shift(positions: np.ndarray, bandwidth: float) -> np.ndarray:
     Returns
     -------
     int array, shape (n,)
-        Clusters from 0, the densest first.
+        Cluster numbers from 0, densest first.
 
     References
     ----------
@@ -57,7 +57,7 @@ def mean_shift(positions: np.ndarray, bandwidth: float) -> np.ndarray:
 
 
 def hdbscan(positions: np.ndarray, min_cluster_size: int) -> np.ndarray:
-    """Cluster by scikit-learn's HDBSCAN; `NOISE` where a point belongs to no cluster.
+    """Cluster by scikit-learn's HDBSCAN; points in no cluster get `NOISE`.
 
     References
     ----------
@@ -73,7 +73,7 @@ def hdbscan(positions: np.ndarray, min_cluster_size: int) -> np.ndarray:
 
 
 def dbscan(positions: np.ndarray, radius: float, min_samples: int) -> np.ndarray:
-    """Cluster by scikit-learn's DBSCAN; `NOISE` where a point belongs to no cluster.
+    """Cluster by scikit-learn's DBSCAN; points in no cluster get `NOISE`.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Regions under a reviewer's hand: every change is an edit that can be undone."""
+"""Editing regions under review: every change is an edit that can be undone."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from ...datasets.stimuli import Stimulus
 from ..regions.draft import gaze
 
 SOURCE = "review"
-"""What ``label_source`` says of a category that was given here."""
+"""``label_source`` of a category assigned in a review."""
 
 
 @dataclass(frozen=True)
 class Edit:
-    """Regions as they were, and as they are now.
+    """Regions before and after a change.
 
     Attributes
     ----------
     what : str
-        For people: ``text``, ``delete``, ``split`` …
+        Description for people: ``text``, ``delete``, ``split`` …
     before, after : tuple of dict
-        Entries of ``annotations``. One that is only in ``before`` is taken away, one that is
-        only in ``after`` is new.
+        Entries of ``annotations``. An entry only in ``before`` is removed, one only in
+        ``after`` is added.
     """
 
     what: str
@@ -42,7 +42,7 @@ class Edit:
     after: tuple[dict, ...]
 
     def reverse(self) -> Edit:
-        """Return the edit that takes this one back."""
+        """Return the edit that undoes this one."""
         return Edit(self.what, self.after, self.before)
 
 
@@ -53,14 +53,14 @@ class Editor:
     ----------
     masks : MaskSet
     fixations : Fixations, optional
-        Of the stimuli; to count those of new outlines, and to split regions by.
+        Fixations on the stimuli, to count inside new outlines and to split regions by.
 
     Attributes
     ----------
     regions : dict of Annotation
-        Those that are there, by id.
+        Current regions by id.
     done, undone : list of Edit
-        What can be undone, and what can be done again, the latest last.
+        Edits that can be undone and redone, latest last.
     """
 
     def __init__(self, masks: MaskSet, fixations: Fixations | None = None) -> None:
@@ -70,7 +70,7 @@ class Editor:
         self.done: list[Edit] = []
         self.undone: list[Edit] = []
         self.regions = {region.id: region for region in masks.annotations}
-        self._entries: dict[int, tuple[Annotation, dict]] = {}  # made when first asked for
+        self._entries: dict[int, tuple[Annotation, dict]] = {}  # filled on demand
         self._rest: dict = {}
         self._place = {number: float(index) for index, number in enumerate(self.regions)}
         self._of: dict[int, list[int]] = {}
@@ -79,12 +79,12 @@ class Editor:
 
     def copy(self) -> Editor:
         """Return an editor of the same regions, without the edits."""
-        other = copy(self)
-        other.regions, other._place = dict(self.regions), dict(self._place)
-        return other
+        duplicate = copy(self)
+        duplicate.regions, duplicate._place = dict(self.regions), dict(self._place)
+        return duplicate
 
     def of(self, image_id: int) -> list[Annotation]:
-        """Return an image's regions, in the file's order."""
+        """Return an image's regions, in file order."""
         return [self.regions[number] for number in self._of.get(image_id, [])]
 
     def category(self, region: Annotation) -> str:
@@ -98,7 +98,7 @@ class Editor:
         self.undone.clear()
 
     def undo(self) -> Edit | None:
-        """Take the latest edit back; None if there is none."""
+        """Undo the latest edit and return it; None if there is none."""
         if not self.done:
             return None
         edit = self.done.pop()
@@ -107,7 +107,7 @@ class Editor:
         return edit
 
     def redo(self) -> Edit | None:
-        """Make the edit again that was undone last; None if there is none."""
+        """Redo the edit undone last and return it; None if there is none."""
         if not self.undone:
             return None
         edit = self.undone.pop()
@@ -116,10 +116,11 @@ class Editor:
         return edit
 
     def fits(self, edit: Edit) -> bool:
-        """Tell whether the regions are still as an edit found them."""
-        new = {one["id"] for one in edit.after} - {one["id"] for one in edit.before}
+        """Return whether the regions are still in the state that an edit starts from."""
+        new = {entry["id"] for entry in edit.after} - {entry["id"] for entry in edit.before}
         return not new & self.regions.keys() and all(
-            one["id"] in self.regions and self._entry(one["id"]) == one for one in edit.before
+            entry["id"] in self.regions and self._entry(entry["id"]) == entry
+            for entry in edit.before
         )
 
     def label(self, number: int, category: str) -> Edit:
@@ -131,7 +132,7 @@ class Editor:
             If there is no such category.
         """
         if category not in self.categories:
-            raise InputError(f"no category {category!r}; there are {', '.join(self.categories)}")
+            raise InputError(f"no category {category!r}: expected {', '.join(self.categories)}")
         entry = self._entry(number)
         after = {**entry, "category_id": self.categories[category], "label_source": SOURCE}
         if category == UNLABELLED:
@@ -140,12 +141,12 @@ class Editor:
         return Edit(category, (entry,), (after,))
 
     def accept(self, number: int) -> Edit:
-        """Return the edit that takes a region's suggested category.
+        """Return the edit that accepts a region's suggested category.
 
         Raises
         ------
         InputError
-            If it has none.
+            If nothing is suggested.
         """
         suggestion = self.suggestion(self.regions[number])
         if suggestion is None:
@@ -153,42 +154,42 @@ class Editor:
         return self.label(number, suggestion)
 
     def suggestion(self, region: Annotation) -> str | None:
-        """Return the category that is suggested for a region without one."""
-        found = region.suggestion
-        if found is None or self.category(region) != UNLABELLED:
+        """Return the category suggested for a region, if it is unlabelled."""
+        suggestion = region.suggestion
+        if suggestion is None or self.category(region) != UNLABELLED:
             return None
-        return found.category if found.category in self.categories else None
+        return suggestion.category if suggestion.category in self.categories else None
 
     def set(self, number: int, key: str, value: Any) -> Edit:
-        """Return the edit that sets a further key of a region: ``unsure``, ``note``."""
+        """Return the edit that sets another key of a region: ``unsure`` or ``note``."""
         entry = self._entry(number)
         return Edit(key, (entry,), ({**entry, key: value},))
 
     def delete(self, number: int) -> Edit:
-        """Return the edit that takes a region away."""
+        """Return the edit that deletes a region."""
         return Edit("delete", (self._entry(number),), ())
 
-    def merge(self, number: int, other: int) -> Edit:
-        """Return the edit that makes two regions of an image one, with the first's category."""
-        first, second = self.regions[number], self.regions[other]
+    def merge(self, number: int, second_number: int) -> Edit:
+        """Return the edit that merges two regions of an image, keeping the first one's category."""
+        first, second = self.regions[number], self.regions[second_number]
         image = self.masks.image(first.image_id)
         if isinstance(first.segmentation, list) and isinstance(second.segmentation, list):
             shape = surface([*first.segmentation, *second.segmentation])
             outline = outline_of_shape(shape, image.height, image.width)
         else:
             outline = outline_of_mask(mask_of(first, image) | mask_of(second, image))
-        entries = self._entry(number), self._entry(other)
+        entries = self._entry(number), self._entry(second_number)
         return Edit("merge", entries, (self._reshaped(entries[0], outline, image),))
 
     def split(self, number: int) -> Edit:
         """Return the edit that cuts a region in two, between two groups of its fixations.
 
-        The groups are found by k-means; the cut is where both centres are equally far.
+        k-means finds the groups; the cut is equally far from both centres.
 
         Raises
         ------
         InputError
-            If it has fixations on fewer than two pixels, or no cut leaves two parts.
+            If it has fixations on fewer than two pixels, or the cut does not leave two parts.
         """
         region = self.regions[number]
         image = self.masks.image(region.image_id)
@@ -209,7 +210,7 @@ class Editor:
                 mask[y[kept], x[kept]] = True
                 area, outline = mask.sum(), lambda mask=mask: outline_of_mask(mask)
             if area < 1:
-                raise InputError("no cut leaves two parts of this region")
+                raise InputError("this region cannot be cut into two parts")
             outlines.append(outline())
         entry = self._entry(number)
         second = {**entry, "id": max(self._place) + 1}
@@ -217,7 +218,7 @@ class Editor:
         return Edit("split", (entry,), tuple(self._reshaped(a, b, image) for a, b in parts))
 
     def to_dict(self) -> dict:
-        """Return the mask file's content as it is now."""
+        """Return the current content of the mask file."""
         if not self._rest:
             bare = self.masks.model_copy(update={"annotations": []})
             self._rest.update(bare.to_dict())
@@ -225,7 +226,7 @@ class Editor:
         return {**self._rest, "annotations": [self._entry(number) for number in order]}
 
     def _entry(self, number: int) -> dict:
-        """Return a region as the file keeps it; copies of the editor share what they made."""
+        """Return a region as the file stores it; copies of the editor share this cache."""
         region = self.regions[number]
         known = self._entries.get(number)
         if known is None or known[0] is not region:
@@ -234,7 +235,7 @@ class Editor:
         return known[1]
 
     def _replace(self, edit: Edit) -> None:
-        old = [one["id"] for one in edit.before]
+        old = [entry["id"] for entry in edit.before]
         for number in old:
             region = self.regions.pop(number)
             self._of[region.image_id].remove(number)
@@ -259,17 +260,17 @@ class Editor:
         from sklearn.cluster import KMeans
 
         if self.fixations is None:
-            raise InputError("without fixations there is nothing to split a region by")
+            raise InputError("a region cannot be split without fixations")
         looked = self.fixations.of(image.id)
         looked = looked.where(inside(region, image, looked))
         points = np.stack([looked.x, looked.y], axis=1) + 0.5
         if len(np.unique(points, axis=0)) < 2:
-            raise InputError("this region has too few fixations to be split by")
+            raise InputError("this region has too few fixations to split it")
         return KMeans(2, random_state=0).fit(points).cluster_centers_
 
 
 def reapply(editor: Editor, edits: Sequence[Edit]) -> list[Edit]:
-    """Make edits on regions that may have changed meanwhile; return those that do not fit."""
+    """Make edits to regions that may have changed meanwhile; return those that do not fit."""
     refused = []
     for edit in edits:
         if editor.fits(edit):
@@ -280,7 +281,7 @@ def reapply(editor: Editor, edits: Sequence[Edit]) -> list[Edit]:
 
 
 def _half(centres: np.ndarray, image: Stimulus) -> shapely.Polygon:
-    """Return the half of the plane that is nearer to the first centre, as far as the image."""
+    """Return the half-plane nearer to the first centre, as a polygon that covers the image."""
     a, b = centres
     middle, along = (a + b) / 2, (b - a) / np.hypot(*(b - a))
     across = np.array([-along[1], along[0]])

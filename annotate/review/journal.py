@@ -1,8 +1,8 @@
-"""A mask file under review: saved as one goes, and nothing lost in a crash.
+"""A mask file under review: saved continuously, with nothing lost in a crash.
 
-Each edit is a line in a journal beside the file (``.osie_sr.json.review``) and on the disk before
-the next key; the file itself follows, atomically. Where a crash left the file behind, the journal
-brings it up; undoing goes on across both.
+Each edit is a line in a journal next to the file (``.osie_sr.json.review``), on disk before the
+next key press; the file itself follows, atomically. If a crash left the file behind, the journal
+brings it up to date, and undo steps back across both.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .editing import Edit, Editor, reapply
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """A mask set at one moment: its regions, the edits that made it, the journal's length."""
+    """State at a moment: the regions, the edits that led to them, the length of the journal."""
 
     editor: Editor
     done: list[Edit]
@@ -36,7 +36,7 @@ class Snapshot:
 
 
 class Conflict(InputError):
-    """The mask file was changed by another program while it was, or had been, under review."""
+    """Another program changed the mask file during a review, or since the last one."""
 
 
 class Review:
@@ -46,23 +46,23 @@ class Review:
     ----------
     path : Path
     prefer : "mine" or "theirs", optional
-        What to do with edits that were never saved, if another program has changed the file:
-        make those that still fit, or give them up.
+        What to do with unsaved edits if another program changed the file: make those that still
+        fit, or discard them.
 
     Attributes
     ----------
     editor : Editor
     recovered : int
-        Edits that were in the journal, but not yet in the file.
+        Number of edits that were in the journal but not yet in the file.
     refused : list of Edit
-        Edits that did not fit the file as it is now.
+        Edits that did not fit the changed file.
 
     Raises
     ------
     InputError
         If the file or the journal is malformed.
     Conflict
-        If the journal has edits that belong to another state of the file, unless ``prefer``.
+        If the journal has edits for another state of the file, and ``prefer`` is not given.
     """
 
     def __init__(self, path: Path, prefer: Edits | None = None) -> None:
@@ -75,7 +75,7 @@ class Review:
             return
         lines = _lines(self.journal)
         try:
-            if not self._go_on(lines):
+            if not self._resume(lines):
                 self._start_over(_unsaved(lines), prefer)
         except (KeyError, TypeError, ValueError, IndexError) as error:
             if isinstance(error, InputError):
@@ -84,11 +84,11 @@ class Review:
 
     @property
     def saved(self) -> bool:
-        """Whether the file is as the editor has it."""
+        """Whether the file is up to date with the editor."""
         return self._saved == self.editor.done
 
     def do(self, edit: Edit) -> None:
-        """Make an edit; it is not made if the journal cannot be written.
+        """Make an edit, unless the journal cannot be written.
 
         Raises
         ------
@@ -99,50 +99,62 @@ class Review:
         self.editor.do(edit)
 
     def undo(self) -> Edit | None:
-        """Take the latest edit back."""
+        """Undo the latest edit and return it; None if there is none."""
         if self.editor.done:
             self._write("undo")
         return self.editor.undo()
 
     def redo(self) -> Edit | None:
-        """Make the edit again that was undone last."""
+        """Redo the edit undone last and return it; None if there is none."""
         if self.editor.undone:
             self._write("redo")
         return self.editor.redo()
 
     def save(self) -> None:
-        """Write the mask file, if there is something new; see `snapshot`."""
+        """Write the mask file if anything changed; see `write`.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be written, or another program changed it (`Conflict`).
+        """
         self.write(self.snapshot())
 
     def snapshot(self) -> Snapshot:
-        """Take what there is to save, in no time; `write` may then run in another thread."""
+        """Capture the state quickly, so that `write` can run in another thread."""
         with self._lock:
             return Snapshot(self.editor.copy(), list(self.editor.done), self._lines)
 
     def write(self, snapshot: Snapshot) -> None:
-        """Write the mask file as it was when the snapshot was taken.
+        """Write the mask file as of a snapshot.
 
         Raises
         ------
         Conflict
-            If another program has changed it.
+            If another program changed the file.
         """
         if self._saved == snapshot.done:
             return
         if hashlib.sha256(read_bytes(self.path)).hexdigest() != self._on_disk:
-            raise Conflict(f"{self.path}: was changed by another program")
+            raise Conflict(f"{self.path}: changed by another program")
         content = snapshot.editor.to_dict()
         text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
         digest = hashlib.sha256(text.encode()).hexdigest()
         line = {"file": digest, "upto": snapshot.lines}
-        self._write(line)  # before the file is: a crash may come between
+        self._write(line)  # first, as a crash may come before the file is written
         with atomic_write(self.path) as file:
             file.write(text.encode())
         self._on_disk, self._saved = digest, snapshot.done
         self._write({**line, "saved": True})
 
     def resolve(self, prefer: Edits) -> None:
-        """Go on with the file as another program left it; see ``prefer``."""
+        """Resume with the file as another program left it; see `Review` for ``prefer``.
+
+        Raises
+        ------
+        InputError
+            If the changed file is malformed.
+        """
         done = self.editor.done
         common = 0
         while common < min(len(done), len(self._saved)) and done[common] is self._saved[common]:
@@ -167,9 +179,9 @@ class Review:
     def _start_over(self, edits: list[Edit], prefer: Edits | None) -> None:
         if edits and prefer is None:
             raise Conflict(
-                f"{self.path}: was changed by another program, and {self.journal.name} has "
-                f"{len(edits)} edits that were not saved (--prefer mine makes those that still "
-                "fit, --prefer theirs gives them up)"
+                f"{self.path}: changed by another program, and {self.journal.name} has "
+                f"{len(edits)} unsaved edits (--prefer mine makes those that still fit, "
+                "--prefer theirs discards them)"
             )
         self._begin()
         if prefer == "mine":
@@ -186,14 +198,14 @@ class Review:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.journal))
                 os.fsync(file.fileno())
             except OSError:
-                file.truncate(size)  # half a line would spoil the next ones
+                file.truncate(size)  # half a line would corrupt the next one
                 raise
             self._lines += 1
 
-    def _go_on(self, lines: list) -> bool:
-        """Make what is in the journal and not in the file; False if they do not belong together.
+    def _resume(self, lines: list) -> bool:
+        """Make the edits that only the journal has; return False if it does not match the file.
 
-        What the file has already can be undone.
+        Edits that the file already has can be undone.
         """
         known = [line["upto"] for line in lines if _key(line, "file") == self._on_disk]
         if not known:
@@ -224,14 +236,14 @@ class Review:
 
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
-    """Keep others from reviewing a mask file meanwhile: two would mix their journals.
+    """Lock a mask file, because two reviews at once would mix their journals.
 
-    Where the folder cannot hold a lock, nothing is kept.
+    A folder that cannot hold a lock is used without.
 
     Raises
     ------
     InputError
-        If somebody is at it, or there is no such file.
+        If the file is under review already, or does not exist.
     """
     if not path.is_file():
         raise InputError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}")
@@ -240,7 +252,7 @@ def alone(path: Path) -> Iterator[None]:
         lock.acquire()
     except Timeout as error:
         raise InputError(f"{path}: is under review in another terminal") from error
-    except (OSError, NotImplementedError):  # a folder without locks: nothing rests on it
+    except (OSError, NotImplementedError):  # the folder cannot hold locks
         pass
     try:
         yield
@@ -249,7 +261,7 @@ def alone(path: Path) -> Iterator[None]:
 
 
 def _unsaved(lines: list) -> list[Edit]:
-    """Return the edits since the journal's last known save, undone ones left out."""
+    """Return the edits since the last save in the journal, without undone ones."""
     saved = [line["upto"] for line in lines if _key(line, "saved")]
     done, undone = [], []
     for line in lines[saved[-1] if saved else 0 :]:
@@ -271,10 +283,10 @@ def _edit(line: dict) -> Edit:
 
 
 def _lines(path: Path) -> list:
-    """Parse the journal; a last line that a crash cut short is taken away."""
+    """Parse the journal, removing a last line that a crash cut short."""
     lines = []
     content = path.read_bytes().split(b"\n")
-    if content[-1]:  # or the next line would go on from it
+    if content[-1]:  # otherwise the next line would be appended to it
         os.truncate(path, path.stat().st_size - len(content[-1]))
     for number, line in enumerate(content[:-1], start=1):
         try:

@@ -18,18 +18,18 @@ from pydantic import (
 from ..kept import Kept
 
 FORMAT = 1
-"""Of ``info.salprobe.format``: the newest that is read, and what is written."""
+"""Value of ``info.salprobe.format``: the newest version read, and the one written."""
 
 
 class RLE(Kept):
-    """COCO's run-length encoding of a mask, compressed (text) or not (list)."""
+    """COCO's run-length encoding of a mask, compressed (text) or uncompressed (list)."""
 
     size: list[PositiveInt] = Field(min_length=2, max_length=2)
     counts: str | list[NonNegativeInt]
 
 
 MOST_POINTS = 100_000
-"""Of a polygon: far more than an outline needs, far fewer than exhaust the memory."""
+"""Maximum points of a polygon: far more than an outline needs, far too few to exhaust memory."""
 
 
 def _checked_polygon(polygon: Any) -> Any:
@@ -54,7 +54,7 @@ Segmentation = Annotated[
 
 
 class Suggestion(Kept):
-    """A category that is suggested for a region, for a person to confirm.
+    """A category suggested for a region, for a person to confirm.
 
     Attributes
     ----------
@@ -77,14 +77,14 @@ class Annotation(Kept):
     ----------
     segmentation : list of list of float, or RLE
         Polygons (their union; x, y, x, y …) or a mask. Coordinates are continuous with the
-        origin at the image's upper left corner, as COCO has it: the pixel (x, y) has its centre
+        origin at the upper left corner of the image, as in COCO: pixel (x, y) has its centre
         at (x + 0.5, y + 0.5).
     bbox : list of float
         Left, top, width, height in pixels.
     area : float
         Square pixels.
     n_fixations, n_subjects : int, optional
-        Inside the mask.
+        Counted inside the mask.
     source, label_source : str, optional
         Where the outline and where the category come from.
     suggestion : Suggestion, optional
@@ -92,13 +92,13 @@ class Annotation(Kept):
     unsure : bool
         Whether a reviewer doubts the category.
     disagreement : list of str or None, optional
-        The categories that other mask files give the region; None where it is missing.
+        The categories that other mask files give the region; None where a file lacks it.
     votes : dict, optional
-        How many merged files give it which category.
+        Number of merged files that give the region each category.
     annotator : str, optional
         Who labelled it in Label Studio.
     label_studio_region : str, optional
-        Its key there, if it was drawn there.
+        Its key in Label Studio, if it was drawn there.
     """
 
     id: PositiveInt
@@ -146,7 +146,7 @@ class Provenance(Kept):
 
 
 class Info(Kept):
-    """``info``, COCO's free description with our provenance in it."""
+    """``info``: COCO's free-form description, extended with our provenance."""
 
     annotator: str | None = None
     salprobe: Provenance = Provenance()

@@ -1,4 +1,4 @@
-"""What must hold between the parts of a mask set."""
+"""Consistency between the parts of a mask set."""
 
 from __future__ import annotations
 
@@ -21,7 +21,16 @@ def inconsistencies(
     categories: Sequence[Category],
     fixations: Fixations | None,
 ) -> Iterator[str]:
-    """Yield everything that is inconsistent between the parts of a mask set, with its place."""
+    """Yield every inconsistency between the parts of a mask set, with its place.
+
+    Parameters
+    ----------
+    info : Info
+    images : sequence of Stimulus
+    annotations : sequence of Annotation
+    categories : sequence of Category
+    fixations : Fixations or None
+    """
     if info.salprobe.format > FORMAT:
         yield (
             f"info.salprobe.format: {info.salprobe.format} is newer than "
@@ -59,7 +68,7 @@ def check_inside(fixations: Fixations, images: Iterable[Stimulus]) -> None:
     Raises
     ------
     InputError
-        Naming the first one.
+        The message names the first such fixation.
     """
     sizes = {image.id: image.size for image in images}
     ids, rows = np.unique(fixations.image_id, return_inverse=True)
@@ -108,7 +117,7 @@ def _wrong_outline(place: str, annotation: Annotation, image: Stimulus) -> Itera
             (image.width, "x", polygon[0::2]),
             (image.height, "y", polygon[1::2]),
         ):
-            # Far outside is a mistake of unit, and costs unbounded memory to rasterise.
+            # A point far outside means a wrong unit, and rasterising it takes unbounded memory.
             if min(values) < -limit or max(values) > 2 * limit:
                 far = min(values) if min(values) < -limit else max(values)
                 yield f"{place}: polygon reaches {axis} = {far:g}, its image has 0 to {limit}"

@@ -1,4 +1,4 @@
-"""The mask file: plain COCO that every COCO viewer loads, plus our keys (see docs/formats.md)."""
+"""The mask file: COCO that any COCO viewer loads, plus our own keys (see docs/formats.md)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from .consistency import inconsistencies
 
 
 class MaskSet(Kept):
-    """Salient regions of many stimuli, with their categories and, usually, the fixations.
+    """Salient regions of many stimuli, with their categories and usually the fixations.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class MaskSet(Kept):
     Raises
     ------
     InputError
-        By `read`, `from_dict`: if anything is malformed; the message names the place.
+        From `read` and `from_dict`, if anything is malformed; the message names the place.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
@@ -96,7 +96,7 @@ class MaskSet(Kept):
 
     @model_validator(mode="after")
     def _consistent(self, info: ValidationInfo) -> MaskSet:
-        if not info.context:  # `diagnose` lists them all
+        if not info.context:  # `diagnose` lists all problems itself
             for problem in self._inconsistencies():
                 raise ValueError(problem)
         return self
@@ -108,7 +108,13 @@ class MaskSet(Kept):
 
     @classmethod
     def from_dict(cls, content: object, name: str = "masks") -> MaskSet:
-        """Build from parsed JSON; ``name`` begins the messages of errors."""
+        """Build from parsed JSON; ``name`` begins error messages.
+
+        Raises
+        ------
+        InputError
+            If anything is malformed; the message names the place.
+        """
         try:
             return cls.model_validate(content)
         except ValidationError as error:
@@ -117,24 +123,30 @@ class MaskSet(Kept):
 
     @classmethod
     def read(cls, path: str | Path) -> MaskSet:
-        """Read a mask file, strictly."""
+        """Read a mask file strictly.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be read, or anything in it is malformed.
+        """
         return cls.from_dict(read_json(path), str(path))
 
     @classmethod
     def diagnose(cls, path: str | Path) -> tuple[MaskSet | None, list[str]]:
-        """Read a mask file and list all that is malformed, instead of refusing at the first.
+        """Read a mask file and list everything malformed, instead of stopping at the first problem.
 
         Returns
         -------
         masks : MaskSet or None
             None if the structure itself is broken.
         problems : list of str
-            Each with its place.
+            Each begins with its place.
 
         Raises
         ------
         InputError
-            If it is no JSON file.
+            If the file cannot be read or is not JSON.
         """
         content = read_json(path)
         try:
@@ -145,22 +157,28 @@ class MaskSet(Kept):
         return masks, list(masks._inconsistencies())
 
     def to_dict(self) -> dict:
-        """Return what `write` writes: only keys that were set, unknown ones included."""
+        """Return what `write` writes: only keys that were set, including unknown ones."""
         return self.model_dump(exclude_unset=True)
 
     def write(self, path: str | Path) -> None:
-        """Write the mask file atomically."""
+        """Write the mask file atomically.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be written.
+        """
         text = json.dumps(self.to_dict(), ensure_ascii=False, separators=(",", ":"))
         with atomic_write(path) as file:
             file.write(text.encode())
 
     def image(self, number: int) -> Stimulus:
-        """Return the image of an id.
+        """Return the image with an id.
 
         Raises
         ------
         KeyError
-            If there is none.
+            If no image has this id.
         """
         return self._image_by_id[number]
 
@@ -169,34 +187,34 @@ class MaskSet(Kept):
         return {image.id: image for image in self.images}
 
     def category_names(self) -> list[str]:
-        """Return the categories in the order of their ids, without ``unlabelled``."""
+        """Return the category names in the order of their ids, without ``unlabelled``."""
         ordered = sorted(self.categories, key=lambda category: category.id)
         return [category.name for category in ordered if category.name != UNLABELLED]
 
     def category_of(self) -> dict[int, str]:
-        """Return the name of each category id."""
+        """Return the category names by id."""
         return {category.id: category.name for category in self.categories}
 
     def subset(self, image_ids: Collection[int], region_ids: Collection[int]) -> MaskSet:
-        """Return given images, those of their regions that are given, and their fixations."""
+        """Return a mask set of some images, some of their regions, and the images' fixations."""
         content = self.to_dict()
-        content["images"] = [one for one in content["images"] if one["id"] in image_ids]
+        content["images"] = [entry for entry in content["images"] if entry["id"] in image_ids]
         content["annotations"] = [
-            one
-            for one in content["annotations"]
-            if one["id"] in region_ids and one["image_id"] in image_ids
+            entry
+            for entry in content["annotations"]
+            if entry["id"] in region_ids and entry["image_id"] in image_ids
         ]
         if self.fixations is not None:
-            on_them = np.isin(self.fixations.image_id, sorted(image_ids))
-            content["fixations"] = self.fixations.where(on_them)
+            on_images = np.isin(self.fixations.image_id, sorted(image_ids))
+            content["fixations"] = self.fixations.where(on_images)
         return MaskSet.from_dict(content)
 
     def by_image(self) -> dict[int, list[Annotation]]:
-        """Return the regions of every image that has any, in the images' order."""
+        """Return the regions by image id, in the images' order, for every image with regions."""
         regions: dict[int, list[Annotation]] = {image.id: [] for image in self.images}
         for annotation in self.annotations:
             regions[annotation.image_id].append(annotation)
-        return {number: found for number, found in regions.items() if found}
+        return {number: listed for number, listed in regions.items() if listed}
 
 
 def new_mask_set(
@@ -206,7 +224,24 @@ def new_mask_set(
     description: str,
     **provenance: Any,
 ) -> MaskSet:
-    """Build a mask set in the 12 categories and ``unlabelled``; see `Provenance` for the keys."""
+    """Build a mask set with the 12 categories and ``unlabelled``.
+
+    Parameters
+    ----------
+    images : iterable of Stimulus
+    annotations : list of dict
+        Entries of ``annotations``.
+    fixations : Fixations or None
+    description : str
+        For ``info.description``.
+    **provenance
+        Keys of `Provenance`.
+
+    Raises
+    ------
+    InputError
+        If anything is malformed or inconsistent.
+    """
     return MaskSet.from_dict(
         {
             "info": {"description": description, "salprobe": {"format": FORMAT, **provenance}},

@@ -1,4 +1,4 @@
-"""A region's outline as COCO keeps it: segmentation, box and area."""
+"""A region's outline as COCO stores it: segmentation, box and area."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shapely.geometry.base import BaseGeometry
 
 @dataclass(frozen=True)
 class Outline:
-    """What a mask file keeps of a region's shape.
+    """A region's shape as a mask file stores it.
 
     Attributes
     ----------
@@ -36,9 +36,9 @@ class Outline:
 
 
 def outline_of_polygons(polygons: Sequence[Sequence[float]]) -> Outline:
-    """Describe polygons (x, y, x, y … in pixels), which stay as they are.
+    """Return the outline of polygons (x, y, x, y … in pixels), which stay unchanged.
 
-    The area is that of the polygons' union.
+    The area is that of their union.
     """
     points = np.concatenate([np.reshape(polygon, (-1, 2)) for polygon in polygons])
     (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
@@ -50,9 +50,9 @@ def outline_of_polygons(polygons: Sequence[Sequence[float]]) -> Outline:
 
 
 def outline_of_mask(mask: np.ndarray) -> Outline:
-    """Describe a mask, bool array (height, width), as a compressed RLE: holes and all.
+    """Return the outline of a mask, bool array (height, width), as a compressed RLE.
 
-    The area is the count of pixels.
+    Holes are kept; the area is the number of pixels.
     """
     rle: Any = coco.encode(np.asfortranarray(mask, dtype=np.uint8))
     return Outline(
@@ -63,9 +63,9 @@ def outline_of_mask(mask: np.ndarray) -> Outline:
 
 
 def outline_of_shape(shape: BaseGeometry, height: int, width: int) -> Outline:
-    """Describe a shape in pixels, rounded to 0.01; one with holes becomes an RLE.
+    """Return the outline of a shape in pixels, rounded to 0.01.
 
-    COCO's polygons hold no holes.
+    A shape with holes becomes an RLE, because COCO's polygons cannot have holes.
     """
     parts = [part for part in shapely.get_parts(shape) if isinstance(part, shapely.Polygon)]
     outer = [_coordinates(part.exterior) for part in parts]
@@ -82,14 +82,14 @@ def outline_of_shape(shape: BaseGeometry, height: int, width: int) -> Outline:
 
 def surface(polygons: Sequence[Sequence[float]]) -> BaseGeometry:
     """Return the union of polygons as a valid shape, rounded to 0.01 pixels."""
-    # Rounded first: GEOS stumbles over points that all but touch a line.
-    rings = [shapely.Polygon(np.round(np.reshape(one, (-1, 2)), 2)) for one in polygons]
+    # Rounded first: GEOS fails on points that almost touch a line.
+    rings = [shapely.Polygon(np.round(np.reshape(polygon, (-1, 2)), 2)) for polygon in polygons]
     with np.errstate(all="ignore"):  # GEOS leaves floating-point flags set
         return shapely.union_all([surfaces(ring) for ring in rings])
 
 
 def surfaces(shape: BaseGeometry) -> BaseGeometry:
-    """Return the valid surfaces of a shape, without the lines and points that mending leaves."""
+    """Return the valid surfaces of a shape, without the lines and points left by repairing it."""
     parts = shapely.get_parts(shapely.get_parts(shapely.make_valid(shape)))
     return shapely.union_all([part for part in parts if isinstance(part, shapely.Polygon)])
 

@@ -1,4 +1,4 @@
-"""From a region's outline to its mask, and from its mask to the fixations in it."""
+"""From a region's outline to its mask, and from the mask to the fixations inside."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .annotation import RLE, Annotation
 
 
 def encoded(annotation: Annotation, image: Stimulus) -> Any:
-    """Return a region's mask as pycocotools' compressed RLE."""
+    """Return a region's mask as a compressed RLE for pycocotools."""
     outline = annotation.segmentation
     polygons: Any = [outline.model_dump()] if isinstance(outline, RLE) else outline
     if not isinstance(outline, RLE) or isinstance(outline.counts, list):
@@ -33,7 +33,7 @@ def mask_of(annotation: Annotation, image: Stimulus) -> np.ndarray:
 
 
 def inside(annotation: Annotation, image: Stimulus, fixations: Fixations) -> np.ndarray:
-    """Tell which of an image's fixations lie inside a region's mask.
+    """Return which of an image's fixations lie inside a region's mask.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def inside(annotation: Annotation, image: Stimulus, fixations: Fixations) -> np.
         or (points > [image.width, image.height]).any()
     ):
         return mask_of(annotation, image)[fixations.y, fixations.x]
-    # Only the outline's own window is rasterised: moving polygons by whole pixels moves the mask.
+    # Rasterise only the outline's window: moving polygons by whole pixels moves their mask.
     corner = np.floor(points.min(axis=0)).astype(int)
     width, height = np.ceil(points.max(axis=0)).astype(int) - corner + 1
     moved: Any = [(np.reshape(polygon, (-1, 2)) - corner).ravel().tolist() for polygon in outline]

@@ -1,4 +1,4 @@
-"""What is known of a published dataset: size, geometry, sources, licence, hashes."""
+"""Description of a published dataset: size, geometry, sources, licence, hashes."""
 
 from dataclasses import dataclass
 from importlib import resources
@@ -6,19 +6,19 @@ from importlib import resources
 
 @dataclass(frozen=True)
 class Description:
-    """One published dataset.
+    """A published dataset.
 
     Attributes
     ----------
     name : str
-        What commands call it.
+        Name on the command line.
     title, licence, citation, homepage : str
     size_px, size_deg : (height, width)
-        Of a stimulus, in pixels and in degrees of visual angle.
+        Size of a stimulus, in pixels and in degrees of visual angle.
     base_url : str
-        Every file lies below it.
+        Address that every file is below.
     hashes : str
-        Name of the package's file of ``sha256  path`` lines, one for each file.
+        Name of the packaged file with a line ``sha256  path`` for each file.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Description:
         return self.size_px[1] / self.size_deg[1]
 
     def files(self) -> dict[str, str]:
-        """Return the SHA-256 of every file, by its path below ``base_url``."""
+        """Return the SHA-256 of every file by its path below ``base_url``."""
         text = (resources.files(str(__package__)) / self.hashes).read_text("utf-8")
         pairs = (line.split(maxsplit=1) for line in text.splitlines())
         return {path: digest for digest, path in pairs}

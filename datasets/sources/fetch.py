@@ -1,4 +1,4 @@
-"""Downloads of published datasets: hash-checked, resumable, atomic, several at a time."""
+"""Downloads of published datasets: hash-checked, resumable, atomic and parallel."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _AT_A_TIME = 8
 
 
 def missing_files(description: Description, root: Path) -> dict[str, str]:
-    """Return the SHA-256 of every file that is not below ``root`` as it should be, by path."""
+    """Return the SHA-256, by path, of every file that is missing or wrong below ``root``."""
     return {
         path: digest
         for path, digest in description.files().items()
@@ -31,28 +31,28 @@ def missing_files(description: Description, root: Path) -> dict[str, str]:
 
 
 def copy(description: Description, root: Path, source: Path, progress: Progress = SILENT) -> int:
-    """Copy what is missing from a local copy, checking every file.
+    """Copy missing files from a local copy, verifying each.
 
     Parameters
     ----------
     description : Description
     root : Path
-        Where the files go.
+        Where to put the files.
     source : Path
-        May hold the files at their paths (``stimuli/``, ``eye/fixations.mat``), below a folder
-        ``data``, or without the folder ``eye``.
+        Holds the files at their paths (``stimuli/``, ``eye/fixations.mat``), the same below a
+        folder ``data``, or all files directly.
     progress : Progress
         Counts the dataset's files.
 
     Returns
     -------
     int
-        How many files were missing.
+        Number of files that were missing.
 
     Raises
     ------
     InputError
-        Naming the first file that is missing or differs; files copied before it stay.
+        If a file is missing or differs; files already copied stay.
     """
     if not source.is_dir():
         raise InputError(f"{source}: no such folder")
@@ -62,10 +62,10 @@ def copy(description: Description, root: Path, source: Path, progress: Progress 
             places = (source / path, source / "data" / path, source / Path(path).name)
             original = next((place for place in places if place.is_file()), None)
             if original is None:
-                raise InputError(f"{source}: {path} is not there")
+                raise InputError(f"{source}: has no {path}")
             content = original.read_bytes()
             if hashlib.sha256(content).hexdigest() != digest:
-                raise InputError(f"{original}: is not the published file (its SHA-256 differs)")
+                raise InputError(f"{original}: not the published file (its SHA-256 differs)")
             _make_folder((root / path).parent)
             with atomic_write(root / path) as file:
                 file.write(content)
@@ -79,31 +79,31 @@ def download(
     base_url: str | None = None,
     progress: Progress = SILENT,
 ) -> int:
-    """Download what is missing; an interrupted download goes on with the files not there yet.
+    """Download missing files; an interrupted download resumes with those still missing.
 
     Parameters
     ----------
     description : Description
     root : Path
-        Where the files go.
+        Where to put the files.
     base_url : str, optional
-        A mirror, instead of the published address.
+        Address of a mirror to use instead of the published one.
     progress : Progress
         Counts the dataset's files.
 
     Returns
     -------
     int
-        How many files were missing.
+        Number of files that were missing.
 
     Raises
     ------
     InputError
-        If a file cannot be had; says what to download by hand and where to put it.
+        If a file cannot be downloaded; the message says how to fetch it by hand.
     """
     wanted = missing_files(description, root)
     for folder in {(root / path).parent for path in wanted} | {root}:
-        _make_folder(folder)  # pooch's threads would race for it
+        _make_folder(folder)  # otherwise pooch's threads race to make it
     pooch.get_logger().setLevel(logging.WARNING)
     base_url = base_url or description.base_url
     store = pooch.create(path=root, base_url=base_url, registry=wanted, retry_if_failed=2)
@@ -118,9 +118,9 @@ def download(
     except (requests.RequestException, OSError, ValueError) as error:
         raise InputError(
             f"{description.name} cannot be downloaded from {base_url} "
-            f"({type(error).__name__}). By hand: get {description.homepage}, then "
-            f"`annotate fetch {description.name} --from FOLDER`, the folder that holds "
-            f"{next(iter(description.files()))} and the others; it goes to {root}"
+            f"({type(error).__name__}). Download it by hand from {description.homepage}, then "
+            f"run `annotate fetch {description.name} --from FOLDER`, where FOLDER holds "
+            f"{next(iter(description.files()))} and the other files; they are copied to {root}"
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -27,7 +27,7 @@ _REQUIRED = ("image", "subject", "x", "y")
 
 
 class FolderDescription(Kept):
-    """The optional file ``dataset.json`` of a folder: what its images and table don't say."""
+    """A folder's optional ``dataset.json``: what its images and table do not say."""
 
     name: str | None = None
     px_per_degree: FiniteFloat | None = Field(default=None, gt=0)
@@ -41,10 +41,10 @@ class TableFormat:
     Attributes
     ----------
     columns : mapping
-        From our names (``image, subject, x, y, duration_ms``) to the table's, where they differ.
+        Maps our names (``image, subject, x, y, duration_ms``) to the table's, where they differ.
     unit : Unit
-        Pixels are 0-based from the upper left pixel's centre. Degrees count from the centre of
-        the stimulus, x to the right, y downwards.
+        Pixels are 0-based, from the centre of the upper left pixel. Degrees are from the centre
+        of the stimulus; x to the right, y downwards.
     drop_invalid : bool
         Drop fixations without coordinates or outside their stimulus, instead of refusing them.
     """
@@ -63,22 +63,22 @@ def load_folder(
     px_per_degree: float | None = None,
     table_format: TableFormat = PLAIN,
 ) -> Dataset:
-    """Load a folder of images and its fixations.
+    """Load a folder of images and their fixations.
 
     Parameters
     ----------
     folder : Path
-        Holds the images, and perhaps a ``dataset.json`` (`FolderDescription`).
+        Holds the images, and optionally a ``dataset.json`` (see `FolderDescription`).
     table : Path, optional
         The fixations; by default the folder's ``fixations.csv`` (``.tsv``, ``.parquet``).
     px_per_degree : float, optional
-        Needed unless ``dataset.json`` says it.
+        Required unless ``dataset.json`` gives it.
     table_format : TableFormat
 
     Raises
     ------
     InputError
-        Naming the file, row and reason.
+        If anything is missing or malformed; the message names the file, the row and the reason.
     """
     folder = Path(folder)
     stimuli = Stimuli.from_folder(folder)
@@ -86,7 +86,7 @@ def load_folder(
     px_per_degree = px_per_degree or description.px_per_degree
     if px_per_degree is None or not px_per_degree > 0:
         raise InputError(
-            f"{folder}: pixels per degree are not known; give --px-per-degree (OSIE's are 23.7)"
+            f"{folder}: pixels per degree unknown; give --px-per-degree (OSIE has 23.7)"
         )
     fixations, dropped = read_fixations(
         table or find_table(folder), stimuli, px_per_degree, table_format
@@ -96,7 +96,13 @@ def load_folder(
 
 
 def read_description(folder: Path) -> FolderDescription:
-    """Read a folder's ``dataset.json``; an empty description where there is none."""
+    """Read a folder's ``dataset.json``; return an empty description if it does not exist.
+
+    Raises
+    ------
+    InputError
+        If it is malformed.
+    """
     path = folder / "dataset.json"
     if not path.exists():
         return FolderDescription()
@@ -112,7 +118,13 @@ def read_description(folder: Path) -> FolderDescription:
 
 
 def find_table(folder: Path) -> Path:
-    """Return the folder's table of fixations."""
+    """Return the path of a folder's table of fixations.
+
+    Raises
+    ------
+    InputError
+        If it has none.
+    """
     for suffix in TABLE_SUFFIXES:
         path = folder / f"fixations{suffix}"
         if path.is_file():
@@ -126,7 +138,28 @@ def read_fixations(
     px_per_degree: float | None,
     table_format: TableFormat = PLAIN,
 ) -> tuple[Fixations, int]:
-    """Read a table of fixations on given stimuli; returns them and how many were dropped."""
+    """Read a table of fixations on given stimuli.
+
+    Parameters
+    ----------
+    path : Path
+        A CSV, TSV or Parquet file.
+    stimuli : Stimuli
+    px_per_degree : float or None
+        Pixels in one degree of visual angle; required if positions are in degrees.
+    table_format : TableFormat
+
+    Returns
+    -------
+    fixations : Fixations
+    dropped : int
+        Number of invalid fixations left out.
+
+    Raises
+    ------
+    InputError
+        If anything is missing or malformed; the message names the file and the row.
+    """
     path = Path(path)
     frame = _read_table(path)
     names = {name: table_format.columns.get(name, name) for name in (*_REQUIRED, "duration_ms")}
@@ -158,7 +191,7 @@ def read_fixations(
             what = "has no coordinates"
         raise InputError(
             f"{path}: row {first + 1}: the fixation {what} "
-            f"({int((~valid).sum())} such in all; --drop-invalid leaves them out)"
+            f"({int((~valid).sum())} such fixations in total; --drop-invalid leaves them out)"
         )
     duration = np.full(len(frame), np.nan)
     if names["duration_ms"] in frame:
@@ -190,12 +223,12 @@ def _read_table(path: Path) -> pd.DataFrame:
         if path.suffix.lower() in (".csv", ".tsv"):
             return pd.read_csv(content, sep="\t" if path.suffix.lower() == ".tsv" else ",")
     except (ValueError, OSError) as error:  # pandas' and pyarrow's parsing errors
-        raise InputError(f"{path}: not a table that can be read ({error})") from error
+        raise InputError(f"{path}: not a readable table ({error})") from error
     raise InputError(f"{path}: expected a {', '.join(TABLE_SUFFIXES)} file")
 
 
 def _match_images(path: Path, names: pd.Series, stimuli: Stimuli) -> np.ndarray:
-    """Return each row's index into the stimuli, found by file name with or without suffix."""
+    """Return each row's index into the stimuli, by file name with or without suffix."""
     index = {stimulus.file_name: i for i, stimulus in enumerate(stimuli)}
     stems: dict[str, int] = {}
     for i, stimulus in enumerate(stimuli):

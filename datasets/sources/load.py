@@ -23,24 +23,24 @@ PUBLISHED = {OSIE.name: OSIE}
 
 
 SHIPPED = {"osie-sr": "osie_sr.json", "osie-sr-second": "osie_sr.second.json"}
-"""Mask sets that come with the package, without the fixations: docs/osie-sr.md."""
+"""Mask sets shipped with the package, without fixations: see docs/osie-sr.md."""
 
 SHIPPED_SCENES = {"osie-scenes": "osie_scenes.csv"}
-"""Tables of scenes that come with the package: docs/osie-scenes.md."""
+"""Tables of scenes shipped with the package: see docs/osie-scenes.md."""
 
 IMPORTED = "osie-sr"
-"""What the authors' own labelling is called once it is imported, instead of the one shipped."""
+"""Name of the authors' own labelling; once imported, it replaces the shipped one."""
 
 
 def imported_path(output: str | Path) -> Path:
-    """Return where an import is written: a file, or for `IMPORTED` the user's data folder."""
+    """Return the path to write an import to; `IMPORTED` goes to the user's data folder."""
     if str(output) == IMPORTED:
         return default_root(IMPORTED).with_suffix(".json")
     return Path(output)
 
 
 def mask_path(source: str | Path) -> Path:
-    """Return the path of a mask file, or of one that is imported or shipped, by its name."""
+    """Return the path of a mask file given by path, or by the name of a shipped or imported one."""
     if str(source) in SHIPPED and Path(source).is_file():
         return Path(source)
     if str(source) == IMPORTED and imported_path(source).exists():
@@ -51,7 +51,7 @@ def mask_path(source: str | Path) -> Path:
 
 
 def load_masks(source: str | Path) -> MaskSet:
-    """Read a mask file, or one that is imported or shipped, by its name.
+    """Read a mask file given by path, or by the name of a shipped or imported one.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def load_masks(source: str | Path) -> MaskSet:
     Raises
     ------
     InputError
-        If there is no such file, or anything in it is malformed; the message names the place.
+        If the file is missing or malformed; the message names the place.
 
     Examples
     --------
@@ -73,14 +73,14 @@ def load_masks(source: str | Path) -> MaskSet:
 
 
 def scenes_path(source: str | Path) -> Path:
-    """Return the path of a table or folder of scenes, or of one that is shipped, by its name."""
+    """Return the path of a table or folder of scenes, or of a shipped table by its name."""
     if str(source) in SHIPPED_SCENES and not Path(source).exists():
         return Path(str(resources.files(str(__package__)) / SHIPPED_SCENES[str(source)]))
     return Path(source)
 
 
 def default_root(name: str) -> Path:
-    """Return where a published dataset lies: below ``$SALPROBE_DATA`` or the user's data folder."""
+    """Return a dataset's default folder, below ``$SALPROBE_DATA`` or the user's data folder."""
     data = os.environ.get("SALPROBE_DATA")
     return Path(data or platformdirs.user_data_path("salprobe")) / name
 
@@ -98,9 +98,9 @@ def load_dataset(
     Parameters
     ----------
     source : str
-        ``osie``, ``salicon``, a folder of images, or a table of fixations beside its images.
+        ``osie``, ``salicon``, a folder of images, or a table of fixations next to its images.
     root : Path, optional
-        Where the images lie, if not at the default place.
+        Folder of the images, if not the default one.
     table, px_per_degree, table_format
         For your own data: see `load_folder`.
     progress : Progress
@@ -132,7 +132,7 @@ def load_dataset(
     if source == SALICON:
         root = root or default_root(source)
         if not root.is_dir():
-            raise InputError(f"{root}: no such folder; --root names where SALICON lies")
+            raise InputError(f"{root}: no such folder; --root names the folder of SALICON")
         return load_salicon(root, progress)
     path = Path(source)
     if path.is_file() and path.suffix.lower() in TABLE_SUFFIXES:
@@ -146,7 +146,13 @@ def load_dataset(
 
 
 def root_of(masks: MaskSet, root: str | Path | None, beside: Path) -> Path:
-    """Return the folder of a mask set's images: ``root``, else its dataset's, else ``beside``."""
+    """Return the folder of a mask set's images: ``root``, else its dataset's, else ``beside``.
+
+    Raises
+    ------
+    InputError
+        If the folder does not exist.
+    """
     name = masks.info.salprobe.dataset
     root = Path(root) if root else (default_root(name) if name in (*PUBLISHED, SALICON) else beside)
     if not root.is_dir():
@@ -156,7 +162,7 @@ def root_of(masks: MaskSet, root: str | Path | None, beside: Path) -> Path:
 
 
 def fixations_of(masks: MaskSet, root: Path, table: Path | None = None) -> Fixations:
-    """Return the fixations to score a mask set on.
+    """Return the fixations that belong to a mask set.
 
     They come from ``table`` if given, else from the mask file, else from its dataset below
     ``root``.
@@ -164,7 +170,7 @@ def fixations_of(masks: MaskSet, root: Path, table: Path | None = None) -> Fixat
     Raises
     ------
     InputError
-        If there are none.
+        If there are none, or they are malformed or outside their images.
     """
     stimuli = Stimuli(root, tuple(masks.images))
     if table is not None:

@@ -40,12 +40,12 @@ def load_osie(root: Path) -> Dataset:
     Raises
     ------
     InputError
-        If files are missing or ``fixations.mat`` is not OSIE's.
+        If files are missing, or ``fixations.mat`` is not OSIE's.
 
     Notes
     -----
-    ``fixations.mat`` is 1-based MATLAB: pixel = floor(x + 0.5) - 1, which reproduces the
-    authors' own binary fixation maps.
+    ``fixations.mat`` is 1-based (MATLAB): pixel = floor(x + 0.5) - 1 reproduces the authors'
+    own binary fixation maps.
     """
     root = Path(root)
     stimuli = Stimuli.from_folder(root / "stimuli")
@@ -56,20 +56,33 @@ def load_osie(root: Path) -> Dataset:
 
 
 def find_fixations_mat(root: Path) -> Path:
-    """Return where ``fixations.mat`` lies below OSIE's folder."""
+    """Return the path of ``fixations.mat`` below OSIE's folder.
+
+    Raises
+    ------
+    InputError
+        If it is missing.
+    """
     for path in (root / "eye" / "fixations.mat", root / "fixations.mat"):
         if path.is_file():
             return path
-    raise InputError(f"{root}: neither eye/fixations.mat nor fixations.mat is there")
+    raise InputError(f"{root}: has neither eye/fixations.mat nor fixations.mat")
 
 
 def read_fixations_mat(path: Path, stimuli: Stimuli, *, partly: bool = False) -> Fixations:
-    """Read OSIE's ``fixations.mat``; subjects are numbered from 1 in the file's order.
+    """Read OSIE's ``fixations.mat``; subjects are numbered from 1 in file order.
 
     Parameters
     ----------
+    path : Path
+    stimuli : Stimuli
     partly : bool
-        Leave out images that are not among the stimuli, instead of refusing them.
+        Skip images that are not among the stimuli, instead of refusing them.
+
+    Raises
+    ------
+    InputError
+        If the file is malformed, or holds no stimulus, or (unless ``partly``) a foreign image.
     """
     import io
 

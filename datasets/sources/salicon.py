@@ -1,10 +1,10 @@
-"""SALICON (Jiang et al., CVPR 2015): photographs of MS COCO, attention told by the mouse.
+"""SALICON (Jiang et al., CVPR 2015): MS COCO photographs with attention tracked by the mouse.
 
-Two published forms are read, of which a folder may hold either:
+A folder may hold either of two published forms:
 
-- one MATLAB file for each image (LSUN 2015 and 2017), ``COCO_train2014_000000000009.mat``, with
+- a MATLAB file for each image (LSUN 2015 and 2017), ``COCO_train2014_000000000009.mat``, with
   ``image``, ``resolution`` and ``gaze``, whose ``fixations`` are 1-based (x, y);
-- two files as COCO has them (SALICON's own interface), ``fixations_train2014.json`` and
+- two files in COCO's style (SALICON's own interface), ``fixations_train2014.json`` and
   ``fixations_val2014.json``, whose ``fixations`` are 1-based (row, column).
 """
 
@@ -26,7 +26,7 @@ from ..stimuli import Dataset, Stimuli, Stimulus
 NAME = "salicon"
 
 PX_PER_DEGREE = 19.0
-"""Not known: viewers sat at home. This is the Gaussian that SALICON's own maps are blurred by."""
+"""Unknown, as viewers sat at home: this is the Gaussian that blurs SALICON's own maps."""
 
 _Gaze = tuple[str, tuple[int, int], list[np.ndarray]]
 """An image's name, its (height, width), and each subject's fixations as 1-based (x, y)."""
@@ -38,13 +38,13 @@ def load_salicon(root: Path, progress: Progress = SILENT) -> Dataset:
     Parameters
     ----------
     root : Path
-        Holds the images and the fixations, each anywhere below it.
+        Images and fixations may be anywhere below it.
     progress : Progress
 
     Returns
     -------
     Dataset
-        An image's id is COCO's, the number in its name. Fixations outside their image are
+        Image ids are COCO's, the numbers in the file names. Fixations outside their image are
         dropped.
 
     Raises
@@ -58,17 +58,17 @@ def load_salicon(root: Path, progress: Progress = SILENT) -> Dataset:
         if name not in images:
             raise InputError(f"{root}: has fixations on {name}, but not the image")
         number = _number(name)
-        place = images[name].relative_to(root).as_posix()
-        stimuli.append(Stimulus(id=number, file_name=place, width=width, height=height))
+        file_name = images[name].relative_to(root).as_posix()
+        stimuli.append(Stimulus(id=number, file_name=file_name, width=width, height=height))
         for subject, points in enumerate(subjects, start=1):
-            of = np.full(len(points), number), np.full(len(points), subject)
-            parts.append(np.column_stack([*of, points - 1]))
+            ids = np.full(len(points), number), np.full(len(points), subject)
+            parts.append(np.column_stack([*ids, points - 1]))
     table = np.concatenate(parts) if parts else np.empty((0, 4), dtype=np.int64)
     sizes = {stimulus.id: stimulus.size for stimulus in stimuli}
     limits = np.array([sizes[number] for number in table[:, 0].tolist()]).reshape(-1, 2)
     inside = ((table[:, 2:] >= 0) & (table[:, 2:] < limits[:, ::-1])).all(axis=1)
     fixations = Fixations(*table[inside].T, duration_ms=np.full(int(inside.sum()), np.nan))
-    ordered = tuple(sorted(stimuli, key=lambda one: one.id))
+    ordered = tuple(sorted(stimuli, key=lambda stimulus: stimulus.id))
     return Dataset(
         NAME, Stimuli(root, ordered), fixations, PX_PER_DEGREE, dropped=int((~inside).sum())
     )
@@ -86,9 +86,7 @@ def _gaze(root: Path, progress: Progress) -> Iterator[_Gaze]:
                 yield _of_file(path)
                 advance(1)
     else:
-        raise InputError(
-            f"{root}: no fixations of SALICON (COCO_*.mat, or fixations_train2014.json)"
-        )
+        raise InputError(f"{root}: no SALICON fixations (COCO_*.mat, or fixations_train2014.json)")
 
 
 def _of_table(path: Path) -> Iterator[_Gaze]:
@@ -119,17 +117,17 @@ def _of_file(path: Path) -> _Gaze:
         subjects = [_points(subject["fixations"]) for subject in gaze]
     except InputError:
         raise
-    except Exception as error:  # SciPy's reader raises nearly anything
+    except Exception as error:  # SciPy's reader raises almost anything
         raise InputError(f"{path}: not SALICON's fixations ({error!r:.200})") from error
     return f"{path.stem}.jpg", (height, width), subjects
 
 
 def _points(values: Any) -> np.ndarray:
-    """Return points as int64 (n, 2); MATLAB drops a dimension of one or no point."""
-    found = np.asarray(values, dtype=np.float64).reshape(-1, 2)
-    if not np.isfinite(found).all():
+    """Return points as int64 (n, 2); MATLAB drops a dimension for one point or none."""
+    points = np.asarray(values, dtype=np.float64).reshape(-1, 2)
+    if not np.isfinite(points).all():
         raise ValueError("a fixation is not finite")
-    return np.rint(found).astype(np.int64)
+    return np.rint(points).astype(np.int64)
 
 
 def _number(name: str) -> int:

@@ -1,4 +1,4 @@
-"""The sample: eight photographs from installed packages, masks by hand, SIMULATED gaze."""
+"""The sample: eight photographs from installed packages, hand-drawn masks, SIMULATED gaze."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from ..stimuli import Stimulus
 
 SUBJECTS = 15
 FIXATIONS = 11
-"""Of each subject on each image."""
+"""Number of fixations of each subject on each image."""
 
 PX_PER_DEGREE = 20.0
 SPREAD = 0.55
-"""Standard deviation, in degrees, of fixations around the point that is looked at."""
+"""Standard deviation, in degrees, of fixations around the point looked at."""
 
 STRAY = 0.12
-"""Share of fixations that fall anywhere on the image."""
+"""Share of fixations that land anywhere on the image."""
 
 ATTRACTION = {"person head": 4.0, "animal head": 4.0, "text": 2.0}
-"""How often a mask of a category is looked at, relative to 1 for the others."""
+"""How often masks of a category are looked at, relative to 1 for the other categories."""
 
 _PACKAGES = {
     "china.jpg": ("sklearn", "datasets/images"),
@@ -37,7 +37,7 @@ _PACKAGES = {
 
 
 def sample_masks() -> MaskSet:
-    """Return the masks drawn by hand; 11 of the 12 categories (no picture holds food)."""
+    """Return the hand-drawn masks, in 11 of the 12 categories (no image shows food)."""
     text = (resources.files(str(__package__)) / "sample_masks.json").read_text("utf-8")
     return MaskSet.from_dict(json.loads(text), "sample_masks.json")
 
@@ -45,8 +45,13 @@ def sample_masks() -> MaskSet:
 def write_sample(root: str | Path, seed: int = 0) -> None:
     """Write the sample's images, masks and simulated fixations into a folder.
 
-    The pictures come from scikit-image's and scikit-learn's wheels, so that nothing is
-    downloaded. ``dataset.json`` marks the fixations as simulated.
+    The images come from the wheels of scikit-image and scikit-learn, so nothing is downloaded.
+    ``dataset.json`` marks the fixations as simulated.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be written.
 
     Examples
     --------
@@ -75,12 +80,12 @@ def write_sample(root: str | Path, seed: int = 0) -> None:
 
 
 def simulate_gaze(masks: MaskSet, seed: int = 0) -> list[tuple[str, int, int, int, int]]:
-    """Simulate fixations on hand-made masks.
+    """Simulate fixations on hand-drawn masks.
 
-    Each mask has one point of interest for every 30 square degrees of its area, at least one,
-    the same for all subjects. A fixation picks a mask (by `ATTRACTION`), one of its points, and
-    lands around it with a Gaussian of `SPREAD`; a share of `STRAY` lands anywhere. Durations
-    are log-normal around 245 ms. This is a stand-in to show the tool on, not a model of gaze.
+    Each mask has a point of interest for every 30 square degrees of its area, but at least one;
+    points are the same for all subjects. A fixation picks a mask (by `ATTRACTION`) and one of its
+    points, and lands around it with a Gaussian of `SPREAD`; a share of `STRAY` lands anywhere.
+    Durations are log-normal around 245 ms. This is demonstration data, not a model of gaze.
 
     Returns
     -------
@@ -94,10 +99,10 @@ def simulate_gaze(masks: MaskSet, seed: int = 0) -> list[tuple[str, int, int, in
     for image in masks.images:
         points, weights = [], []
         for annotation in regions[image.id]:
-            found = _points_of_interest(annotation, rng)
+            mask_points = _points_of_interest(annotation, rng)
             weight = ATTRACTION.get(names[annotation.category_id], 1.0)
-            points += found
-            weights += [weight / len(found)] * len(found)
+            points += mask_points
+            weights += [weight / len(mask_points)] * len(mask_points)
         chances = np.array(weights) / sum(weights)
         for subject in range(1, SUBJECTS + 1):
             for _ in range(FIXATIONS):
@@ -115,18 +120,18 @@ def _points_of_interest(
     core = polygon if core.is_empty else core
     left, top, right, bottom = core.bounds
     wanted = max(1, round(polygon.area / PX_PER_DEGREE**2 / 30))
-    found: list[tuple[float, float]] = []
-    while len(found) < wanted:
+    points: list[tuple[float, float]] = []
+    while len(points) < wanted:
         point = (float(rng.uniform(left, right)), float(rng.uniform(top, bottom)))
         if shapely.contains_xy(core, *point):
-            found.append(point)
-    return found
+            points.append(point)
+    return points
 
 
 def _one_fixation(
     points: np.ndarray, chances: np.ndarray, image: Stimulus, rng: np.random.Generator
 ) -> tuple[int, int]:
-    limits = np.array([image.width, image.height])  # of (x, y)
+    limits = np.array([image.width, image.height])  # (x, y)
     while True:
         if rng.random() < STRAY:
             position = rng.uniform(0, limits)
