@@ -222,10 +222,12 @@ def test_what_output_cannot_do_it_says(
         output(run, maps=maps, layer="nine")
     other = tmp_path / "masks.json"
     other.write_bytes((small_world / "masks.json").read_bytes() + b" ")
-    with pytest.raises(InputError, match="is not the mask file that colours was made of"):
+    with pytest.raises(InputError, match="not the mask file of colours"):
         output(run, maps=maps, masks=other)
     gone = Run(run.folder, RunInfo.read(run.folder))
     gone.info.paths.root = "/nowhere"
-    with pytest.raises(InputError, match="/nowhere: no such folder of images any more; --root"):
+    with pytest.raises(
+        InputError, match="/nowhere: the folder of images is missing; name it with --root"
+    ):
         output(gone, maps=maps)
     assert len(output(gone, maps=maps, root=small_world).categories) == 3

@@ -66,15 +66,15 @@ def compare(before: Run, after: Run, seed: int = 0) -> pd.DataFrame:
         pair = ((before, layer, rows[0]), (after, layers[layer.name], rows[1]))
         for category, group in by_category.items():
             series = []
-            for run, its_layer, its_rows in pair:
+            for run, run_layer, run_rows in pair:
                 chosen = run.units[
-                    (run.units["layer"] == its_layer.name) & (run.units["category"] == category)
+                    (run.units["layer"] == run_layer.name) & (run.units["category"] == category)
                 ]
                 mean = chosen["mean"].to_numpy()
-                own = replace(group, rows=its_rows[group.rows])
-                series.append(top_series(run.scores, its_layer, own, top_units(mean)))
+                own = replace(group, rows=run_rows[group.rows])
+                series.append(top_series(run.scores, run_layer, own, top_units(mean)))
             difference = resamples.interval(series[1] - series[0], group.stimulus)
-            means = [one.mean() if len(one) else np.nan for one in series]
+            means = [scores.mean() if len(scores) else np.nan for scores in series]
             records.append(
                 {
                     "layer": layer.name,

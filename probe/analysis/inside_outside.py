@@ -109,7 +109,7 @@ def output(
     >>> sp.output(run).categories.columns[:5].tolist()
     ['category', 'n', 'inner', 'inner_low', 'inner_high']
     """
-    names = [one.name for one in run.layers]
+    names = [known.name for known in run.layers]
     if maps is None and "readout" not in names:
         raise InputError(
             f"{run.folder}: has no readout, so no output; probe a folder of probe train, "
@@ -119,7 +119,7 @@ def output(
     if not inner_layers:
         raise InputError(f"{run.folder}: has no layer but the readout; probe one more")
     chosen = layer or inner_layers[-1]
-    inner = next((one for one in run.layers if one.name == chosen), None)
+    inner = next((known for known in run.layers if known.name == chosen), None)
     if inner is None:
         raise InputError(f"{run.folder}: no layer {chosen!r}; there are {', '.join(names)}")
     mask_set, folder, fixations = masks_of(run, masks, root)
@@ -129,9 +129,9 @@ def output(
         regions["output"] = run.scores_of("readout")[:, 0].astype(np.float64)
     else:
         wanted = set(regions["image_id"])
-        kept = Stimuli(folder, tuple(one for one in stimuli if one.id in wanted))
-        found = MapFolder(maps, kept)
-        regions["output"] = _region_scores(regions, mask_set, fixations, found, progress)
+        kept = Stimuli(folder, tuple(stimulus for stimulus in stimuli if stimulus.id in wanted))
+        map_folder = MapFolder(maps, kept)
+        regions["output"] = _region_scores(regions, mask_set, fixations, map_folder, progress)
     degree = mask_set.info.salprobe.px_per_degree
     if degree is None:
         raise InputError("the mask file does not say its px_per_degree, which blurs fixations")
@@ -164,16 +164,16 @@ def output(
     return Output(run, chosen, regions[columns], categories, correlations, tests)
 
 
-def write_output(found: Output, folder: Path) -> None:
+def write_output(result: Output, folder: Path) -> None:
     """Write the tables and tests as CSV."""
     folder.mkdir(parents=True, exist_ok=True)
-    tables = {name: getattr(found, name) for name in ("regions", "categories", "correlations")}
-    for name, tests in found.tests.items():
+    tables = {name: getattr(result, name) for name in ("regions", "categories", "correlations")}
+    for name, tests in result.tests.items():
         tables[f"tests_{name}"], tables[f"pairs_{name}"] = tests.overall, tests.pairs
     for name, table in tables.items():
         with atomic_write(folder / f"{name}.csv") as file:
             file.write(table.to_csv(index=False).encode())
-    about = {"run": str(found.run.folder.resolve()), "layer": found.layer}
+    about = {"run": str(result.run.folder.resolve()), "layer": result.layer}
     with atomic_write(folder / "output.json") as file:
         file.write(json.dumps(about, indent=1).encode())
 
@@ -186,7 +186,7 @@ def _region_scores(
     progress: Progress,
 ) -> np.ndarray:
     """Return each region's NSS under a map of its stimulus, float64 (regions,); see equation 1."""
-    outlines = {one.id: one for one in masks.annotations}
+    outlines = {region.id: region for region in masks.annotations}
     scores = np.full(len(regions), np.nan)
     with progress.task("maps of regions", regions["image_id"].nunique()) as advance:
         for number, rows in regions.groupby("image_id").indices.items():
@@ -229,7 +229,7 @@ def _summary(
 
 def _spearman(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Return the rank correlation of each row of two arrays, (n, categories) to (n,)."""
-    x, y = (rankdata(one, axis=1, nan_policy="propagate") for one in (a, b))
-    x, y = (one - one.mean(axis=1, keepdims=True) for one in (x, y))
+    x, y = (rankdata(values, axis=1, nan_policy="propagate") for values in (a, b))
+    x, y = (ranks - ranks.mean(axis=1, keepdims=True) for ranks in (x, y))
     with np.errstate(invalid="ignore"):
         return (x * y).sum(1) / np.sqrt((x**2).sum(1) * (y**2).sum(1))

@@ -103,15 +103,17 @@ def suggest(
     """
     labelled = labelled or masks
     names = labelled.category_of()
-    known = [one for one in labelled.annotations if names[one.category_id] != UNLABELLED]
+    known = [region for region in labelled.annotations if names[region.category_id] != UNLABELLED]
     ids = {category.name: category.id for category in masks.categories}
     own = masks.category_of()
-    open_ids = {one.id for one in masks.annotations if own[one.category_id] == UNLABELLED}
+    open_ids = {region.id for region in masks.annotations if own[region.category_id] == UNLABELLED}
     if not known:
         raise InputError("no region is labelled to suggest from; --labels names a file with some")
     if not open_ids:
         raise InputError("every region has a category already")
-    strange = [names[one.category_id] for one in known if names[one.category_id] not in ids]
+    strange = [
+        names[region.category_id] for region in known if names[region.category_id] not in ids
+    ]
     if strange:
         raise InputError(f"category {strange[0]!r} is not among those of the mask file")
     backbone = Backbone(model) if isinstance(model, str) else model
@@ -123,33 +125,35 @@ def suggest(
     chosen = select(layers, [backbone.layer])[-1] if backbone.layer else _last(layers)
     n_images = len(masks.by_image()) + (0 if labelled is masks else len(labelled.by_image()))
     with progress.task("looking", n_images) as advance:
-        here = _features(masks, Path(root), network, chosen, device, advance)
-        there = here
+        features = _features(masks, Path(root), network, chosen, device, advance)
+        known_features = features
         if labelled is not masks:
-            there = _features(
+            known_features = _features(
                 labelled, Path(labelled_root or root), network, chosen, device, advance
             )
-    keep = [one for one in known if one.id in there]
+    keep = [region for region in known if region.id in known_features]
     if not keep:
         raise InputError("every labelled region's mask is empty")
     votes = Neighbours(
-        np.stack([there[one.id] for one in keep]),
-        [names[one.category_id] for one in keep],
-        _image_keys(labelled, [one.image_id for one in keep]),
+        np.stack([known_features[region.id] for region in keep]),
+        [names[region.category_id] for region in keep],
+        _image_keys(labelled, [region.image_id for region in keep]),
     )
-    wanted = [one for one in masks.annotations if one.id in open_ids and one.id in here]
+    wanted = [
+        region for region in masks.annotations if region.id in open_ids and region.id in features
+    ]
     if not wanted:
         raise InputError("every unlabelled region's mask is empty")
-    keys = _image_keys(masks, [one.image_id for one in wanted])
-    categories, confidences = votes.vote(np.stack([here[one.id] for one in wanted]), keys)
-    found = {
-        one.id: (category, confidence)
-        for one, category, confidence in zip(wanted, categories, confidences, strict=True)
+    keys = _image_keys(masks, [region.image_id for region in wanted])
+    categories, confidences = votes.vote(np.stack([features[region.id] for region in wanted]), keys)
+    suggestions = {
+        region.id: (category, confidence)
+        for region, category, confidence in zip(wanted, categories, confidences, strict=True)
     }
     content = masks.to_dict()
     for entry in content["annotations"]:
-        if entry["id"] in found:
-            category, confidence = found[entry["id"]]
+        if entry["id"] in suggestions:
+            category, confidence = suggestions[entry["id"]]
             entry["suggestion"] = {
                 "category": category,
                 "confidence": round(confidence, 3),
@@ -157,7 +161,7 @@ def suggest(
             }
     accuracy, commonest = votes.left_out()
     return Suggested(
-        MaskSet.from_dict(content), len(found), accuracy, commonest, len(keep), chosen.name
+        MaskSet.from_dict(content), len(suggestions), accuracy, commonest, len(keep), chosen.name
     )
 
 
@@ -231,20 +235,20 @@ def _features(
 ) -> dict[int, np.ndarray]:
     """Return the units' NMM of each region that has a pixel, by its id."""
     plan = MaskPlan.of(masks, root)
-    found: dict[int, np.ndarray] = {}
+    features: dict[int, np.ndarray] = {}
     with Scorer(network, [layer], resolve_device(device), "fp32") as scorer:
         for _, loaded, _ in load_batches(plan, range(len(plan.batches)), network.input_size):
-            for one, scores in zip(loaded, scorer.score(loaded), strict=True):
-                for region, row in zip(one.item.regions, scores, strict=True):
+            for stimulus, scores in zip(loaded, scorer.score(loaded), strict=True):
+                for region, row in zip(stimulus.item.regions, scores, strict=True):
                     if not np.isnan(row).any():
-                        found[region.id] = row
+                        features[region.id] = row
             advance(len(loaded))
-    return found
+    return features
 
 
 def _last(layers: list[Layer]) -> Layer:
     defaults = [layer for layer in layers if layer.default] or layers
-    maps = [one for one in defaults if one.height * one.width > 1 and one.units > 1]
+    maps = [layer for layer in defaults if layer.height * layer.width > 1 and layer.units > 1]
     if not maps:
         raise InputError("the model has no layer that is a stack of maps; --layer names another")
     return maps[-1]

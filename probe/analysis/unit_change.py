@@ -102,10 +102,10 @@ def transitions(before: Run, after: Run, layer: str) -> pd.DataFrame:
         highest = means.max(axis=1)
         columns[name] = means.idxmax(axis=1).where(highest > THRESHOLD, "none")
         columns[f"{name}_mean"] = highest
-    found = pd.DataFrame(columns)
-    if found.isna().any(axis=None):
+    units = pd.DataFrame(columns)
+    if units.isna().any(axis=None):
         raise InputError(f"{before.name} and {after.name} have different units in {layer}")
-    return found.reset_index()
+    return units.reset_index()
 
 
 def transition_table(units: pd.DataFrame, categories: list[str]) -> pd.DataFrame:

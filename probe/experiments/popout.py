@@ -120,9 +120,9 @@ def popout(
         stimuli.path(image)
     names = [*models, *maps]
     if not names:
-        raise InputError("no model is named; --models or --maps")
+        raise InputError("no model is named; expected --models or --maps")
     if len(set(names)) < len(names):
-        raise InputError(f"a model is named twice among {', '.join(names)}")
+        raise InputError(f"a model is given twice among {', '.join(names)}")
     check_folder(out)
     functions = {name: function_named(name) for name in models}
     sources: dict[str, MapOf] = {
@@ -144,19 +144,19 @@ def popout(
     units, per_layer = [], []
     shown = dict(sources)
     for name, network in networks.items():
-        found = unit_nmm(
+        scored = unit_nmm(
             mask_set, folder, network, layers, device=device, seed=seed, progress=progress
         )
-        for frame, frames in ((found.units, units), (found.summary, per_layer)):
+        for frame, frames in ((scored.units, units), (scored.summary, per_layer)):
             frame.insert(0, "model", name)
             frames.append(frame)
-        shown[f"{name}\n{found.layer.name}, best unit"] = unit_maps(network, found, stimuli)
+        shown[f"{name}\n{scored.layer.name}, best unit"] = unit_maps(network, scored, stimuli)
     result = Search(
         table,
         summary,
         pd.concat(units, ignore_index=True) if units else pd.DataFrame(),
         pd.concat(per_layer, ignore_index=True) if per_layer else pd.DataFrame(),
-        {name: one.resized for name, one in folders.items()},
+        {name: map_folder.resized for name, map_folder in folders.items()},
         arrays,
         stimuli,
         shown,

@@ -189,7 +189,7 @@ def sweep(
         runs,
         model if isinstance(model, str) else model.model,
         cut,
-        pd.concat([one.assign(tune=name) for name, one in rows.items()], ignore_index=True),
+        pd.concat([table.assign(tune=name) for name, table in rows.items()], ignore_index=True),
         _prediction(names, predictions, recipe.seed),
         _popout(names, scores, cut),
     )
@@ -209,8 +209,8 @@ def unseen_regions(masks: MaskSet, dataset: Dataset, split: Split) -> MaskSet:
     if masks.info.salprobe.dataset != dataset.name:
         return masks
     seen = {*split.train, *split.validation}
-    images = {one.id for one in masks.images} - seen
-    regions = {one.id for one in masks.annotations if one.image_id in images}
+    images = {image.id for image in masks.images} - seen
+    regions = {region.id for region in masks.annotations if region.image_id in images}
     if not regions:
         raise InputError("every labelled image was trained on; none is left to probe")
     return masks.subset(images, regions)
@@ -224,7 +224,7 @@ def enter(out: Path, kind: str, parameters: dict, masks: MaskSet) -> None:
         with atomic_write(path) as file:
             file.write(json.dumps(description, indent=1).encode())
     elif not path.is_file():
-        raise InputError(f"{out}: exists and holds no {kind}; name another with --out")
+        raise InputError(f"{out}: exists and holds no {kind}; choose another --out")
     else:
         before = read_json(path)
         check_same(out, before if isinstance(before, dict) else {}, description, ("parameters",))
@@ -235,9 +235,9 @@ def enter(out: Path, kind: str, parameters: dict, masks: MaskSet) -> None:
 def changes(before: Run, after: Run, layer: str, seed: int) -> pd.DataFrame:
     """Return a run's summary of one layer, with ``change, change_low, change_high``; `compare`."""
     table = after.summary[after.summary["layer"] == layer].drop(columns="layer")
-    found = compare(before, after, seed)
-    found = found[found["layer"] == layer].set_index("category").loc[table["category"]]
-    change = Interval.of(dict(found.items()), "difference", prefix=False).columns("change")
+    compared = compare(before, after, seed)
+    compared = compared[compared["layer"] == layer].set_index("category").loc[table["category"]]
+    change = Interval.of(dict(compared.items()), "difference", prefix=False).columns("change")
     return table.assign(**{name: column.to_numpy() for name, column in change.items()})
 
 

@@ -186,7 +186,7 @@ def compare_tasks(
     networks = {name: backbones[name].load(recipe.seed) for name in TASKS}
     images = pd.read_csv(out / "sr" / "test.csv")
     images["correct"] = images["scene"] == images["predicted"]
-    stimuli = {one.id: one for one in dataset.stimuli}
+    stimuli = {stimulus.id: stimulus for stimulus in dataset.stimuli}
     tested = [stimuli[number] for number in images["image_id"]]
     with progress.task("mean maps", len(TASKS) * len(tested)) as advance:
         for name, network in networks.items():
@@ -199,7 +199,7 @@ def compare_tasks(
         runs,
         backbone.model,
         cut,
-        pd.concat([one.assign(task=name) for name, one in rows.items()], ignore_index=True),
+        pd.concat([table.assign(task=name) for name, table in rows.items()], ignore_index=True),
         between[["category", "change", "change_low", "change_high"]].assign(task="sp over sr"),
         images,
         _table8(images, recipe.seed),
@@ -227,8 +227,8 @@ def _attention(
     layer, scores = model.layer(name), []
     for stimulus in stimuli:
         looked = dataset.fixations.of(stimulus.id)
-        found = mean_map(model, layer, dataset, stimulus).astype(np.float64)
-        scores.append(nss(found, looked.x, looked.y) if len(looked) else np.nan)
+        saliency = mean_map(model, layer, dataset, stimulus).astype(np.float64)
+        scores.append(nss(saliency, looked.x, looked.y) if len(looked) else np.nan)
         advance(1)
     return scores
 

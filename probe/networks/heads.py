@@ -132,7 +132,9 @@ class SceneModel(Headed):
 def last_layer(layers: list[Layer]) -> Layer:
     """Return where a backbone is cut by default: its last block's output."""
     heads = ("classifier", "fc", "head", "heads", "avgpool")
-    blocks = [one for one in layers if one.default and one.module.split(".")[0] not in heads]
+    blocks = [
+        layer for layer in layers if layer.default and layer.module.split(".")[0] not in heads
+    ]
     return (blocks or layers)[-1]
 
 
@@ -158,8 +160,10 @@ def _cut(backbone: nn.Module, layer: Layer, input_size: tuple[int, int]) -> list
         for handle in handles:
             handle.remove()
     parameters = dict(backbone.named_parameters())
-    found = torch.autograd.grad(seen[0], list(parameters.values()), allow_unused=True)
-    used = {name for name, gradient in zip(parameters, found, strict=True) if gradient is not None}
+    gradients = torch.autograd.grad(seen[0], list(parameters.values()), allow_unused=True)
+    used = {
+        name for name, gradient in zip(parameters, gradients, strict=True) if gradient is not None
+    }
     _take_out(backbone, "", used)
     return [
         name

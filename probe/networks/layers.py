@@ -296,20 +296,20 @@ def _default_modules(network: nn.Module) -> set[str]:
     """Return the outermost blocks and the activations outside of them."""
     activations = (nn.ReLU, nn.ReLU6, nn.SiLU, nn.GELU, nn.Hardswish, nn.LeakyReLU, nn.ELU)
     size = sum(1 for _ in network.modules())
-    found: set[str] = set()
+    paths: set[str] = set()
 
-    def descend(module: nn.Module, path: str) -> None:
+    def descend(module: nn.Module, parent_path: str) -> None:
         for name, child in module.named_children():
-            where = f"{path}.{name}" if path else name
+            child_path = f"{parent_path}.{name}" if parent_path else name
             inside = sum(1 for _ in child.modules())
             block = 1 < inside < size / 2 and not isinstance(child, _CONTAINERS)
             if block or isinstance(child, activations):
-                found.add(where)
+                paths.add(child_path)
             else:
-                descend(child, where)
+                descend(child, child_path)
 
     descend(network, "")
-    return found
+    return paths
 
 
 def _below(network: nn.Module, kinds: tuple[type[nn.Module], ...]) -> set[str]:

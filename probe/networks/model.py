@@ -75,11 +75,11 @@ class Model:
         backbone, prefix, readout = self.network, "", []
         if isinstance(self.network, Headed):
             backbone, prefix = self.network.backbone, "backbone."
-            readout = [replace(one, default=True) for one in layers if one.name == "readout"]
+            readout = [replace(layer, default=True) for layer in layers if layer.name == "readout"]
             layers = [
-                replace(one, name=one.name.removeprefix(prefix))
-                for one in layers
-                if one.name.startswith(prefix)
+                replace(layer, name=layer.name.removeprefix(prefix))
+                for layer in layers
+                if layer.name.startswith(prefix)
             ]
         if isinstance(backbone, torchvision.models.VGG):
             return paper_names(backbone, layers, pre_relu=pre_relu, prefix=prefix) + readout
@@ -112,5 +112,7 @@ class Model:
             Normalised; channels last in memory.
         """
         pixels = torch.from_numpy(rgb).to(device).permute(0, 3, 1, 2).float() / 255
-        mean, sd = (torch.tensor(one, device=device)[:, None, None] for one in (self.mean, self.sd))
+        mean, sd = (
+            torch.tensor(values, device=device)[:, None, None] for values in (self.mean, self.sd)
+        )
         return ((pixels - mean) / sd).contiguous(memory_format=torch.channels_last)

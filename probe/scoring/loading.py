@@ -94,7 +94,7 @@ def load_batches(
                     loaded.append(future.result())
                 except InputError as error:
                     if skip_bad is None:
-                        raise InputError(f"{error} (--skip-bad goes on without)") from error
+                        raise InputError(f"{error} (--skip-bad leaves it out)") from error
                     skip_bad.say(f"skipped: {error}")
                     bad.append({"image_id": item.stimulus.id, "reason": str(error)})
             submit()

@@ -170,10 +170,10 @@ def _region_nss(
     low, high, centre = x.amin((1, 2)), x.amax((1, 2)), x.mean((1, 2))
     reach = torch.maximum(high - centre, centre - low).clamp_min(torch.finfo(torch.float32).tiny)
     x = (x - centre[:, None, None]).mul_(1 / reach[:, None, None])
-    most = max(len(found) for found in regions)
+    most = max(len(fixated) for fixated in regions)
     kernel = np.zeros((n, 1 + most, h, w), dtype=np.float32)
-    for i, (found, size) in enumerate(zip(regions, image_sizes, strict=True)):
-        kernel[i, : 1 + len(found)] = kernels(found, (h, w), size)
+    for i, (fixated, size) in enumerate(zip(regions, image_sizes, strict=True)):
+        kernel[i, : 1 + len(fixated)] = kernels(fixated, (h, w), size)
     means = torch.from_numpy(kernel).flatten(2).to(x.device) @ x.view(n, h * w, c)
     variance = _mean_square(x, image_sizes) - means[:, 0] ** 2
     # A map that is not finite has no constant value: its scores come out as NaN.
@@ -181,11 +181,11 @@ def _region_nss(
     deviation = means[:, 1:] - means[:, :1]
     nss = _nss(deviation, variance[:, None], constant[:, None])
     empty = np.zeros((n, most), dtype=bool)
-    for i, found in enumerate(regions):
-        empty[i, : len(found)] = [len(pixels) == 0 for pixels, _ in found]
+    for i, fixated in enumerate(regions):
+        empty[i, : len(fixated)] = [len(pixels) == 0 for pixels, _ in fixated]
     if empty.any():
         nss = nss.masked_fill(torch.from_numpy(empty).to(x.device)[..., None], torch.nan)
-    return [nss[i, : len(found)] for i, found in enumerate(regions)]
+    return [nss[i, : len(fixated)] for i, fixated in enumerate(regions)]
 
 
 def _mean_square(x: torch.Tensor, image_sizes: list[tuple[int, int]]) -> torch.Tensor:
@@ -193,7 +193,7 @@ def _mean_square(x: torch.Tensor, image_sizes: list[tuple[int, int]]) -> torch.T
     n, h, w, c = x.shape
     result = torch.empty(n, c, device=x.device)
     for size in set(image_sizes):
-        same = [i for i, other in enumerate(image_sizes) if other == size]
+        same = [i for i, image_size in enumerate(image_sizes) if image_size == size]
         maps = x if len(same) == n else x[same]
         rows = torch.from_numpy(resize(h, size[0]).gram).float().to(x.device)
         columns = torch.from_numpy(resize(w, size[1]).gram).float().to(x.device)

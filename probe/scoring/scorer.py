@@ -60,11 +60,13 @@ class Scorer:
         """
         if not loaded:
             return []
-        images = self.model.images(np.stack([one.rgb for one in loaded]), self.device)
-        regions = [one.pixels for one in loaded]
-        sizes = [(one.item.stimulus.height, one.item.stimulus.width) for one in loaded]
+        images = self.model.images(np.stack([stimulus.rgb for stimulus in loaded]), self.device)
+        regions = [stimulus.pixels for stimulus in loaded]
+        sizes = [
+            (stimulus.item.stimulus.height, stimulus.item.stimulus.width) for stimulus in loaded
+        ]
         n_units = sum(layer.units for layer in self.layers)
-        scores = [torch.empty(len(found), n_units, device=self.device) for found in regions]
+        scores = [torch.empty(len(pixels), n_units, device=self.device) for pixels in regions]
 
         def consume(layer: Layer, maps: torch.Tensor) -> None:
             for rows, part in zip(scores, region_nss(maps, regions, sizes), strict=True):
@@ -82,13 +84,13 @@ class Scorer:
                 f"{self.device}: out of memory with {len(loaded)} images at a time; "
                 "try a smaller --batch-size"
             ) from error
-        found = [part.cpu().numpy() for part in scores]
-        for one, part in zip(loaded, found, strict=True):
-            self._check_finite(one, part)
-        return found
+        arrays = [rows.cpu().numpy() for rows in scores]
+        for stimulus, rows in zip(loaded, arrays, strict=True):
+            self._check_finite(stimulus, rows)
+        return arrays
 
-    def _check_finite(self, one: Loaded, scores: np.ndarray) -> None:
-        known = scores[[len(x) > 0 for x, _ in one.pixels]]
+    def _check_finite(self, stimulus: Loaded, scores: np.ndarray) -> None:
+        known = scores[[len(x) > 0 for x, _ in stimulus.pixels]]
         wrong = ~np.isfinite(known).all(axis=0)
         if not wrong.any():
             return
@@ -97,6 +99,6 @@ class Scorer:
             (name, units) for name, units in self.columns.items() if column < units.stop
         )
         raise InputError(
-            f"{one.item.stimulus.file_name}: unit {column - columns.start} of {name} has "
+            f"{stimulus.item.stimulus.file_name}: unit {column - columns.start} of {name} has "
             "activations that are not finite (try --precision fp32, or check the weights)"
         )

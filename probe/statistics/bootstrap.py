@@ -96,7 +96,7 @@ class Resamples:
             return Interval.none()
         drawn = self.means(values, stimulus, subject)
         groups = [stimulus] if subject is None else [stimulus, subject]
-        enough = all(len(np.unique(one)) > 1 for one in groups)
+        enough = all(len(np.unique(group)) > 1 for group in groups)
         return percentiles(values.mean(axis=0), drawn if enough else drawn[:0])
 
 

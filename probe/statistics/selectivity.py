@@ -54,11 +54,11 @@ def groups(regions: pd.DataFrame, categories: list[str], seed: int) -> dict[str,
     """
     scored = (regions["n_fixations"] > 0).to_numpy()
     _, stimulus = np.unique(regions["image_id"], return_inverse=True)
-    found = {}
+    by_category = {}
     for category in categories:
         rows = np.flatnonzero((regions["category"] == category).to_numpy() & scored)
-        found[category] = Group(rows, stimulus[rows], _halvings(stimulus[rows], seed))
-    return found
+        by_category[category] = Group(rows, stimulus[rows], _halvings(stimulus[rows], seed))
+    return by_category
 
 
 def summarise(
@@ -181,8 +181,8 @@ def _cross_validated(first: np.ndarray, second: np.ndarray) -> float:
         return np.nan
     ways = [
         tested[top_units(chosen)].mean()
-        for one, other in zip(first, second, strict=True)
-        for chosen, tested in ((one, other), (other, one))
+        for pair in zip(first, second, strict=True)
+        for chosen, tested in (pair, pair[::-1])
     ]
     return float(np.mean(ways))
 

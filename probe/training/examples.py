@@ -82,6 +82,6 @@ def lesson(
     scenes: Mapping[int, int] | None = None,
 ) -> Lesson:
     """Return batches of stimuli, given by their ids; see `Lesson`."""
-    stimuli = {one.id: one for one in dataset.stimuli}
+    stimuli = {stimulus.id: stimulus for stimulus in dataset.stimuli}
     items = [[_Item(stimuli[number]) for number in batch] for batch in batches]
     return Lesson(dataset, items, density, scenes)

@@ -63,7 +63,7 @@ def kl(saliency: torch.Tensor, looked: Looked) -> torch.Tensor:
 
 def cc(saliency: torch.Tensor, looked: Looked) -> torch.Tensor:
     """Return Pearson's correlation with the empirical saliency map."""
-    a, b = (one - one.mean() for one in (saliency, _density(looked)))
+    a, b = (image - image.mean() for image in (saliency, _density(looked)))
     return (a * b).mean() / ((a.square().mean() + 1e-12).sqrt() * b.square().mean().sqrt())
 
 

@@ -50,17 +50,17 @@ def read_scenes(source: Path, stimuli: Stimuli, min_images: int = 50) -> dict[in
 
 
 def _from_folders(folder: Path, stimuli: Stimuli) -> dict[int, str]:
-    ids = {PurePosixPath(one.file_name).name: one.id for one in stimuli}
-    found: dict[int, str] = {}
+    ids = {PurePosixPath(stimulus.file_name).name: stimulus.id for stimulus in stimuli}
+    scenes: dict[int, str] = {}
     for path in sorted(folder.glob("*/*")):
         if path.suffix.lower() not in IMAGE_SUFFIXES:
             continue
         number = ids.get(path.name)
         if number is None:
             raise InputError(f"{path}: is not among the stimuli in {stimuli.root}")
-        if number in found:
-            raise InputError(f"{path}: is also in {found[number]!r}")
-        found[number] = path.parent.name
-    if not found:
+        if number in scenes:
+            raise InputError(f"{path}: is also in {scenes[number]!r}")
+        scenes[number] = path.parent.name
+    if not scenes:
         raise InputError(f"{folder}: no folders of images; expected one for each scene")
-    return found
+    return scenes

@@ -44,11 +44,13 @@ class Split:
         InputError
             If one to train on or to validate with is missing.
         """
-        found = {part: tuple(one for one in parts if parts[one] == part) for part in PARTS}
+        by_part = {
+            part: tuple(number for number in parts if parts[number] == part) for part in PARTS
+        }
         for part in PARTS[:2]:
-            if not found[part]:
+            if not by_part[part]:
                 raise InputError(f"no stimulus is left for {part}; {len(parts)} are there in all")
-        return cls(**found)
+        return cls(**by_part)
 
     def sha256(self) -> str:
         """Return the SHA-256 of the ids, as 64 hexadecimal digits."""
@@ -56,7 +58,7 @@ class Split:
 
     def parts(self) -> dict[int, str]:
         """Return each stimulus's part."""
-        return {one: part for part in PARTS for one in getattr(self, part)}
+        return {number: part for part in PARTS for number in getattr(self, part)}
 
 
 def usual_split(dataset: Dataset) -> Split:
@@ -68,15 +70,15 @@ def usual_split(dataset: Dataset) -> Split:
     or 5 when divided by 7 are the test, those that leave 0 validate, all others are trained on:
     of OSIE's 700 images 400, 100 and 200.
     """
-    usable = [one for one in dataset.stimuli if len(dataset.fixations.of(one.id))]
+    usable = [image for image in dataset.stimuli if len(dataset.fixations.of(image.id))]
     if not usable:
         raise InputError(f"{dataset.name}: no stimulus has fixations to learn from")
-    names = {one.id: PurePosixPath(one.file_name).name for one in usable}
+    names = {image.id: PurePosixPath(image.file_name).name for image in usable}
     published = {number for number, name in names.items() if name.startswith("COCO_val")}
     if published and all(name.startswith("COCO_") for name in names.values()):
         train = sorted(set(names) - published)
         validation = set(train[::10])
-        parts = {one: "validation" if one in validation else "train" for one in train}
+        parts = {number: "validation" if number in validation else "train" for number in train}
         return Split.of({**parts, **dict.fromkeys(sorted(published), "test")})
     return Split.of(_by_place(sorted(names)))
 
@@ -91,7 +93,7 @@ def stratified_split(labels: Mapping[int, str]) -> Split:
     """
     parts: dict[int, str] = {}
     for scene in sorted(set(labels.values())):
-        parts.update(_by_place(sorted(one for one in labels if labels[one] == scene)))
+        parts.update(_by_place(sorted(number for number in labels if labels[number] == scene)))
     return Split.of(dict(sorted(parts.items())))
 
 
@@ -123,19 +125,19 @@ def read_labels(path: Path, stimuli: Stimuli, column: str) -> dict[int, str]:
             raise InputError(
                 f"{path}: no column {name!r}; there are {', '.join(map(str, frame.columns))}"
             )
-    ids = {one.file_name: one.id for one in stimuli}
+    ids = {stimulus.file_name: stimulus.id for stimulus in stimuli}
     ids |= {PurePosixPath(name).name: number for name, number in list(ids.items())}
-    found: dict[int, str] = {}
+    labels: dict[int, str] = {}
     for row, (image, label) in enumerate(zip(frame["image"], frame[column], strict=True), start=1):
         number = ids.get(image)
         if number is None:
             raise InputError(f"{path}: row {row}: image {image!r} is not in {stimuli.root}")
-        if number in found:
+        if number in labels:
             raise InputError(f"{path}: row {row}: image {image!r} is there twice")
         if not label.strip():
             raise InputError(f"{path}: row {row}: no {column}")
-        found[number] = label.strip()
-    return found
+        labels[number] = label.strip()
+    return labels
 
 
 def describe(split: Split) -> str:

@@ -51,7 +51,9 @@ def write_table(path: Path, frame: pd.DataFrame) -> None:
 
 def write_weights(path: Path, network: nn.Module) -> None:
     """Write a network's weights as safetensors, atomically."""
-    state = {name: one.detach().cpu().contiguous() for name, one in network.state_dict().items()}
+    state = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
+    }
     with atomic_write(path) as file:
         file.write(save(state))
 
@@ -100,4 +102,4 @@ def read_checkpoint(
         return TrainingState(**content["progress"])
     except Exception as error:  # pickle, zip and state dicts raise nearly anything
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise InputError(f"{path}: cannot be gone on from: {reason}") from error
+        raise InputError(f"{path}: cannot be resumed from: {reason}") from error

@@ -124,7 +124,9 @@ def train(
             return TrainInfo.read(out)
         progress.say(f"training on {describe(split)} stimuli")
         indices = {name: index for index, name in enumerate(names or ())}
-        numbers = {key: indices[one] for key, one in (scenes or {}).items()} if names else None
+        numbers = (
+            {number: indices[scene] for number, scene in (scenes or {}).items()} if names else None
+        )
         with exact(device):
             trainer = Trainer(
                 *(dataset, split, recipe, base, network, numbers, out, device, execution),
@@ -145,7 +147,7 @@ def train(
 def _check(
     dataset: Dataset, split: Split, recipe: Recipe, scenes: Mapping[int, str] | None
 ) -> None:
-    stimuli = {one.id: one for one in dataset.stimuli}
+    stimuli = {stimulus.id: stimulus for stimulus in dataset.stimuli}
     for number in split.parts():
         if recipe.task == "saliency" and not len(dataset.fixations.of(number)):
             raise InputError(f"{stimuli[number].file_name}: no fixations to learn from")
@@ -188,7 +190,7 @@ def _info(
         status="running",
         **provenance(device_name(device)),
         parameters=TrainParameters.model_validate(parameters),
-        tuned=[name for name, one in network.named_parameters() if one.requires_grad],
+        tuned=[name for name, parameter in network.named_parameters() if parameter.requires_grad],
         scenes=scenes,
         dataset=dataset.name,
         simulated=dataset.simulated,
@@ -202,9 +204,9 @@ def _begin(out: Path, info: TrainInfo, split: Split, dataset: Dataset, progress:
         before = TrainInfo.read(out)
         check_same(out, before.content(), info.content(), ("parameters",))
         if before.status == "complete":
-            progress.say(f"{out} is complete already; nothing to do")
+            progress.say(f"{out} is already complete; nothing to do")
             return
-    names = {one.id: one.file_name for one in dataset.stimuli}
+    names = {stimulus.id: stimulus.file_name for stimulus in dataset.stimuli}
     rows = [(names[number], part) for number, part in split.parts().items()]
     write_table(out / "split.csv", pd.DataFrame(rows, columns=["image", "split"]))
     info.write(out)
@@ -222,7 +224,7 @@ def _complete(
     }
     if test is not None:
         result["test"] = judged(test)
-        names = {one.id: one.file_name for one in dataset.stimuli}
+        names = {stimulus.id: stimulus.file_name for stimulus in dataset.stimuli}
         test.insert(1, "image", [names[number] for number in test["image_id"]])
         for column in {"scene", "predicted"}.intersection(test):
             test[column] = [(info.scenes or [])[index] for index in test[column]]

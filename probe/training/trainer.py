@@ -73,11 +73,13 @@ class Trainer:
         self.rank, self.world = rank, world
         self.report = progress if rank == 0 else SILENT
         self.network = network.to(device).to(memory_format=torch.channels_last)  # pyright: ignore
-        self.trainable = [one for one in network.parameters() if one.requires_grad]
-        backbone = {id(one) for one in network.backbone.parameters()}
+        self.trainable = [
+            parameter for parameter in network.parameters() if parameter.requires_grad
+        ]
+        backbone = {id(parameter) for parameter in network.backbone.parameters()}
         parts: tuple[list, list] = ([], [])
-        for one in self.trainable:
-            parts[id(one) in backbone].append(one)
+        for parameter in self.trainable:
+            parts[id(parameter) in backbone].append(parameter)
         rates = (recipe.added_rate, recipe.backbone_rate)
         self.optimizer = torch.optim.Adam(
             [{"params": part, "lr": rate} for part, rate in zip(parts, rates, strict=True)]
@@ -121,14 +123,14 @@ class Trainer:
         self.network.eval()
         with torch.inference_mode():
             for examples in self._load(batches):
-                found = self._forward(self.network, examples)
-                for example, one in zip(examples, found, strict=True):
+                outputs = self._forward(self.network, examples)
+                for example, output in zip(examples, outputs, strict=True):
                     row: dict[str, Any] = {"image_id": example.stimulus.id}
                     if self.scenes is None:
                         looked = example.looked.to(self.device)
-                        row["nss"] = float(nss(resized(one[0], looked.size), looked))
+                        row["nss"] = float(nss(resized(output[0], looked.size), looked))
                     else:
-                        row |= {"scene": example.scene, "predicted": int(one.argmax())}
+                        row |= {"scene": example.scene, "predicted": int(output.argmax())}
                     rows.append(row)
         if self.world > 1:
             gathered: list = [None] * self.world
@@ -195,12 +197,12 @@ class Trainer:
     def _end_epoch(self) -> None:
         state = self.state
         losses = [row["loss"] for row in state.steps if row["epoch"] == state.epoch + 1]
-        found = judged(self.evaluate(self.split.validation))
-        better = found > state.best
+        validation = judged(self.evaluate(self.split.validation))
+        better = validation > state.best
         if better:
-            state.best, state.best_epoch = found, state.epoch
+            state.best, state.best_epoch = validation, state.epoch
         state.epochs.append(
-            {"epoch": state.epoch + 1, "loss": float(np.mean(losses)), "validation": found}
+            {"epoch": state.epoch + 1, "loss": float(np.mean(losses)), "validation": validation}
         )
         state.epoch, state.step = state.epoch + 1, 0
         if self.rank == 0:
@@ -209,8 +211,8 @@ class Trainer:
             self._save()
         measure = "NSS" if self.scenes is None else "balanced accuracy"
         self.report.say(
-            f"epoch {state.epoch}: loss {np.mean(losses):.3f}, validation {measure} {found:.3f}"
-            + (" (best so far)" if better else "")
+            f"epoch {state.epoch}: loss {np.mean(losses):.3f}, "
+            f"validation {measure} {validation:.3f}" + (" (best so far)" if better else "")
         )
 
     def _save(self) -> None:
@@ -221,19 +223,19 @@ class Trainer:
 
     def _losses(self, examples: list[Example]) -> torch.Tensor:
         """Return each example's loss, float32 (n,)."""
-        found = self._forward(self.parallel, examples)
+        outputs = self._forward(self.parallel, examples)
         if self._balance is not None:
-            scenes = torch.tensor([one.scene for one in examples], device=self.device)
-            losses = F.cross_entropy(found.float(), scenes, reduction="none")
+            scenes = torch.tensor([example.scene for example in examples], device=self.device)
+            losses = F.cross_entropy(outputs.float(), scenes, reduction="none")
             return losses * self._balance[scenes]
         losses = []
-        for example, one in zip(examples, found, strict=True):
+        for example, output in zip(examples, outputs, strict=True):
             looked = example.looked.to(self.device)
-            losses.append(self._loss(resized(one[0], looked.size), looked))
+            losses.append(self._loss(resized(output[0], looked.size), looked))
         return torch.stack(losses)
 
     def _forward(self, network: Any, examples: list[Example]) -> torch.Tensor:
-        images = self.model.images(np.stack([one.rgb for one in examples]), self.device)
+        images = self.model.images(np.stack([example.rgb for example in examples]), self.device)
         bf16 = self.execution.precision == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
             return network(images)
