@@ -16,15 +16,15 @@ from ..statistics.selectivity import groups, top_series, top_units
 def compare(before: Run, after: Run, seed: int = 0) -> pd.DataFrame:
     """Compare the top-10 means of two runs on the regions that both scored.
 
-    Layers are matched by name; each run has its own ten units in each layer and category,
-    chosen on all of its regions.
+    Layers are matched by name. Each run uses its own ten units per layer and category, chosen
+    on all of its regions.
 
     Returns
     -------
     DataFrame
         ``layer, category, before, after, difference, low, high``: low and high are the 95 %
-        interval of the difference, from a bootstrap over stimuli that draws the same stimuli
-        for both runs.
+        interval of the difference, from a bootstrap that draws the same stimuli for both
+        runs.
 
     Raises
     ------
@@ -88,7 +88,13 @@ def compare(before: Run, after: Run, seed: int = 0) -> pd.DataFrame:
 
 
 def shared_regions(before: Run, after: Run) -> tuple[pd.DataFrame, tuple[np.ndarray, np.ndarray]]:
-    """Return the regions of both runs and their rows in each."""
+    """Return the regions that both runs scored, and their rows in each run.
+
+    Raises
+    ------
+    InputError
+        If the runs share no region, or label a shared region differently.
+    """
     key = ["annotation_id", "image_id"]
     both = before.regions.reset_index(names="before_row").merge(
         after.regions.reset_index(names="after_row"), on=key, suffixes=("", "_after")
@@ -102,7 +108,7 @@ def shared_regions(before: Run, after: Run) -> tuple[pd.DataFrame, tuple[np.ndar
     if len(different):
         first = different.iloc[0]
         raise InputError(
-            f"{before.name} and {after.name} are of different masks ({len(different)} regions "
+            f"{before.name} and {after.name} used different masks ({len(different)} regions "
             f"differ): region {first['annotation_id']} is {first['category']} with "
             f"{first['n_fixations']} fixations, or {first['category_after']} with "
             f"{first['n_fixations_after']}"

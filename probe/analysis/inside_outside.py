@@ -1,4 +1,4 @@
-"""What a model puts out against what its units respond to: OS and OD.
+"""A model's output compared with what its units respond to: OS and OD.
 
 References
 ----------
@@ -37,7 +37,7 @@ MEASURES = ("inner", "output", "difference")
 
 @dataclass(frozen=True, eq=False)
 class Output:
-    """What `output` finds; `write_output` writes it as files of the same names.
+    """The result of `output`; `write_output` writes it as files of the same names.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class Output:
     regions : DataFrame
         ``annotation_id, image_id, category, inner, output, empirical, difference``: a region's
         NSS by the layer's top ten units for its category (their mean), by the model's output
-        and by the empirical saliency map, and the distance of the latter two.
+        and by the empirical saliency map, and the distance between the latter two.
     categories : DataFrame
         ``category, n`` and each of `MEASURES` with ``_low, _high``: means over regions, 95 %
         intervals from a bootstrap over stimuli. ``output`` is OS_c, ``difference`` OD_c.
@@ -75,20 +75,20 @@ def output(
     seed: int = 0,
     progress: Progress = SILENT,
 ) -> Output:
-    """Compare what a model's units respond to with what it puts out.
+    """Compare a model's output with what its units respond to.
 
     Parameters
     ----------
     run : Run
-        Of a saliency model, its ``readout`` included.
+        Run of a saliency model that includes its ``readout``.
     layer : str, optional
-        Whose top ten units are the inner saliency; by default the last before the readout.
+        Layer whose top ten units give the inner saliency; by default the last before the readout.
     maps : Path, optional
-        Folder of saliency maps to take as the output instead; then any run will do.
+        Folder of saliency maps to use as the output instead; the run then needs no readout.
     masks, root : Path, optional
-        The mask file and the folder of its images, where they are not where they were.
+        The mask file and the folder of its images, if they have moved since the run.
     seed : int
-        Of the bootstrap.
+        Seed for the bootstrap.
     progress : Progress
         Where to report; silent by default.
 
@@ -112,12 +112,12 @@ def output(
     names = [known.name for known in run.layers]
     if maps is None and "readout" not in names:
         raise InputError(
-            f"{run.folder}: has no readout, so no output; probe a folder of probe train, "
+            f"{run.folder}: has no readout, hence no output; probe a training folder, "
             "or name --maps"
         )
     inner_layers = [name for name in names if name != "readout"]
     if not inner_layers:
-        raise InputError(f"{run.folder}: has no layer but the readout; probe one more")
+        raise InputError(f"{run.folder}: has no layer but the readout; expected another one")
     chosen = layer or inner_layers[-1]
     inner = next((known for known in run.layers if known.name == chosen), None)
     if inner is None:
@@ -134,7 +134,7 @@ def output(
         regions["output"] = _region_scores(regions, mask_set, fixations, map_folder, progress)
     degree = mask_set.info.salprobe.px_per_degree
     if degree is None:
-        raise InputError("the mask file does not say its px_per_degree, which blurs fixations")
+        raise InputError("the mask file has no px_per_degree, which is needed to blur fixations")
 
     def blurred(stimulus):
         looked = fixations.of(stimulus.id)
@@ -165,7 +165,7 @@ def output(
 
 
 def write_output(result: Output, folder: Path) -> None:
-    """Write the tables and tests as CSV."""
+    """Write the tables and tests as CSV, and ``output.json``."""
     folder.mkdir(parents=True, exist_ok=True)
     tables = {name: getattr(result, name) for name in ("regions", "categories", "correlations")}
     for name, tests in result.tests.items():

@@ -1,4 +1,4 @@
-"""A network running over stimuli, its units scored as their maps are made."""
+"""Run a network over stimuli and score its units as their maps are computed."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from .nss import region_nss
 
 
 class Scorer:
-    """Scores batches of stimuli against all units of some layers, while it is entered.
+    """Scores batches of stimuli against all units of some layers; a context manager.
 
-    It works on a copy of the network.
+    Works on a copy of the network.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class Scorer:
     layers : list of Layer
     device : torch.device
     precision : "fp32" or "bf16"
-        Of the forward pass; the scoring itself is float32.
+        Precision of the forward pass; the scoring itself is float32.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Scorer:
         self.columns = {units.name: units.columns for units in layer_units(layers)}
 
     def __enter__(self) -> Scorer:
-        network = deepcopy(self.model.network)  # the caller's stays where and as it is
+        network = deepcopy(self.model.network)  # leave the caller's network alone
         network = network.to(self.device).to(memory_format=torch.channels_last)  # pyright: ignore
         with ExitStack() as stack:
             stack.enter_context(exact(self.device))
@@ -56,7 +56,7 @@ class Scorer:
         Raises
         ------
         InputError
-            If the device's memory does not suffice, or an activation is not finite.
+            If the device runs out of memory, or an activation is not finite.
         """
         if not loaded:
             return []

@@ -56,24 +56,24 @@ def train(
 ) -> TrainInfo:
     """Train a network for saliency or for scene recognition.
 
-    Killed, the same call resumes, and ends in the same weights bit for bit (float32, CPU): each
-    step's randomness comes from the seed, the epoch and the step alone. Under torchrun, each
-    process takes its share of every batch. The caller's random state stays as it is.
+    If interrupted, the same call resumes and ends in the same weights bit for bit (float32,
+    CPU): each step's randomness comes from the seed, the epoch and the step alone. Under
+    torchrun, each process takes its share of every batch. The caller's random state is unchanged.
 
     Parameters
     ----------
     dataset : Dataset
     recipe : Recipe
     out : path
-        The training folder. An unfinished training of the same parameters in it is resumed, a
-        complete one left as it is.
+        The training folder. If it holds a training with the same parameters, an unfinished one
+        is resumed and a complete one is left unchanged.
     model : str or Backbone
         A network's name (see `load_model`), or a `Backbone`, whose ``layer`` says where it is
         cut; by default at its last block's output (VGG: conv5_3).
     split : Split, optional
         By default `usual_split`; with scenes, `stratified_split`.
     scenes : mapping, optional
-        From a stimulus's id to its scene; what scene recognition learns.
+        From a stimulus's id to its scene; needed for scene recognition.
     execution : Execution
         Device, precision, batch size, decoding threads.
     progress : Progress
@@ -87,8 +87,8 @@ def train(
     Raises
     ------
     InputError
-        For anything wrong with the input, a folder of another training, and a loss that is not
-        finite: then the last good checkpoint is kept.
+        If any input is wrong, the folder holds another training, or the loss is not finite; in
+        that case the last good checkpoint is kept.
 
     Examples
     --------
@@ -153,7 +153,7 @@ def _check(
             raise InputError(f"{stimuli[number].file_name}: no fixations to learn from")
         if recipe.task == "scenes" and number not in (scenes or {}):
             raise InputError(f"{stimuli[number].file_name}: no scene to learn")
-        dataset.stimuli.path(stimuli[number])  # all there, before hours of work
+        dataset.stimuli.path(stimuli[number])  # fail before hours of work if one is missing
     if recipe.task == "scenes" and scenes:
         missing = set(scenes.values()) - {scenes[number] for number in split.train}
         if missing:
@@ -199,7 +199,7 @@ def _info(
 
 
 def _begin(out: Path, info: TrainInfo, split: Split, dataset: Dataset, progress: Progress) -> None:
-    """Begin the training folder, or resume what is in it; a complete one stays as it is."""
+    """Begin the training folder, or resume its training; a complete one stays unchanged."""
     if not make_folder(out):
         before = TrainInfo.read(out)
         check_same(out, before.content(), info.content(), ("parameters",))
@@ -215,7 +215,7 @@ def _begin(out: Path, info: TrainInfo, split: Split, dataset: Dataset, progress:
 def _complete(
     out: Path, network: Headed, state: TrainingState, test: pd.DataFrame | None, dataset: Dataset
 ) -> None:
-    """Write what came out, and say that training is complete."""
+    """Write the results and mark the training as complete."""
     info = TrainInfo.read(out)
     result: dict = {
         "epochs": state.epoch,

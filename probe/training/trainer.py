@@ -1,4 +1,4 @@
-"""The loop: one process's part of a training."""
+"""The training loop, as one process runs it."""
 
 from __future__ import annotations
 
@@ -33,23 +33,26 @@ CHECKPOINT_S = 60
 
 
 class Trainer:
-    """Trains a network, and judges it.
+    """Trains and evaluates a network.
 
     Parameters
     ----------
+    dataset : Dataset
+    split : Split
+    recipe : Recipe
     model : Model
-        How pictures are made into the network's input.
+        Converts pictures to the network's input.
     network : Headed
-        With what is to be trained requiring gradients.
+        Parameters to train require gradients.
     scenes : mapping, optional
-        From a stimulus's id to the index of its scene; without, it is saliency that is learnt.
+        From a stimulus's id to the index of its scene; without it, saliency is learnt.
     out : Path
-        Where checkpoints lie; an unfinished training there is resumed.
+        Training folder; an unfinished training in it is resumed.
     device : torch.device
     execution : Execution
         Batch size, precision, decoding threads.
     rank, world : int
-        Which of how many processes this is.
+        This process's number, and the number of processes.
     progress : Progress
     """
 
@@ -100,7 +103,13 @@ class Trainer:
         self._balance = None if scenes is None else _balance(scenes, split.train).to(device)
 
     def run(self) -> TrainingState:
-        """Train until the last epoch, or until validation has not risen for long enough."""
+        """Train until the last epoch, or until validation stalls.
+
+        Raises
+        ------
+        InputError
+            If an image cannot be read, or the loss or gradient is not finite.
+        """
         state = self.state
         if state.epoch or state.step:
             self.report.say(f"resuming at epoch {state.epoch + 1}, step {state.step + 1}")
@@ -109,7 +118,7 @@ class Trainer:
         return state
 
     def evaluate(self, ids: Sequence[int]) -> pd.DataFrame:
-        """Judge the network on stimuli, in the order given.
+        """Evaluate the network on stimuli, in the order given.
 
         Returns
         -------
@@ -145,7 +154,7 @@ class Trainer:
         order = np.random.default_rng([recipe.seed, state.epoch]).permutation(self.split.train)
         size = self.execution.batch_size
         batches = [order[k : k + size].tolist() for k in range(0, len(order), size)]
-        # A process whose share is empty passes a stimulus of weight 0: all must take part.
+        # All processes must take part: one with an empty share passes a stimulus of weight 0.
         shares = [batch[self.rank :: self.world] or batch[:1] for batch in batches]
         loaded = self._load(shares[state.step * recipe.accumulate :])
         saved = time.monotonic()
@@ -174,7 +183,7 @@ class Trainer:
             last = k == len(batches)
             with nullcontext() if last or self.world == 1 else self.parallel.no_sync():
                 loss = weight * self._losses(examples).sum()
-                # DDP averages over processes; the mean over stimuli is what is wanted.
+                # DDP averages over processes; this makes it the mean over stimuli.
                 (loss * self.world / count).backward()
             total += loss.detach().cpu()
         if self.world > 1:
@@ -255,7 +264,7 @@ class Trainer:
 
 
 def judged(table: pd.DataFrame) -> float:
-    """Return the mean NSS, or the balanced accuracy: the mean over scenes of those found."""
+    """Return the mean NSS, or the balanced accuracy: the mean recall over scenes."""
     if "nss" in table:
         return float(table["nss"].mean())
     right = table["scene"] == table["predicted"]
@@ -263,7 +272,7 @@ def judged(table: pd.DataFrame) -> float:
 
 
 def _balance(scenes: Mapping[int, int], train: Sequence[int]) -> torch.Tensor:
-    """Return a weight for each scene, such that each counts the same; 1 on average."""
+    """Return a weight for each scene that makes all count the same; 1 on average."""
     counts = np.bincount([scenes[number] for number in train])
     return torch.from_numpy((len(train) / (len(counts) * counts)).astype(np.float32))
 
