@@ -1,4 +1,4 @@
-"""Uses masks: scores, trains, compares and explains networks; alone may import torch.
+"""Probe networks with masks: score, train, compare, explain. The only floor to import torch.
 
 In Python the package is also its main function: ``salprobe.probe(masks)`` is
 `runs.probing.probe`.

@@ -111,7 +111,7 @@ def test_an_image_of_another_size_stops_the_run(small_world: Path, tmp_path: Pat
         *("--out", tmp_path / "run"),
         check=2,
     )
-    assert "1.png: expected 97×72 pixels, got 96×72 (--skip-bad goes on without)" in done.stderr
+    assert "1.png: expected 97×72 pixels, got 96×72 (--skip-bad leaves it out)" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "run" / "scores.npy").exists()
 

@@ -164,7 +164,7 @@ def test_a_bad_stimulus_stops_or_is_left_out() -> None:
         [],
     ]
     assert heard.said == ["skipped: 1.png: broken", "skipped: 4.png: broken"]
-    with pytest.raises(InputError, match=r"^1.png: broken \(--skip-bad goes on without\)$"):
+    with pytest.raises(InputError, match=r"^1.png: broken \(--skip-bad leaves it out\)$"):
         list(load_batches(work, [0], (3, 4), 2))
 
 

@@ -99,7 +99,7 @@ def test_library_calls_are_silent_unless_asked(
     sp.probe(small_world / "masks.json", **options)
     sp.probe(small_world / "masks.json", **options, progress=heard)
     assert capfd.readouterr() == ("", "")
-    assert heard.said == [f"{tmp_path / 'run'} is complete already; nothing to do"]
+    assert heard.said == [f"{tmp_path / 'run'} is already complete; nothing to do"]
     options["out"] = tmp_path / "other"
     sp.probe(small_world / "masks.json", **options, progress=heard)
     assert heard.tasks == [("probing", 6, 0), ("statistics", 2, 0)]
@@ -152,7 +152,7 @@ def test_options_are_checked_when_they_are_built() -> None:
 
 
 def test_a_picture_is_asked_for() -> None:
-    with pytest.raises(sp.InputError, match="no saliency model; expected gbvs"):
+    with pytest.raises(sp.InputError, match="not a saliency model; expected gbvs"):
         sp.saliency_map("vgg16", np.zeros((4, 4, 3), np.uint8))
     with pytest.raises(sp.InputError, match=r"expected a picture, uint8 .*, got float64 \(4, 4\)"):
         sp.saliency_map("bms", np.zeros((4, 4)))

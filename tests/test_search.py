@@ -217,7 +217,7 @@ def test_bad_input(arrays: Path, small_world: Path, tmp_path: Path) -> None:
     masks = arrays / "popout.json"
     for options, says in (
         (("--masks", masks), "no model is named"),
-        (("--masks", masks, "--models", "bms,bms"), "named twice among bms, bms"),
+        (("--masks", masks, "--models", "bms,bms"), "given twice among bms, bms"),
         (("--masks", masks, "--models", "vgg61"), "no model 'vgg61'"),
         (("--masks", masks, "--maps", tmp_path), "expected NAME=DIR"),
         (("--masks", masks, "--maps", f"x={tmp_path / 'maps'}"), "no map of 0001_hue and 5 more"),
@@ -226,7 +226,7 @@ def test_bad_input(arrays: Path, small_world: Path, tmp_path: Path) -> None:
     ):
         refused(says, "popout", *options, "-o", tmp_path / "out")
         assert not (tmp_path / "out").exists()
-    says = "exists and is no folder of results"
+    says = "exists and is not a folder of results"
     refused(says, "popout", "--masks", masks, "--models", "bms", "-o", arrays)
 
 
@@ -247,7 +247,7 @@ def test_score(command, small_world: Path, tmp_path: Path) -> None:
     assert all(one["low"] <= one["mean"] <= one["high"] for one in record)
     for more, says in (
         ((), "no model is named"),
-        (("--models", "vgg16"), "vgg16: no saliency model"),
+        (("--models", "vgg16"), "vgg16: not a saliency model"),
         (("--models", "bms", "-n", "1"), "--count 1: expected 2 or more"),
         (("--models", "bms", "-o", "x.txt"), "ends in .csv or .parquet"),
         (("--maps", f"x={tmp_path}"), "no map of 1 and 5 more"),

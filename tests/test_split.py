@@ -134,7 +134,7 @@ def test_a_split_is_read_from_a_table(dataset: Dataset, tmp_path: Path) -> None:
         ("image,split\n3.png,dev\n", "split 'dev', expected train"),
         ("image,split\n3.png,train\n", "no stimulus is left for validation"),
         ("image,split\n99.png,train\n", r"row 1: image '99.png' is not in"),
-        ("image,split\n3.png,train\n3.png,test\n", r"row 2: image '3.png' is there twice"),
+        ("image,split\n3.png,train\n3.png,test\n", r"row 2: image '3.png' occurs twice"),
         ("image,part\n3.png,train\n", "no column 'split'"),
         ("image,split\n3.png,\n", "row 1: no split"),
     ):

@@ -31,7 +31,7 @@ def test_left_out_by_hand() -> None:
     votes = Neighbours(features, ["text", "text", "food"], ["a", "b", "b"])
     accuracy, commonest = votes.left_out()
     assert (accuracy, commonest) == (pytest.approx(2 / 3), pytest.approx(2 / 3))
-    with pytest.raises(InputError, match="regions of other images are needed"):
+    with pytest.raises(InputError, match="expected labelled regions on other images"):
         Neighbours(features[:1], ["text"], ["a"]).vote(features[1:2], ["a"])
 
 
@@ -66,7 +66,10 @@ def test_what_cannot_be_suggested(small_world: Path) -> None:
     with pytest.raises(InputError, match="every region has a category already"):
         suggest(masks, small_world, model="gabor")
     everything = unlabelled(masks, {one.id for one in masks.annotations})
-    with pytest.raises(InputError, match="no region is labelled to suggest from; --labels names"):
+    with pytest.raises(
+        InputError,
+        match="no labelled region to learn from; name a labelled mask file with --labels",
+    ):
         suggest(everything, small_world, model="gabor")
     content = masks.to_dict()
     content["categories"][0]["name"] = "face"

@@ -98,7 +98,7 @@ def test_a_killed_sweep_goes_on_and_repeats_nothing(
     # Another step is added to what is there; another recipe is not.
     longer = sweep(dataset, RECIPE, [0, 1, 2, 3], tmp_path / "broken", masks, **OPTIONS)
     assert list(longer.runs) == ["0", "1", "2", "3"]
-    with pytest.raises(InputError, match="its epochs differs: 2, here 1"):
+    with pytest.raises(InputError, match="epochs: 2, now 1"):
         sweep(dataset, Recipe(epochs=1), [0], tmp_path / "broken", masks, **OPTIONS)
 
 

@@ -102,9 +102,9 @@ def test_the_same_again_is_the_same_and_another_is_refused(
     before = (tmp_path / "a" / "train.json").read_bytes()
     heard = Counting()
     trained(dataset, tmp_path / "a", progress=heard)
-    assert heard.said == [f"{tmp_path / 'a'} is complete already; nothing to do"]
+    assert heard.said == [f"{tmp_path / 'a'} is already complete; nothing to do"]
     assert (tmp_path / "a" / "train.json").read_bytes() == before
-    with pytest.raises(InputError, match=r"other parameters \(its seed differs: 0, here 1\)"):
+    with pytest.raises(InputError, match=r"other parameters \(seed: 0, now 1\)"):
         trained(dataset, tmp_path / "a", replace(QUICK, seed=1))
 
 
@@ -280,10 +280,10 @@ def test_a_checkpoint_of_another_network_is_refused(
         with pytest.raises(KeyboardInterrupt):
             trained(dataset, tmp_path / name, layer=layer)
     (tmp_path / "a" / "checkpoint.pt").replace(tmp_path / "b" / "checkpoint.pt")
-    with pytest.raises(InputError, match=r"checkpoint.pt: cannot be gone on from: .*two|three"):
+    with pytest.raises(InputError, match=r"checkpoint.pt: cannot be resumed from: .*two|three"):
         trained(dataset, tmp_path / "b", layer="two.2")
     (tmp_path / "b" / "checkpoint.pt").write_bytes(b"PK\3\4 cut short")
-    with pytest.raises(InputError, match="cannot be gone on from"):
+    with pytest.raises(InputError, match="cannot be resumed from"):
         trained(dataset, tmp_path / "b", layer="two.2")
 
 
@@ -330,7 +330,7 @@ def test_corrupt_images_are_named(dataset: Dataset, tmp_path: Path) -> None:
         (("--epochs", "0"), "epochs 0: expected 1 or more"),
         (("--rate", "0"), "learning rate 0.0"),
         (("--schedule", "steps"), "'steps' is not one of"),
-        (("--task", "scenes"), "--task scenes and --scenes go together"),
+        (("--task", "scenes"), "--task scenes and --scenes: expected both or neither"),
         (("--layer", "nine"), "no layer 'nine'"),
         (("--split", "nowhere.csv"), "nowhere.csv: no such file"),
     ],

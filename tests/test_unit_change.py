@@ -86,8 +86,8 @@ def test_the_figure_shows_where_it_changed_most(
         (("--unit", "units:4"), "units has units 0 to 3, no 4"),
         (("--unit", "nine:0"), "no layer 'nine'"),
         (("--transitions", "nine"), "no layer 'nine'"),
-        (("--figure", "a.png"), "--figure draws a unit"),
-        (("--unit", "units:0", "--transitions", "units"), "not both"),
+        (("--figure", "a.png"), "--figure needs --unit"),
+        (("--unit", "units:0", "--transitions", "units"), "exclude each other"),
         (("--unit", "units:0", "--images", "0"), "--images 0"),
     ],
 )
@@ -111,7 +111,9 @@ def test_a_network_that_has_changed_is_not_drawn(
     arguments = ["compare", *[str(run.folder)] * 2, "--unit", "features.12:3", "--figure", figure]
     app(arguments, standalone_mode=False)
     weights.unlink()
-    with pytest.raises(InputError, match=r"weights.pth: no such weights any more; --before"):
+    with pytest.raises(
+        InputError, match=r"weights.pth: the file of weights is missing; name it with --before"
+    ):
         app(arguments, standalone_mode=False)
     moved = ["--before", str(squeezenet_weights), "--after", str(squeezenet_weights)]
     app([*arguments, *moved], standalone_mode=False)

@@ -16,15 +16,15 @@ from ..statistics.selectivity import groups, top_series, top_units
 def compare(before: Run, after: Run, seed: int = 0) -> pd.DataFrame:
     """Compare the top-10 means of two runs on the regions that both scored.
 
-    Layers are matched by name; each run has its own ten units in each layer and category,
-    chosen on all of its regions.
+    Layers are matched by name. Each run uses its own ten units per layer and category, chosen
+    on all of its regions.
 
     Returns
     -------
     DataFrame
         ``layer, category, before, after, difference, low, high``: low and high are the 95 %
-        interval of the difference, from a bootstrap over stimuli that draws the same stimuli
-        for both runs.
+        interval of the difference, from a bootstrap that draws the same stimuli for both
+        runs.
 
     Raises
     ------
@@ -66,15 +66,15 @@ def compare(before: Run, after: Run, seed: int = 0) -> pd.DataFrame:
         pair = ((before, layer, rows[0]), (after, layers[layer.name], rows[1]))
         for category, group in by_category.items():
             series = []
-            for run, its_layer, its_rows in pair:
+            for run, run_layer, run_rows in pair:
                 chosen = run.units[
-                    (run.units["layer"] == its_layer.name) & (run.units["category"] == category)
+                    (run.units["layer"] == run_layer.name) & (run.units["category"] == category)
                 ]
                 mean = chosen["mean"].to_numpy()
-                own = replace(group, rows=its_rows[group.rows])
-                series.append(top_series(run.scores, its_layer, own, top_units(mean)))
+                own = replace(group, rows=run_rows[group.rows])
+                series.append(top_series(run.scores, run_layer, own, top_units(mean)))
             difference = resamples.interval(series[1] - series[0], group.stimulus)
-            means = [one.mean() if len(one) else np.nan for one in series]
+            means = [scores.mean() if len(scores) else np.nan for scores in series]
             records.append(
                 {
                     "layer": layer.name,
@@ -88,7 +88,13 @@ def compare(before: Run, after: Run, seed: int = 0) -> pd.DataFrame:
 
 
 def shared_regions(before: Run, after: Run) -> tuple[pd.DataFrame, tuple[np.ndarray, np.ndarray]]:
-    """Return the regions of both runs and their rows in each."""
+    """Return the regions that both runs scored, and their rows in each run.
+
+    Raises
+    ------
+    InputError
+        If the runs share no region, or label a shared region differently.
+    """
     key = ["annotation_id", "image_id"]
     both = before.regions.reset_index(names="before_row").merge(
         after.regions.reset_index(names="after_row"), on=key, suffixes=("", "_after")
@@ -102,7 +108,7 @@ def shared_regions(before: Run, after: Run) -> tuple[pd.DataFrame, tuple[np.ndar
     if len(different):
         first = different.iloc[0]
         raise InputError(
-            f"{before.name} and {after.name} are of different masks ({len(different)} regions "
+            f"{before.name} and {after.name} used different masks ({len(different)} regions "
             f"differ): region {first['annotation_id']} is {first['category']} with "
             f"{first['n_fixations']} fixations, or {first['category_after']} with "
             f"{first['n_fixations_after']}"

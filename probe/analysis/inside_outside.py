@@ -1,4 +1,4 @@
-"""What a model puts out against what its units respond to: OS and OD.
+"""A model's output compared with what its units respond to: OS and OD.
 
 References
 ----------
@@ -37,7 +37,7 @@ MEASURES = ("inner", "output", "difference")
 
 @dataclass(frozen=True, eq=False)
 class Output:
-    """What `output` finds; `write_output` writes it as files of the same names.
+    """The result of `output`; `write_output` writes it as files of the same names.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class Output:
     regions : DataFrame
         ``annotation_id, image_id, category, inner, output, empirical, difference``: a region's
         NSS by the layer's top ten units for its category (their mean), by the model's output
-        and by the empirical saliency map, and the distance of the latter two.
+        and by the empirical saliency map, and the distance between the latter two.
     categories : DataFrame
         ``category, n`` and each of `MEASURES` with ``_low, _high``: means over regions, 95 %
         intervals from a bootstrap over stimuli. ``output`` is OS_c, ``difference`` OD_c.
@@ -75,20 +75,20 @@ def output(
     seed: int = 0,
     progress: Progress = SILENT,
 ) -> Output:
-    """Compare what a model's units respond to with what it puts out.
+    """Compare a model's output with what its units respond to.
 
     Parameters
     ----------
     run : Run
-        Of a saliency model, its ``readout`` included.
+        Run of a saliency model that includes its ``readout``.
     layer : str, optional
-        Whose top ten units are the inner saliency; by default the last before the readout.
+        Layer whose top ten units give the inner saliency; by default the last before the readout.
     maps : Path, optional
-        Folder of saliency maps to take as the output instead; then any run will do.
+        Folder of saliency maps to use as the output instead; the run then needs no readout.
     masks, root : Path, optional
-        The mask file and the folder of its images, where they are not where they were.
+        The mask file and the folder of its images, if they have moved since the run.
     seed : int
-        Of the bootstrap.
+        Seed for the bootstrap.
     progress : Progress
         Where to report; silent by default.
 
@@ -109,17 +109,17 @@ def output(
     >>> sp.output(run).categories.columns[:5].tolist()
     ['category', 'n', 'inner', 'inner_low', 'inner_high']
     """
-    names = [one.name for one in run.layers]
+    names = [known.name for known in run.layers]
     if maps is None and "readout" not in names:
         raise InputError(
-            f"{run.folder}: has no readout, so no output; probe a folder of probe train, "
+            f"{run.folder}: has no readout, hence no output; probe a training folder, "
             "or name --maps"
         )
     inner_layers = [name for name in names if name != "readout"]
     if not inner_layers:
-        raise InputError(f"{run.folder}: has no layer but the readout; probe one more")
+        raise InputError(f"{run.folder}: has no layer but the readout; expected another one")
     chosen = layer or inner_layers[-1]
-    inner = next((one for one in run.layers if one.name == chosen), None)
+    inner = next((known for known in run.layers if known.name == chosen), None)
     if inner is None:
         raise InputError(f"{run.folder}: no layer {chosen!r}; there are {', '.join(names)}")
     mask_set, folder, fixations = masks_of(run, masks, root)
@@ -129,12 +129,12 @@ def output(
         regions["output"] = run.scores_of("readout")[:, 0].astype(np.float64)
     else:
         wanted = set(regions["image_id"])
-        kept = Stimuli(folder, tuple(one for one in stimuli if one.id in wanted))
-        found = MapFolder(maps, kept)
-        regions["output"] = _region_scores(regions, mask_set, fixations, found, progress)
+        kept = Stimuli(folder, tuple(stimulus for stimulus in stimuli if stimulus.id in wanted))
+        map_folder = MapFolder(maps, kept)
+        regions["output"] = _region_scores(regions, mask_set, fixations, map_folder, progress)
     degree = mask_set.info.salprobe.px_per_degree
     if degree is None:
-        raise InputError("the mask file does not say its px_per_degree, which blurs fixations")
+        raise InputError("the mask file has no px_per_degree, which is needed to blur fixations")
 
     def blurred(stimulus):
         looked = fixations.of(stimulus.id)
@@ -164,16 +164,16 @@ def output(
     return Output(run, chosen, regions[columns], categories, correlations, tests)
 
 
-def write_output(found: Output, folder: Path) -> None:
-    """Write the tables and tests as CSV."""
+def write_output(result: Output, folder: Path) -> None:
+    """Write the tables and tests as CSV, and ``output.json``."""
     folder.mkdir(parents=True, exist_ok=True)
-    tables = {name: getattr(found, name) for name in ("regions", "categories", "correlations")}
-    for name, tests in found.tests.items():
+    tables = {name: getattr(result, name) for name in ("regions", "categories", "correlations")}
+    for name, tests in result.tests.items():
         tables[f"tests_{name}"], tables[f"pairs_{name}"] = tests.overall, tests.pairs
     for name, table in tables.items():
         with atomic_write(folder / f"{name}.csv") as file:
             file.write(table.to_csv(index=False).encode())
-    about = {"run": str(found.run.folder.resolve()), "layer": found.layer}
+    about = {"run": str(result.run.folder.resolve()), "layer": result.layer}
     with atomic_write(folder / "output.json") as file:
         file.write(json.dumps(about, indent=1).encode())
 
@@ -186,7 +186,7 @@ def _region_scores(
     progress: Progress,
 ) -> np.ndarray:
     """Return each region's NSS under a map of its stimulus, float64 (regions,); see equation 1."""
-    outlines = {one.id: one for one in masks.annotations}
+    outlines = {region.id: region for region in masks.annotations}
     scores = np.full(len(regions), np.nan)
     with progress.task("maps of regions", regions["image_id"].nunique()) as advance:
         for number, rows in regions.groupby("image_id").indices.items():
@@ -229,7 +229,7 @@ def _summary(
 
 def _spearman(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Return the rank correlation of each row of two arrays, (n, categories) to (n,)."""
-    x, y = (rankdata(one, axis=1, nan_policy="propagate") for one in (a, b))
-    x, y = (one - one.mean(axis=1, keepdims=True) for one in (x, y))
+    x, y = (rankdata(values, axis=1, nan_policy="propagate") for values in (a, b))
+    x, y = (ranks - ranks.mean(axis=1, keepdims=True) for ranks in (x, y))
     with np.errstate(invalid="ignore"):
         return (x * y).sum(1) / np.sqrt((x**2).sum(1) * (y**2).sum(1))

@@ -1,4 +1,4 @@
-"""Categories suggested for unlabelled regions: those of the labelled regions most like them."""
+"""Suggest categories for unlabelled regions: those of the most similar labelled regions."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ SHARPNESS = 10.0
 
 @dataclass(frozen=True, eq=False)
 class Suggested:
-    """What `suggest` makes.
+    """The result of `suggest`.
 
     Attributes
     ----------
     masks : MaskSet
-        Unlabelled regions with ``suggestion``: ``category``, ``confidence``, ``source``.
+        Its unlabelled regions have a ``suggestion``: ``category``, ``confidence``, ``source``.
     count : int
-        How many regions have one.
+        Number of regions with a suggestion.
     accuracy : float
-        Share of the labelled regions whose category is suggested by the regions of the other
-        images (leave-one-image-out).
+        Share of the labelled regions for which the regions of other images suggest the right
+        category (leave-one-image-out).
     commonest : float
-        Share of the commonest category: what always saying it would reach.
+        Share of the commonest category: the accuracy of always guessing it.
     n_labelled : int
     layer : str
     """
@@ -72,14 +72,14 @@ def suggest(
     ----------
     masks : MaskSet
     root : path
-        Of its images.
+        Folder of the images of ``masks``.
     labelled : MaskSet, optional
-        Whose labelled regions vote; by default those of ``masks``.
+        Mask set whose labelled regions vote; by default ``masks``.
     labelled_root : path, optional
-        Of its images.
+        Folder of the images of ``labelled``; by default ``root``.
     model : str or Backbone
-        See `probe`. Its layer is by default the last of those that are probed by default, its
-        input size twice what the network was trained on, as regions are small.
+        See `probe`. Its layer is by default the last one probed by default; its input size is
+        by default twice that of the weights, because regions are small.
     device : str
         ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
     progress : Progress
@@ -88,7 +88,8 @@ def suggest(
     Raises
     ------
     InputError
-        If no region is labelled or none is unlabelled, or the two sets' categories differ.
+        If no region is labelled, no region is unlabelled, or the categories of the two sets
+        differ.
 
     Examples
     --------
@@ -103,15 +104,19 @@ def suggest(
     """
     labelled = labelled or masks
     names = labelled.category_of()
-    known = [one for one in labelled.annotations if names[one.category_id] != UNLABELLED]
+    known = [region for region in labelled.annotations if names[region.category_id] != UNLABELLED]
     ids = {category.name: category.id for category in masks.categories}
     own = masks.category_of()
-    open_ids = {one.id for one in masks.annotations if own[one.category_id] == UNLABELLED}
+    open_ids = {region.id for region in masks.annotations if own[region.category_id] == UNLABELLED}
     if not known:
-        raise InputError("no region is labelled to suggest from; --labels names a file with some")
+        raise InputError(
+            "no labelled region to learn from; name a labelled mask file with --labels"
+        )
     if not open_ids:
         raise InputError("every region has a category already")
-    strange = [names[one.category_id] for one in known if names[one.category_id] not in ids]
+    strange = [
+        names[region.category_id] for region in known if names[region.category_id] not in ids
+    ]
     if strange:
         raise InputError(f"category {strange[0]!r} is not among those of the mask file")
     backbone = Backbone(model) if isinstance(model, str) else model
@@ -123,33 +128,35 @@ def suggest(
     chosen = select(layers, [backbone.layer])[-1] if backbone.layer else _last(layers)
     n_images = len(masks.by_image()) + (0 if labelled is masks else len(labelled.by_image()))
     with progress.task("looking", n_images) as advance:
-        here = _features(masks, Path(root), network, chosen, device, advance)
-        there = here
+        features = _features(masks, Path(root), network, chosen, device, advance)
+        known_features = features
         if labelled is not masks:
-            there = _features(
+            known_features = _features(
                 labelled, Path(labelled_root or root), network, chosen, device, advance
             )
-    keep = [one for one in known if one.id in there]
+    keep = [region for region in known if region.id in known_features]
     if not keep:
         raise InputError("every labelled region's mask is empty")
     votes = Neighbours(
-        np.stack([there[one.id] for one in keep]),
-        [names[one.category_id] for one in keep],
-        _image_keys(labelled, [one.image_id for one in keep]),
+        np.stack([known_features[region.id] for region in keep]),
+        [names[region.category_id] for region in keep],
+        _image_keys(labelled, [region.image_id for region in keep]),
     )
-    wanted = [one for one in masks.annotations if one.id in open_ids and one.id in here]
+    wanted = [
+        region for region in masks.annotations if region.id in open_ids and region.id in features
+    ]
     if not wanted:
         raise InputError("every unlabelled region's mask is empty")
-    keys = _image_keys(masks, [one.image_id for one in wanted])
-    categories, confidences = votes.vote(np.stack([here[one.id] for one in wanted]), keys)
-    found = {
-        one.id: (category, confidence)
-        for one, category, confidence in zip(wanted, categories, confidences, strict=True)
+    keys = _image_keys(masks, [region.image_id for region in wanted])
+    categories, confidences = votes.vote(np.stack([features[region.id] for region in wanted]), keys)
+    suggestions = {
+        region.id: (category, confidence)
+        for region, category, confidence in zip(wanted, categories, confidences, strict=True)
     }
     content = masks.to_dict()
     for entry in content["annotations"]:
-        if entry["id"] in found:
-            category, confidence = found[entry["id"]]
+        if entry["id"] in suggestions:
+            category, confidence = suggestions[entry["id"]]
             entry["suggestion"] = {
                 "category": category,
                 "confidence": round(confidence, 3),
@@ -157,19 +164,19 @@ def suggest(
             }
     accuracy, commonest = votes.left_out()
     return Suggested(
-        MaskSet.from_dict(content), len(found), accuracy, commonest, len(keep), chosen.name
+        MaskSet.from_dict(content), len(suggestions), accuracy, commonest, len(keep), chosen.name
     )
 
 
 class Neighbours:
-    """Labelled regions that vote on the category of others, never of their own image.
+    """Labelled regions that vote on the category of regions on other images.
 
     Parameters
     ----------
     features : float array, shape (n, units)
     categories : list of n str
     images : list of n str
-        What tells the images apart.
+        A key of each region's image.
     """
 
     def __init__(self, features: np.ndarray, categories: list[str], images: list[str]) -> None:
@@ -188,14 +195,14 @@ class Neighbours:
         Raises
         ------
         InputError
-            If only one image has labelled regions, and it is also a region's own.
+            If a region's own image is the only one with labelled regions.
         """
         shares = self._shares(features, np.asarray(images))
         best = shares.argmax(axis=1)
         return self.names[best].tolist(), shares.max(axis=1).tolist()
 
     def left_out(self) -> tuple[float, float]:
-        """Return the accuracy on the labelled regions themselves, and the commonest's share."""
+        """Return the leave-one-image-out accuracy, and the share of the commonest category."""
         commonest = float(np.bincount(self._category).max() / len(self._category))
         if len(set(self._images)) < 2:
             return float("nan"), commonest
@@ -210,7 +217,7 @@ class Neighbours:
         nearest = np.argsort(-cosine, axis=1, kind="stable")[:, :k]
         weight = np.exp(SHARPNESS * np.take_along_axis(cosine, nearest, axis=1))
         if not weight.any(axis=1).all():
-            raise InputError("regions of other images are needed to suggest from")
+            raise InputError("expected labelled regions on other images to learn from")
         shares = np.zeros((len(features), len(self.names)))
         for column in range(k):
             np.add.at(
@@ -231,22 +238,24 @@ def _features(
 ) -> dict[int, np.ndarray]:
     """Return the units' NMM of each region that has a pixel, by its id."""
     plan = MaskPlan.of(masks, root)
-    found: dict[int, np.ndarray] = {}
+    features: dict[int, np.ndarray] = {}
     with Scorer(network, [layer], resolve_device(device), "fp32") as scorer:
         for _, loaded, _ in load_batches(plan, range(len(plan.batches)), network.input_size):
-            for one, scores in zip(loaded, scorer.score(loaded), strict=True):
-                for region, row in zip(one.item.regions, scores, strict=True):
+            for stimulus, scores in zip(loaded, scorer.score(loaded), strict=True):
+                for region, row in zip(stimulus.item.regions, scores, strict=True):
                     if not np.isnan(row).any():
-                        found[region.id] = row
+                        features[region.id] = row
             advance(len(loaded))
-    return found
+    return features
 
 
 def _last(layers: list[Layer]) -> Layer:
     defaults = [layer for layer in layers if layer.default] or layers
-    maps = [one for one in defaults if one.height * one.width > 1 and one.units > 1]
+    maps = [layer for layer in defaults if layer.height * layer.width > 1 and layer.units > 1]
     if not maps:
-        raise InputError("the model has no layer that is a stack of maps; --layer names another")
+        raise InputError(
+            "the model has no layer of activation maps by default; name one with --layer"
+        )
     return maps[-1]
 
 

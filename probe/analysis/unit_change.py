@@ -1,4 +1,4 @@
-"""What training did to single units.
+"""Changes of single units between two runs.
 
 References
 ----------
@@ -26,14 +26,15 @@ class UnitChange:
 
     Attributes
     ----------
-    layer, unit
-        The unit counts from 0.
+    layer : str
+    unit : int
+        Counted from 0.
     categories : DataFrame
         ``category, n, before, after, difference, low, high``: means over regions, and the 95 %
         interval of the difference from a bootstrap over stimuli.
     regions : DataFrame
-        ``annotation_id, image_id, category, before, after, difference``, the largest change
-        first, in either direction.
+        ``annotation_id, image_id, category, before, after, difference``, the largest absolute
+        change first.
     """
 
     layer: str
@@ -44,6 +45,15 @@ class UnitChange:
 
 def unit_change(before: Run, after: Run, layer: str, unit: int, seed: int = 0) -> UnitChange:
     """Compare one unit's scores in two runs, region by region.
+
+    Parameters
+    ----------
+    before, after : Run
+    layer : str
+    unit : int
+        Counted from 0.
+    seed : int
+        Seed for the bootstrap.
 
     Raises
     ------
@@ -84,13 +94,18 @@ def unit_change(before: Run, after: Run, layer: str, unit: int, seed: int = 0) -
 
 
 def transitions(before: Run, after: Run, layer: str) -> pd.DataFrame:
-    """Tell which category each unit of a layer responds to most, before and after.
+    """Return the category that each unit of a layer responds to most, before and after.
 
     Returns
     -------
     DataFrame
         ``unit, before, before_mean, after, after_mean``: the category with the highest mean
-        NSS, and that mean; ``none`` where it is not above `THRESHOLD`.
+        NSS, and that mean; ``none`` if it is not above `THRESHOLD`.
+
+    Raises
+    ------
+    InputError
+        If a run lacks the layer, or the runs share no region or have different units in it.
     """
     shared_regions(before, after)
     columns: dict[str, Any] = {}
@@ -102,14 +117,14 @@ def transitions(before: Run, after: Run, layer: str) -> pd.DataFrame:
         highest = means.max(axis=1)
         columns[name] = means.idxmax(axis=1).where(highest > THRESHOLD, "none")
         columns[f"{name}_mean"] = highest
-    found = pd.DataFrame(columns)
-    if found.isna().any(axis=None):
+    units = pd.DataFrame(columns)
+    if units.isna().any(axis=None):
         raise InputError(f"{before.name} and {after.name} have different units in {layer}")
-    return found.reset_index()
+    return units.reset_index()
 
 
 def transition_table(units: pd.DataFrame, categories: list[str]) -> pd.DataFrame:
-    """Count units by what they responded to before (rows) and after (columns)."""
+    """Count units by their category before (rows) and after (columns)."""
     names = [*categories, "none"]
     counts = pd.crosstab(units["before"], units["after"])
     return counts.reindex(index=names, columns=names, fill_value=0)

@@ -1,4 +1,4 @@
-"""The commands of ``probe`` that look at finished runs: two of them, or one and its output."""
+"""The ``probe`` commands that analyse finished runs: ``compare`` and ``output``."""
 
 from __future__ import annotations
 
@@ -18,25 +18,27 @@ MasksNow = Annotated[
     Path | None, typer.Option("--masks", help="The run's mask file, if it has moved.")
 ]
 RootNow = Annotated[
-    Path | None, typer.Option("--root", help="Folder of its images, if it has moved.")
+    Path | None, typer.Option("--root", help="Folder of the run's images, if it has moved.")
 ]
 
 
 @app.command(epilog="Example: [bold]probe compare runs/before runs/after --unit conv5_3:288[/bold]")
 def compare(
-    before: Annotated[Path, typer.Argument(metavar="BEFORE", help="Run folder.")],
-    after: Annotated[Path, typer.Argument(metavar="AFTER", help="Run folder.")],
+    before: Annotated[Path, typer.Argument(metavar="BEFORE", help="Run folder to compare from.")],
+    after: Annotated[Path, typer.Argument(metavar="AFTER", help="Run folder to compare with it.")],
     unit: Annotated[
-        str | None, typer.Option(metavar="LAYER:UNIT", help="One unit, counted from 0.")
+        str | None, typer.Option(metavar="LAYER:UNIT", help="Compare one unit (counted from 0).")
     ] = None,
     figure: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="With --unit: draw where it changed most (.png, .pdf)."),
+        typer.Option(
+            metavar="FILE", help="With --unit: figure of the largest changes (.png, .pdf)."
+        ),
     ] = None,
-    images: Annotated[int, typer.Option(help="How many stimuli to draw.")] = 6,
+    images: Annotated[int, typer.Option(help="With --figure: number of stimuli to draw.")] = 6,
     transitions: Annotated[
         str | None,
-        typer.Option(metavar="LAYER", help="Which units went from one category to another."),
+        typer.Option(metavar="LAYER", help="Show which units of LAYER changed category."),
     ] = None,
     masks: MasksNow = None,
     root: RootNow = None,
@@ -50,16 +52,19 @@ def compare(
     ] = None,
     format: FormatOption = "table",
 ) -> None:
-    """Compare two runs: the change per layer and category, with paired intervals; or of units."""
+    """Compare two runs: the change per layer and category, or of single units.
+
+    Intervals are paired: both runs are resampled over the same stimuli.
+    """
     from ..analysis.compare import compare as compare_runs
     from ..runs.run import Run
     from ..views.run import as_html, formatted, render_differences
 
     runs = Run.open(before), Run.open(after)
     if unit and transitions:
-        raise InputError("--unit or --transitions, not both")
+        raise InputError("--unit and --transitions exclude each other; expected one of them")
     if figure and not unit:
-        raise InputError("--figure draws a unit; --unit names it")
+        raise InputError("--figure needs --unit LAYER:UNIT")
     if images < 1:
         raise InputError(f"--images {images}: expected 1 or more")
     if unit:
@@ -77,10 +82,10 @@ def compare(
             draw_change(change, models, mask_set, folder, figure, images)
             notes.print(f"figure: {figure}", markup=False)
     elif transitions:
-        from ..analysis.unit_change import transitions as find
+        from ..analysis.unit_change import transitions as find_transitions
         from ..views.changes import render_transitions
 
-        frame = find(*runs, transitions)
+        frame = find_transitions(*runs, transitions)
         view = render_transitions(frame, runs[0].categories, transitions)
     else:
         frame = compare_runs(*runs)
@@ -95,26 +100,28 @@ def compare(
 def output(
     run: RunFolder,
     layer: Annotated[
-        str | None, typer.Option("--layer", "-l", help="Of the units (default: the last).")
+        str | None,
+        typer.Option("--layer", "-l", help="Layer whose units are compared (default: the last)."),
     ] = None,
     maps: Annotated[
-        Path | None, typer.Option(help="Folder of saliency maps, instead of the run's readout.")
+        Path | None,
+        typer.Option(help="Folder of saliency maps to use instead of the run's readout."),
     ] = None,
     masks: MasksNow = None,
     root: RootNow = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Folder of results (default: RUN/output)."),
+        typer.Option("--out", "-o", help="Folder for the results (default: RUN/output)."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the resampling.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed for resampling.")] = 0,
     format: FormatOption = "table",
 ) -> None:
-    """Compare what a saliency model puts out with what its units respond to, by category.
+    """Compare a saliency model's output with what its units respond to, by category.
 
-    OS is the predicted map's NSS in a category's regions, OD its distance from that of the
-    empirical saliency map. With tests of whether categories differ.
+    OS is the NSS of the predicted map in a category's regions; OD is its distance from the NSS
+    of the empirical saliency map. Also tests whether categories differ.
     """
-    from ..analysis.inside_outside import output as find
+    from ..analysis.inside_outside import output as compare_output
     from ..analysis.inside_outside import write_output
     from ..runs.run import Run
     from ..views.changes import render_output
@@ -122,7 +129,7 @@ def output(
     from ..views.run import as_html, formatted
 
     opened = Run.open(run)
-    found = find(
+    result = compare_output(
         opened,
         layer=layer,
         maps=maps,
@@ -132,11 +139,11 @@ def output(
         progress=progress,
     )
     folder = out or run / "output"
-    write_output(found, folder)
-    draw_output(found, folder / "output.png")
-    view = render_output(found)
+    write_output(result, folder)
+    draw_output(result, folder / "output.png")
+    view = render_output(result)
     if format in ("table", "html"):
         print_data(view if format == "table" else as_html(view, "salprobe: output"))
     else:
-        print_data(formatted(found.categories, format))
+        print_data(formatted(result.categories, format))
     notes.print(f"tables and figure: {folder}", markup=False)

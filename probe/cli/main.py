@@ -44,19 +44,25 @@ def run(
     model: Annotated[
         str,
         typer.Option(
-            help="A torchvision classification model, [bold]gabor[/bold] (needs no weights), "
-            "or package.module:factory."
+            help="Network: a torchvision classification model, [bold]gabor[/bold] (needs no "
+            "weights), package.module:factory, or a training folder."
         ),
     ] = "vgg16",
     weights: WeightsOption = "default",
     layers: Annotated[
         list[str] | None,
-        typer.Option("--layers", "-l", help="Names or wildcards, comma-separated or repeated."),
+        typer.Option(
+            "--layers",
+            "-l",
+            help="Layers to probe: names or wildcards, comma-separated or repeated.",
+        ),
     ] = None,
-    pre_relu: Annotated[bool, typer.Option("--pre-relu", help="VGG: maps before ReLU.")] = False,
+    pre_relu: Annotated[
+        bool, typer.Option("--pre-relu", help="VGG only: use the maps before ReLU.")
+    ] = False,
     root: Annotated[Path | None, typer.Option(help="Folder of the images.")] = None,
     fixations: Annotated[
-        Path | None, typer.Option(help="Table of fixations, instead of the mask file's.")
+        Path | None, typer.Option(help="Table of fixations to use instead of the mask file's.")
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Run folder (default: runs/MASKS-MODEL).")
@@ -67,13 +73,13 @@ def run(
     workers: WorkersOption = None,
     input_size: InputSizeOption = None,
     skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave out images that cannot be read.")
+        bool, typer.Option("--skip-bad", help="Skip images that cannot be read.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Of random weights and resampling.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed for random weights and resampling.")] = 0,
 ) -> None:
     """Score every unit against every labelled region, and print the category table.
 
-    Interrupted, the same command goes on where it stopped. Under torchrun, one process per GPU.
+    If interrupted, the same command resumes the run. Under torchrun, use one process per GPU.
     """
     from ...datasets.files import atomic_write
     from ..networks.device import Execution
@@ -107,14 +113,16 @@ def run(
 def show(
     folder: RunFolder,
     units: Annotated[
-        str | None, typer.Option(metavar="CATEGORY", help="List the best units for a category.")
+        str | None, typer.Option(metavar="CATEGORY", help="List the best units for CATEGORY.")
     ] = None,
-    most: Annotated[int, typer.Option("--most", "-n", help="How many units.")] = 20,
+    most: Annotated[
+        int, typer.Option("--most", "-n", help="With --units: number of units to list.")
+    ] = 20,
     format: FormatOption = "table",
 ) -> None:
     """Print a run's category table, or the best units for a category.
 
-    md and latex have the paper's layout, ``mean (units above T)``; csv and json every figure.
+    md and latex use the paper's layout, ``mean (units above T)``; csv and json give every number.
     """
     from ..runs.run import Run
     from ..views.run import as_html, for_print, formatted, render_run, render_units
@@ -132,24 +140,31 @@ def show(
 
 @app.command(epilog="Example: [bold]probe layers resnet50 --json[/bold]")
 def layers(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="As for probe run.")] = "vgg16",
-    pre_relu: Annotated[bool, typer.Option("--pre-relu", help="VGG: maps before ReLU.")] = False,
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="Network, named as for probe run.")
+    ] = "vgg16",
+    pre_relu: Annotated[
+        bool, typer.Option("--pre-relu", help="VGG only: use the maps before ReLU.")
+    ] = False,
     input_size: InputSizeOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List a model's layers and the shapes of their activation maps; * is probed by default."""
+    """List a model's layers and the shapes of their activation maps.
+
+    Layers marked * are probed by default.
+    """
     from ..networks.load import is_training, load_model
 
     given = model == "gabor" or ":" in model or is_training(model)
     weights = "default" if given else "random"
-    found = load_model(model, weights, input_size=parse_size(input_size)).layers(pre_relu=pre_relu)
+    listed = load_model(model, weights, input_size=parse_size(input_size)).layers(pre_relu=pre_relu)
     if as_json:
         keys = ("name", "units", "height", "width", "default")
-        print_data(json.dumps([{key: getattr(layer, key) for key in keys} for layer in found]))
+        print_data(json.dumps([{key: getattr(layer, key) for key in keys} for layer in listed]))
         return
-    widest = max(len(layer.name) for layer in found)
-    everything = not any(layer.default for layer in found)
-    for layer in found:
+    widest = max(len(layer.name) for layer in listed)
+    everything = not any(layer.default for layer in listed)
+    for layer in listed:
         mark = "*" if layer.default or everything else " "
         shape = f"{layer.units:5d} × {layer.height} × {layer.width}"
         print_data(f"{mark} {layer.name:{widest}} {shape}")
@@ -159,57 +174,63 @@ def layers(
     epilog="Example: [bold]probe suggest regions.json --labels osie-sr -o suggested.json[/bold]"
 )
 def suggest(
-    masks: Annotated[str, typer.Argument(metavar="MASKS", help="Mask file.")],
+    masks: Annotated[
+        str, typer.Argument(metavar="MASKS", help="Mask file with unlabelled regions.")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Mask file to write.")],
     labels: Annotated[
         str | None,
-        typer.Option(help="Mask file whose labels to learn from, or osie-sr (default: MASKS)."),
+        typer.Option(help="Mask file to learn the labels from, or osie-sr (default: MASKS)."),
     ] = None,
     root: Annotated[Path | None, typer.Option(help="Folder of the images.")] = None,
     labels_root: Annotated[
-        Path | None, typer.Option(help="Folder of the labelled images, if another.")
+        Path | None, typer.Option(help="Folder of the images of --labels, if different.")
     ] = None,
-    model: Annotated[str, typer.Option(help="As for probe run.")] = "vgg16",
+    model: Annotated[str, typer.Option(help="Network, named as for probe run.")] = "vgg16",
     weights: WeightsOption = "default",
     layer: Annotated[
-        str | None, typer.Option(help="Whose units describe a region (default: the last block's).")
+        str | None,
+        typer.Option(help="Layer whose units describe a region (default: the last block)."),
     ] = None,
     input_size: Annotated[
-        str | None, typer.Option(help="HEIGHTxWIDTH (default: twice the weights').")
+        str | None,
+        typer.Option(
+            help="Size of the network's input, HEIGHTxWIDTH (default: twice that of the weights)."
+        ),
     ] = None,
     device: DeviceOption = "auto",
 ) -> None:
     """Suggest categories for unlabelled regions, for a person to confirm.
 
-    Each takes those of the labelled regions that look most like it to the network. How often
-    that is right on the labelled regions themselves is printed. `annotate push` shows the
-    suggestions in Label Studio.
+    A region gets the category of the labelled regions most similar to it for the network.
+    Prints how often this is right on the labelled regions themselves. `annotate push` shows
+    the suggestions in Label Studio.
     """
     from ...datasets.sources.load import load_masks, mask_path, root_of
-    from ..analysis.suggest import suggest as propose
+    from ..analysis.suggest import suggest as suggest_categories
     from ..networks.load import Backbone
 
     path = mask_path(masks)
-    masks_read = load_masks(masks)
+    mask_set = load_masks(masks)
     labelled, labelled_root = None, None
     if labels is not None:
         labelled = load_masks(labels)
         labelled_root = root_of(labelled, labels_root, mask_path(labels).parent)
-    made = propose(
-        masks_read,
-        root_of(masks_read, root, path.parent),
+    suggested = suggest_categories(
+        mask_set,
+        root_of(mask_set, root, path.parent),
         labelled,
         labelled_root,
         model=Backbone(model, weights, parse_size(input_size), layer),
         device=device,
         progress=progress,
     )
-    made.masks.write(output)
+    suggested.masks.write(output)
     notes.print(
-        f"{output}: {made.count} suggestions from {made.n_labelled} labelled regions, by "
-        f"{made.layer} of {model}\n"
-        f"right on the labelled regions, each image left out in turn: {made.accuracy:.1%} "
-        f"(always the commonest category: {made.commonest:.1%})",
+        f"{output}: {suggested.count} suggestions from {suggested.n_labelled} labelled regions, by "
+        f"{suggested.layer} of {model}\n"
+        f"accuracy on the labelled regions, leaving one image out: {suggested.accuracy:.1%} "
+        f"(always guessing the commonest category: {suggested.commonest:.1%})",
         markup=False,
     )
 
@@ -224,17 +245,17 @@ def review(
     """Review results in the terminal: tables, units, regions, activation maps."""
     import sys
 
-    found = folders or sorted(path.parent for path in Path("runs").rglob("run.json"))
-    if not found:
-        raise InputError("no run below runs/; name one")
-    for folder in found:
+    run_folders = folders or sorted(path.parent for path in Path("runs").rglob("run.json"))
+    if not run_folders:
+        raise InputError("no run below runs/; expected run folders as arguments")
+    for folder in run_folders:
         if not folder.is_dir():
             raise InputError(f"{folder}: no such run folder")
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise InputError("review needs a terminal")
     from ...tui.results import ResultsReview
 
-    ResultsReview(found).run()
+    ResultsReview(run_folders).run()
 
 
 app.add_typer(cli_analysis.app)

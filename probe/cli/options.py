@@ -1,4 +1,4 @@
-"""Options of the command line that are more than a number or a path."""
+"""Options that several commands share, and how their values are read."""
 
 from __future__ import annotations
 
@@ -12,25 +12,40 @@ from ...datasets.errors import InputError
 from ..choices import Format, Precision
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")]
-FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How to print it.")]
-DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
-PrecisionOption = Annotated[Precision, typer.Option("--precision", help="Of the network's passes.")]
-WeightsOption = Annotated[
-    str, typer.Option("--weights", help="default, random, or a file (.pth, .safetensors).")
+FormatOption = Annotated[Format, typer.Option("--format", "-f", help="Output format.")]
+DeviceOption = Annotated[
+    str, typer.Option("--device", help="Device: auto, cpu, cuda, cuda:N or mps.")
 ]
-WorkersOption = Annotated[int | None, typer.Option("--workers", help="Threads that decode images.")]
+PrecisionOption = Annotated[
+    Precision, typer.Option("--precision", help="Floating-point precision of the network.")
+]
+WeightsOption = Annotated[
+    str, typer.Option("--weights", help="Weights: default, random, or a file (.pth, .safetensors).")
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(
+        "--workers", help="Threads that decode images (default: one per CPU, at most 16)."
+    ),
+]
 BatchSizeOption = Annotated[int, typer.Option("--batch-size", help="Stimuli per forward pass.")]
 InputSizeOption = Annotated[
     str | None,
     typer.Option(
         "--input-size",
-        help="Network input as HEIGHTxWIDTH (default: what its weights were trained on).",
+        help="Size of the network's input, HEIGHTxWIDTH (default: as its weights were trained).",
     ),
 ]
 
 
 def parse_size(text: str | None) -> tuple[int, int] | None:
-    """Read HEIGHTxWIDTH, or one number for both."""
+    """Parse ``HEIGHTxWIDTH``, or one number for both.
+
+    Raises
+    ------
+    InputError
+        If the text has another form.
+    """
     if text is None:
         return None
     parts = text.lower().replace("×", "x").split("x")
@@ -42,25 +57,31 @@ def parse_size(text: str | None) -> tuple[int, int] | None:
 
 
 def parse_maps(texts: list[str] | None) -> dict[str, Path]:
-    """Return the folders of ``NAME=DIR`` options."""
-    found: dict[str, Path] = {}
-    for text in texts or []:
-        name, _, folder = text.partition("=")
-        if not name.strip() or not folder.strip():
-            raise InputError(f"--maps {text!r}: expected NAME=DIR")
-        if name.strip() in found:
-            raise InputError(f"--maps: {name.strip()} is named twice")
-        found[name.strip()] = Path(folder.strip())
-    return found
-
-
-def parse_unit(text: str) -> tuple[str, int]:
-    """Read ``LAYER:UNIT``, as in ``conv5_3:288``.
+    """Parse ``NAME=DIR`` options into folders by name.
 
     Raises
     ------
     InputError
-        If it is not written so.
+        If a text has another form, or a name occurs twice.
+    """
+    folders: dict[str, Path] = {}
+    for text in texts or []:
+        name, _, folder = text.partition("=")
+        if not name.strip() or not folder.strip():
+            raise InputError(f"--maps {text!r}: expected NAME=DIR")
+        if name.strip() in folders:
+            raise InputError(f"--maps: {name.strip()} is given twice")
+        folders[name.strip()] = Path(folder.strip())
+    return folders
+
+
+def parse_unit(text: str) -> tuple[str, int]:
+    """Parse ``LAYER:UNIT``, as in ``conv5_3:288``.
+
+    Raises
+    ------
+    InputError
+        If the text has another form.
     """
     layer, _, unit = text.rpartition(":")
     if not layer or not (unit.isascii() and unit.isdecimal()):
@@ -69,10 +90,10 @@ def parse_unit(text: str) -> tuple[str, int]:
 
 
 def words(text: str) -> list[str]:
-    """Return what stands between commas."""
+    """Split a comma-separated list."""
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def first_process() -> bool:
-    """Tell whether this process is the one that prints: the only one, or torchrun's first."""
+    """Return whether this process prints: it is the only one, or torchrun's first."""
     return int(os.environ.get("RANK", 0)) == 0

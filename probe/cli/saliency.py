@@ -1,4 +1,4 @@
-"""The commands of ``probe`` that measure saliency models."""
+"""The ``probe`` commands that evaluate saliency models: ``popout`` and ``score``."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ app = typer.Typer()
 ModelsOption = Annotated[
     str,
     typer.Option(
-        help="Comma-separated: gbvs, itti, bms, spectral, a training folder, module:factory …"
+        help="Models, comma-separated: gbvs, itti, bms, spectral, a training folder, "
+        "module:factory …"
     ),
 ]
 MapsOption = Annotated[
     list[str] | None,
-    typer.Option("--maps", metavar="NAME=DIR", help="Folder of a model's maps; repeatable."),
+    typer.Option(
+        "--maps", metavar="NAME=DIR", help="Folder of a model's saliency maps; repeatable."
+    ),
 ]
 
 
@@ -30,33 +33,39 @@ MapsOption = Annotated[
     epilog="Example: [bold]probe popout --masks popout/popout.json --models gbvs,bms,itti[/bold]"
 )
 def popout(
-    masks: Annotated[Path, typer.Option("--masks", "-m", help="popout.json of annotate popout.")],
+    masks: Annotated[
+        Path, typer.Option("--masks", "-m", help="The popout.json that annotate popout wrote.")
+    ],
     models: ModelsOption = "",
     maps: MapsOption = None,
-    root: Annotated[Path | None, typer.Option(help="Folder of the arrays.")] = None,
+    root: Annotated[Path | None, typer.Option(help="Folder of the search arrays.")] = None,
     weights: WeightsOption = "default",
     layers: Annotated[
-        str, typer.Option("--layers", "-l", help="Of networks: names or wildcards.")
+        str,
+        typer.Option(
+            "--layers", "-l", help="Layers of networks: names or wildcards, comma-separated."
+        ),
     ] = "",
     device: DeviceOption = "auto",
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the results.")] = Path(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")] = Path(
         "runs/popout"
     ),
     figure: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw arrays and maps (.png, .pdf).")
+        Path | None,
+        typer.Option(metavar="FILE", help="Figure of arrays and maps to write (.png, .pdf)."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of random weights and resampling.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed for random weights and resampling.")] = 0,
 ) -> None:
-    """Measure who finds the odd one out: saliency models, and the units of networks.
+    """Measure whether saliency models, and units of networks, find the odd one out.
 
-    A torchvision network (vgg16) or a factory of a torch Module has its units scored, layer by
-    layer; everything else is a saliency model.
+    For a torchvision network (vgg16) or a factory of a torch Module, the units are scored layer
+    by layer; everything else is treated as a saliency model.
     """
     from ..experiments.popout import popout as measure
     from ..views.figures import draw_search
     from ..views.saliency import render_search
 
-    found = measure(
+    search = measure(
         masks,
         words(models),
         parse_maps(maps),
@@ -68,18 +77,21 @@ def popout(
         seed=seed,
         progress=progress,
     )
-    print_data(render_search(found))
-    _say_resized(found.resized)
-    notes.print(f"results: {found.folder}", markup=False)
+    print_data(render_search(search))
+    _say_resized(search.resized)
+    notes.print(f"results: {search.folder}", markup=False)
     if figure is not None:
-        draw_search(found, figure)
+        draw_search(search, figure)
         notes.print(f"figure: {figure}", markup=False)
 
 
 @app.command(epilog="Example: [bold]probe score osie --models gbvs,bms,itti -n 50[/bold]")
 def score(
     source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="As for annotate cluster: osie, or a folder.")
+        str,
+        typer.Argument(
+            metavar="SOURCE", help="Dataset, named as for annotate cluster: osie, or a folder."
+        ),
     ],
     models: ModelsOption = "",
     maps: MapsOption = None,
@@ -91,13 +103,14 @@ def score(
         float | None, typer.Option(help="Pixels in one degree of visual angle.")
     ] = None,
     count: Annotated[
-        int | None, typer.Option("--count", "-n", help="Only the first images.")
+        int | None, typer.Option("--count", "-n", help="Score only the first N images.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Every image's scores (.csv, .parquet).")
+        Path | None,
+        typer.Option("--out", "-o", help="File for the scores of every image (.csv, .parquet)."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the drawings and resampling.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed for random draws and resampling.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Score saliency models on photographs: NSS, AUCs, CC, SIM, KL, information gain."""
     from ...datasets.files import atomic_write
@@ -116,11 +129,11 @@ def score(
     for name in words(models):
         function = function_named(name)
         if function is None:
-            raise InputError(f"{name}: no saliency model; expected gbvs, itti, bms, spectral …")
+            raise InputError(f"{name}: not a saliency model; expected gbvs, itti, bms, spectral …")
         sources[name] = from_function(name, function, dataset.stimuli)
     folders = {name: MapFolder(path, dataset.stimuli) for name, path in parse_maps(maps).items()}
     if not sources and not folders:
-        raise InputError("no model is named; --models or --maps")
+        raise InputError("no model is named; expected --models or --maps")
     table = score_models(dataset, {**sources, **folders}, count, seed, progress)
     summary = summarise(table, seed)
     if out is not None:
@@ -133,10 +146,12 @@ def score(
     if dataset.simulated:
         title += ", SIMULATED fixations"
     print_data(str(summary.to_json(orient="records")) if as_json else render_scores(summary, title))
-    _say_resized({name: one.resized for name, one in folders.items()})
+    _say_resized({name: folder.resized for name, folder in folders.items()})
 
 
 def _say_resized(resized: dict[str, int]) -> None:
-    for name, times in resized.items():
-        if times:
-            notes.print(f"{name}: {times} maps were resized to their images", markup=False)
+    for name, count in resized.items():
+        if count:
+            notes.print(
+                f"{name}: {count} maps were resized to the size of their images", markup=False
+            )

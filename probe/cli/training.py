@@ -1,4 +1,4 @@
-"""The commands of ``probe`` that train networks."""
+"""The ``probe`` commands that train networks: ``train``, ``sweep`` and ``tasks``."""
 
 from __future__ import annotations
 
@@ -28,58 +28,72 @@ app = typer.Typer()
 
 Source = Annotated[
     str,
-    typer.Argument(metavar="SOURCE", help="osie, salicon, a folder, or a table of fixations."),
+    typer.Argument(
+        metavar="SOURCE", help="Dataset: osie, salicon, a folder, or a table of fixations."
+    ),
 ]
 Masks = Annotated[
     str,
     typer.Option("--masks", "-m", help="Mask file with labelled regions, or [bold]osie-sr[/bold]."),
 ]
 Model = Annotated[
-    str, typer.Option(help="The backbone: a torchvision model or package.module:factory.")
+    str, typer.Option(help="Backbone: a torchvision model or package.module:factory.")
 ]
 LayerName = Annotated[
-    str | None, typer.Option("--layer", "-l", help="Where it is cut (default: its last block).")
+    str | None,
+    typer.Option(
+        "--layer", "-l", help="Layer at which the backbone is cut (default: its last block)."
+    ),
 ]
 Root = Annotated[Path | None, typer.Option(help="Folder of the images.")]
 FixationTable = Annotated[
     Path | None, typer.Option(help="Table of fixations, for a folder of images.")
 ]
-Accumulate = Annotated[int, typer.Option(help="Forward passes per step of Adam.")]
-Seed = Annotated[int, typer.Option(help="Of new weights, the order of stimuli, and resampling.")]
+Accumulate = Annotated[int, typer.Option(help="Batches accumulated per step of Adam.")]
+Seed = Annotated[
+    int, typer.Option(help="Seed for new weights, the order of stimuli, and resampling.")
+]
 SceneTable = Annotated[
     Path | None,
     typer.Option(
-        "--scenes", help="CSV image,scene, a folder with one folder per scene, or osie-scenes."
+        "--scenes",
+        help="Scenes: a CSV with image,scene, a folder with one folder per scene, or osie-scenes.",
     ),
 ]
 PxPerDegree = Annotated[float | None, typer.Option(help="Pixels in one degree of visual angle.")]
 SplitFile = Annotated[
     Path | None,
-    typer.Option("--split", help="CSV image,split with train, validation, test (default: 4:1:2)."),
+    typer.Option(
+        "--split", help="CSV with image,split: train, validation or test (default: 4:1:2)."
+    ),
 ]
-LossText = Annotated[str, typer.Option(help="nss, kl, cc, bce, or a sum as in 10*kl+nss.")]
-Epochs = Annotated[int, typer.Option(help="At most.")]
-Patience = Annotated[int, typer.Option(help="Epochs without a better validation, then stop.")]
+LossText = Annotated[
+    str, typer.Option(help="Loss: nss, kl, cc, bce, or a weighted sum such as 10*kl+nss.")
+]
+Epochs = Annotated[int, typer.Option(help="Maximum number of epochs.")]
+Patience = Annotated[
+    int, typer.Option(help="Stop after this many epochs without a better validation.")
+]
 Rate = Annotated[
     float | None,
-    typer.Option(help="Adam's learning rate, of what is added (default: 0.01; for scenes 0.0001)."),
+    typer.Option(help="Learning rate of the added layers (default: 0.01; for scenes 0.0001)."),
 ]
-BackboneRate = Annotated[float, typer.Option(help="Adam's learning rate, of the backbone.")]
-ScheduleName = Annotated[Schedule, typer.Option(help="Of the rates.")]
-MinImages = Annotated[
-    int, typer.Option("--min-images", help="Scenes with fewer images are left out.")
-]
+BackboneRate = Annotated[float, typer.Option(help="Learning rate of the backbone.")]
+ScheduleName = Annotated[Schedule, typer.Option(help="Schedule of the learning rates.")]
+MinImages = Annotated[int, typer.Option("--min-images", help="Leave out scenes with fewer images.")]
 
 
 @app.command(epilog="Example: [bold]probe train osie --tune 2 --out runs/tune-2[/bold]")
 def train(
     source: Source,
-    task: Annotated[Task, typer.Option(help="What to learn.")] = "saliency",
+    task: Annotated[Task, typer.Option(help="Task to train for.")] = "saliency",
     tune: Annotated[
-        str, typer.Option(help="The last N convolution layers, or all; 0: only what is added.")
+        str,
+        typer.Option(help="Tune the last N convolution layers, or all; 0: only the added layers."),
     ] = "0",
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Training folder (default: runs/TASK-TUNE).")
+        Path | None,
+        typer.Option("--out", "-o", help="Training folder (default: runs/TASK-tune-TUNE)."),
     ] = None,
     model: Model = "vgg16",
     weights: WeightsOption = "default",
@@ -103,12 +117,12 @@ def train(
     device: DeviceOption = "auto",
     workers: WorkersOption = None,
     seed: Seed = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Train a network for saliency (a 1×1 convolution on top), or for scene recognition.
+    """Train a network for saliency (with a 1×1 convolution on top) or for scene recognition.
 
-    Interrupted, the same command goes on where it stopped. Under torchrun, each process takes
-    its share of every batch. The folder it makes is a --model for all other commands.
+    If interrupted, the same command resumes the training. Under torchrun, each process takes
+    its share of every batch. Other commands accept the training folder as --model.
     """
     from ...datasets.sources.load import load_dataset, scenes_path
     from ..networks.device import Execution
@@ -120,7 +134,7 @@ def train(
     from ..views.training import render_training
 
     if (scenes is None) == (task == "scenes"):
-        raise InputError("--task scenes and --scenes go together")
+        raise InputError("--task scenes and --scenes: expected both or neither")
     recipe = Recipe(
         task=task,
         tune=parse_tune(tune),
@@ -135,7 +149,7 @@ def train(
     )
     dataset = load_dataset(source, root, fixations, px_per_degree, progress=progress)
     folder = out or Path("runs") / f"{task}-tune-{tune}"
-    found = run_training(
+    info = run_training(
         dataset,
         recipe,
         folder,
@@ -146,7 +160,7 @@ def train(
         progress=progress,
     )
     if first_process():
-        print_data(json.dumps(found.content(), indent=1) if as_json else render_training(found))
+        print_data(json.dumps(info.content(), indent=1) if as_json else render_training(info))
         notes.print(f"training folder: {folder}; probe it with --model {folder}", markup=False)
 
 
@@ -157,13 +171,17 @@ def sweep(
     source: Source,
     masks: Masks,
     tune: Annotated[
-        str, typer.Option(help="Steps: last N convolution layers, or all; the first is the basis.")
+        str,
+        typer.Option(
+            help="Steps: tune the last N convolution layers, or all; the first is the baseline."
+        ),
     ] = "0,1,2,3,4,5,6,all",
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the sweep.")] = Path(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the sweep.")] = Path(
         "runs/sweep"
     ),
     popout: Annotated[
-        Path | None, typer.Option(help="popout.json of annotate popout, to score the units on.")
+        Path | None,
+        typer.Option(help="A popout.json of annotate popout to score the units on as well."),
     ] = None,
     model: Model = "vgg16",
     weights: WeightsOption = "default",
@@ -173,7 +191,7 @@ def sweep(
     fixations: FixationTable = None,
     px_per_degree: PxPerDegree = None,
     masks_root: Annotated[
-        Path | None, typer.Option(help="Folder of the masks' images, if another.")
+        Path | None, typer.Option(help="Folder of the masks' images, if different.")
     ] = None,
     split: SplitFile = None,
     loss: LossText = "nss",
@@ -191,8 +209,8 @@ def sweep(
 ) -> None:
     """Fine-tune a network to several depths, each from scratch, and compare its units.
 
-    Regions on stimuli that were trained on are not probed. Interrupted, the same command goes
-    on where it stopped; a finished step is not repeated.
+    Regions on training and validation stimuli are not probed. If interrupted, the same command
+    resumes the sweep; finished steps are not repeated.
     """
     from ...datasets.files import atomic_write
     from ...datasets.sources.load import load_dataset
@@ -216,7 +234,7 @@ def sweep(
         seed=seed,
     )
     dataset = load_dataset(source, root, fixations, px_per_degree, progress=progress)
-    found = run_sweep(
+    result = run_sweep(
         dataset,
         recipe,
         [parse_tune(step) for step in words(tune)],
@@ -229,11 +247,11 @@ def sweep(
         execution=Execution(device, workers, precision, batch_size),
         progress=progress,
     )
-    view = render_sweep(found)
+    view = render_sweep(result)
     print_data(view)
     with atomic_write(out / "report.html") as file:
         file.write(as_html(view, f"salprobe: sweep of {model}").encode())
-    draw_gains(found, out / "gains.png")
+    draw_gains(result, out / "gains.png")
     notes.print(f"sweep: {out}\nreport: {out / 'report.html'}", markup=False)
 
 
@@ -243,14 +261,16 @@ def tasks(
     scenes: Annotated[
         Path,
         typer.Option(
-            "--scenes", help="CSV image,scene, a folder with one folder per scene, or osie-scenes."
+            "--scenes",
+            help="Scenes: a CSV with image,scene, a folder with one folder per scene, or "
+            "osie-scenes.",
         ),
     ],
     masks: Masks,
     tune: Annotated[
-        str, typer.Option(help="The last N convolution layers, or all; the paper's is 1.")
+        str, typer.Option(help="Tune the last N convolution layers, or all; the paper uses 1.")
     ] = "1",
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the results.")] = Path(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")] = Path(
         "runs/tasks"
     ),
     min_images: MinImages = 50,
@@ -262,7 +282,7 @@ def tasks(
     fixations: FixationTable = None,
     px_per_degree: PxPerDegree = None,
     masks_root: Annotated[
-        Path | None, typer.Option(help="Folder of the masks' images, if another.")
+        Path | None, typer.Option(help="Folder of the masks' images, if different.")
     ] = None,
     loss: LossText = "nss",
     epochs: Epochs = 20,
@@ -279,8 +299,8 @@ def tasks(
 ) -> None:
     """Train a network for saliency and for scenes on the same stimuli, and compare its units.
 
-    pt is the network as it was, sp after saliency prediction, sr after scene recognition.
-    Interrupted, the same command goes on where it stopped.
+    pt is the pre-trained network, sp the one trained for saliency prediction, sr the one trained
+    for scene recognition. If interrupted, the same command resumes the comparison.
     """
     from ...datasets.files import atomic_write
     from ...datasets.sources.load import load_dataset, scenes_path
@@ -305,7 +325,7 @@ def tasks(
         seed=seed,
     )
     dataset = load_dataset(source, root, fixations, px_per_degree, progress=progress)
-    found = compare_tasks(
+    result = compare_tasks(
         dataset,
         read_scenes(scenes_path(scenes), dataset.stimuli, min_images),
         recipe,
@@ -316,9 +336,9 @@ def tasks(
         execution=Execution(device, workers, precision, batch_size),
         progress=progress,
     )
-    view = render_tasks(found)
+    view = render_tasks(result)
     print_data(view)
     with atomic_write(out / "report.html") as file:
         file.write(as_html(view, f"salprobe: tasks of {model}").encode())
-    draw_tasks(found, dataset, out / "tasks.png")
+    draw_tasks(result, dataset, out / "tasks.png")
     notes.print(f"tasks: {out}\nreport: {out / 'report.html'}", markup=False)

@@ -1,1 +1,1 @@
-"""Several trainings and probings that belong together."""
+"""Experiments: several trainings and probings that belong together."""

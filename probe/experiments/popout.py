@@ -1,4 +1,4 @@
-"""The whole of `probe popout`: models and networks on search arrays, into a folder."""
+"""`probe popout`: models and networks measured on search arrays."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from ..saliency.maps import MapFolder, MapOf, from_function, function_named
 
 @dataclass(frozen=True, eq=False)
 class Search:
-    """What `popout` finds, and writes as files of the same names.
+    """The result of `popout`, which also writes it as files of the same names.
 
     Attributes
     ----------
@@ -37,14 +37,15 @@ class Search:
     models : DataFrame
         A row for each saliency model; see `summarise_models`.
     units, layers : DataFrame
-        Of the networks, with their ``model``; see `unit_nmm`.
+        Scores of the networks, by ``model``; see `unit_nmm`.
     resized : dict
-        How many maps of each folder were resized.
+        Number of resized maps for each folder of maps.
     arrays : list of SearchArray
     stimuli : Stimuli
-        Of the arrays.
+        Images of the arrays.
     maps : dict
-        What makes each model's maps, and those of each network's best units: for figures.
+        For figures: functions that return the maps of each model, and of each network's best
+        units.
     folder : Path
     """
 
@@ -85,9 +86,9 @@ def popout(
     root : path, optional
         Folder of the arrays; by default that of ``popout.json``.
     out : path
-        Folder of the results.
+        Folder for the results.
     weights : str
-        Of the networks.
+        Weights of the networks: ``default``, ``random``, or a file.
     layers : sequence of str
         Names or wildcards of the networks' layers; by default their blocks.
     device : str
@@ -100,7 +101,8 @@ def popout(
     Raises
     ------
     InputError
-        If there is no model, a name stands twice, or an input is malformed: before any work.
+        If no model is given, a name is given twice, or an input is malformed. Checked before
+        any work.
 
     Examples
     --------
@@ -120,9 +122,9 @@ def popout(
         stimuli.path(image)
     names = [*models, *maps]
     if not names:
-        raise InputError("no model is named; --models or --maps")
+        raise InputError("no model is named; expected --models or --maps")
     if len(set(names)) < len(names):
-        raise InputError(f"a model is named twice among {', '.join(names)}")
+        raise InputError(f"a model is given twice among {', '.join(names)}")
     check_folder(out)
     functions = {name: function_named(name) for name in models}
     sources: dict[str, MapOf] = {
@@ -144,19 +146,19 @@ def popout(
     units, per_layer = [], []
     shown = dict(sources)
     for name, network in networks.items():
-        found = unit_nmm(
+        scored = unit_nmm(
             mask_set, folder, network, layers, device=device, seed=seed, progress=progress
         )
-        for frame, frames in ((found.units, units), (found.summary, per_layer)):
+        for frame, frames in ((scored.units, units), (scored.summary, per_layer)):
             frame.insert(0, "model", name)
             frames.append(frame)
-        shown[f"{name}\n{found.layer.name}, best unit"] = unit_maps(network, found, stimuli)
+        shown[f"{name}\n{scored.layer.name}, best unit"] = unit_maps(network, scored, stimuli)
     result = Search(
         table,
         summary,
         pd.concat(units, ignore_index=True) if units else pd.DataFrame(),
         pd.concat(per_layer, ignore_index=True) if per_layer else pd.DataFrame(),
-        {name: one.resized for name, one in folders.items()},
+        {name: map_folder.resized for name, map_folder in folders.items()},
         arrays,
         stimuli,
         shown,
@@ -185,8 +187,14 @@ def popout(
 
 
 def check_folder(out: Path) -> None:
-    """Refuse a folder for results that holds something else."""
+    """Refuse a folder for results that holds something else.
+
+    Raises
+    ------
+    InputError
+        If the path exists and is not an empty folder or a folder of results.
+    """
     if out.exists() and not (
         out.is_dir() and (not any(out.iterdir()) or (out / "run.json").is_file())
     ):
-        raise InputError(f"{out}: exists and is no folder of results")
+        raise InputError(f"{out}: exists and is not a folder of results")

@@ -1,4 +1,4 @@
-"""The same network fine-tuned to different depths, and what that does to its units.
+"""A network fine-tuned to different depths, and the effect on its units.
 
 References
 ----------
@@ -39,25 +39,25 @@ from ..training.train import train
 
 @dataclass(frozen=True, eq=False)
 class Sweep:
-    """What a sweep finds, and writes as CSV files of the same names.
+    """The result of `sweep`, which also writes it as CSV files of the same names.
 
     Attributes
     ----------
     folder : Path
     runs : dict of Run
-        Of the layer and of the readout, by what was tuned.
+        Runs on the layer and the readout, by what was tuned.
     model, layer : str
-        What was trained, and where it was cut.
+        The network, and the layer at which it was cut.
     categories : DataFrame
         ``tune, category, top10_mean, top10_low, top10_high, top10_crossval, above_threshold``
-        as in a run's summary (Table 3), and ``change, change_low, change_high``: what the top
-        ten gained over the first step, with its paired 95 % interval (Figure 4).
+        as in a run's summary (Table 3), and ``change, change_low, change_high``: the gain of
+        the top ten over the first step, with its paired 95 % interval (Figure 4).
     prediction : DataFrame
         ``tune, nss, nss_low, nss_high, change, change_low, change_high``: NSS of the predicted
         maps on the test stimuli, intervals from a bootstrap over stimuli.
     popout : DataFrame
-        ``tune, nmm, nmm_low, nmm_high, readout_nmm``: of the layer's top ten units on search
-        arrays (Table 6), and of the predicted maps; empty without arrays.
+        ``tune, nmm, nmm_low, nmm_high, readout_nmm``: NMM of the layer's top ten units on
+        search arrays (Table 6), and of the predicted maps; empty without arrays.
     """
 
     folder: Path
@@ -85,7 +85,7 @@ def sweep(
 ) -> Sweep:
     """Train each step from scratch, probe its last layer, and compare it with the first step.
 
-    Killed, the same call resumes; a finished step is not repeated.
+    If interrupted, the same call resumes; finished steps are not repeated.
 
     Parameters
     ----------
@@ -93,9 +93,9 @@ def sweep(
     recipe : Recipe
         Its ``tune`` is replaced by each of ``tunes``.
     tunes : sequence of int or "all"
-        The first is what the others are compared with.
+        The others are compared with the first.
     out : path
-        Folder of the sweep.
+        Folder for the sweep.
     masks : path or ``osie-sr``
         Regions to probe on; those on stimuli that were trained on or validated with are left out.
     model : str or Backbone
@@ -107,14 +107,15 @@ def sweep(
     split : Split, optional
         By default `usual_split`.
     execution : Execution
-        Its batch size and precision are the trainings'; units are always scored in float32.
+        Batch size and precision apply to training; units are always scored in float32.
     progress : Progress
         Where to report; silent by default.
 
     Raises
     ------
     InputError
-        As `train` and `probe`; if a step is named twice or the folder holds another sweep.
+        As for `train` and `probe`; or if a step is given twice, or the folder holds another
+        sweep.
 
     Examples
     --------
@@ -189,7 +190,7 @@ def sweep(
         runs,
         model if isinstance(model, str) else model.model,
         cut,
-        pd.concat([one.assign(tune=name) for name, one in rows.items()], ignore_index=True),
+        pd.concat([table.assign(tune=name) for name, table in rows.items()], ignore_index=True),
         _prediction(names, predictions, recipe.seed),
         _popout(names, scores, cut),
     )
@@ -199,32 +200,49 @@ def sweep(
 
 
 def unseen_regions(masks: MaskSet, dataset: Dataset, split: Split) -> MaskSet:
-    """Leave out the regions on stimuli of the dataset that were trained on or validated with.
+    """Leave out regions on stimuli that were trained on or validated with.
 
     Raises
     ------
     InputError
-        If none is left.
+        If no region is left.
     """
     if masks.info.salprobe.dataset != dataset.name:
         return masks
     seen = {*split.train, *split.validation}
-    images = {one.id for one in masks.images} - seen
-    regions = {one.id for one in masks.annotations if one.image_id in images}
+    images = {image.id for image in masks.images} - seen
+    regions = {region.id for region in masks.annotations if region.image_id in images}
     if not regions:
-        raise InputError("every labelled image was trained on; none is left to probe")
+        raise InputError("every labelled image was trained on; expected others to probe")
     return masks.subset(images, regions)
 
 
 def enter(out: Path, kind: str, parameters: dict, masks: MaskSet) -> None:
-    """Begin a folder of several trainings, or go on with it: ``<kind>.json``, ``masks.json``."""
+    """Begin or resume a folder of several trainings: ``<kind>.json`` and ``masks.json``.
+
+    Parameters
+    ----------
+    out : Path
+        The folder.
+    kind : str
+        ``sweep`` or ``tasks``.
+    parameters : dict
+        Parameters that must be the same to resume.
+    masks : MaskSet
+        Masks to probe with.
+
+    Raises
+    ------
+    InputError
+        If the folder holds something else, or was begun with other parameters.
+    """
     description = {"parameters": parameters}
     path = out / f"{kind}.json"
     if make_folder(out):
         with atomic_write(path) as file:
             file.write(json.dumps(description, indent=1).encode())
     elif not path.is_file():
-        raise InputError(f"{out}: exists and holds no {kind}; name another with --out")
+        raise InputError(f"{out}: exists and holds no {kind}; choose another --out")
     else:
         before = read_json(path)
         check_same(out, before if isinstance(before, dict) else {}, description, ("parameters",))
@@ -233,11 +251,19 @@ def enter(out: Path, kind: str, parameters: dict, masks: MaskSet) -> None:
 
 
 def changes(before: Run, after: Run, layer: str, seed: int) -> pd.DataFrame:
-    """Return a run's summary of one layer, with ``change, change_low, change_high``; `compare`."""
+    """Return a run's summary of one layer, with ``change, change_low, change_high``.
+
+    Parameters
+    ----------
+    before, after : Run
+    layer : str
+    seed : int
+        Seed for the bootstrap of `compare`.
+    """
     table = after.summary[after.summary["layer"] == layer].drop(columns="layer")
-    found = compare(before, after, seed)
-    found = found[found["layer"] == layer].set_index("category").loc[table["category"]]
-    change = Interval.of(dict(found.items()), "difference", prefix=False).columns("change")
+    compared = compare(before, after, seed)
+    compared = compared[compared["layer"] == layer].set_index("category").loc[table["category"]]
+    change = Interval.of(dict(compared.items()), "difference", prefix=False).columns("change")
     return table.assign(**{name: column.to_numpy() for name, column in change.items()})
 
 

@@ -1,4 +1,4 @@
-"""The same network trained on the same stimuli for two tasks: what the task alone does.
+"""A network trained on the same stimuli for two tasks, to isolate the effect of the task.
 
 References
 ----------
@@ -49,15 +49,15 @@ _TRAINED: dict[str, Task] = {"sp": "saliency", "sr": "scenes"}
 
 @dataclass(frozen=True, eq=False)
 class Tasks:
-    """What `compare_tasks` finds, and writes as CSV files of the same names.
+    """The result of `compare_tasks`, which also writes it as CSV files of the same names.
 
     Attributes
     ----------
     folder : Path
     runs : dict of Run
-        By the names of `TASKS`.
+        Runs by the names of `TASKS`.
     model, layer : str
-        What was trained, and where it was cut.
+        The network, and the layer at which it was cut.
     categories : DataFrame
         ``task, category, top10_mean …`` as in a run's summary (Table 7), and ``change,
         change_low, change_high``: over the pre-trained network, with paired 95 % intervals.
@@ -98,8 +98,8 @@ def compare_tasks(
 ) -> Tasks:
     """Train a network for saliency and for scenes on the same stimuli, and compare its units.
 
-    The stimuli are those that have a scene, split by `stratified_split`. Killed, the same call
-    resumes.
+    The stimuli are those that have a scene, split by `stratified_split`. If interrupted, the
+    same call resumes.
 
     Parameters
     ----------
@@ -107,9 +107,10 @@ def compare_tasks(
     scenes : mapping
         From a stimulus's id to its scene.
     recipe : Recipe
-        Of both; its ``task`` is replaced. A rate that is given is for both.
+        Recipe for both tasks; its ``task`` is replaced, and its ``rate``, if given, is used for
+        both.
     out : path
-        Folder of the results.
+        Folder for the results.
     masks : path or ``osie-sr``
         Regions to probe on; those on stimuli that were trained on or validated with are left out.
     model : str or Backbone
@@ -117,14 +118,14 @@ def compare_tasks(
     root : path, optional
         Folder of the masks' images.
     execution : Execution
-        Its batch size and precision are the trainings'; units are always scored in float32.
+        Batch size and precision apply to training; units are always scored in float32.
     progress : Progress
         Where to report; silent by default.
 
     Raises
     ------
     InputError
-        As `train` and `probe`; if the folder holds something else.
+        As for `train` and `probe`; or if the folder holds something else.
 
     Examples
     --------
@@ -167,7 +168,7 @@ def compare_tasks(
             progress=progress,
         ).parameters.backbone
     cut = trained["sp"].layer
-    # Without its own layer, which only says where it is cut.
+    # Drop the layer of the backbone: it only says where to cut.
     before = replace(backbone, layer=None, input_size=trained["sp"].input_size)
     backbones = {"pt": before, **{name: Backbone(str(out / name)) for name in _TRAINED}}
     runs = {
@@ -186,7 +187,7 @@ def compare_tasks(
     networks = {name: backbones[name].load(recipe.seed) for name in TASKS}
     images = pd.read_csv(out / "sr" / "test.csv")
     images["correct"] = images["scene"] == images["predicted"]
-    stimuli = {one.id: one for one in dataset.stimuli}
+    stimuli = {stimulus.id: stimulus for stimulus in dataset.stimuli}
     tested = [stimuli[number] for number in images["image_id"]]
     with progress.task("mean maps", len(TASKS) * len(tested)) as advance:
         for name, network in networks.items():
@@ -199,7 +200,7 @@ def compare_tasks(
         runs,
         backbone.model,
         cut,
-        pd.concat([one.assign(task=name) for name, one in rows.items()], ignore_index=True),
+        pd.concat([table.assign(task=name) for name, table in rows.items()], ignore_index=True),
         between[["category", "change", "change_low", "change_high"]].assign(task="sp over sr"),
         images,
         _table8(images, recipe.seed),
@@ -211,7 +212,25 @@ def compare_tasks(
 
 
 def mean_map(model: Model, layer: Layer, dataset: Dataset, stimulus: Stimulus) -> np.ndarray:
-    """Return the mean of a layer's activation maps, resized to the stimulus: float32 (h, w)."""
+    """Return the mean of a layer's activation maps, resized to the stimulus.
+
+    Parameters
+    ----------
+    model : Model
+    layer : Layer
+        A layer of the model.
+    dataset : Dataset
+    stimulus : Stimulus
+
+    Returns
+    -------
+    float32 array, shape (height, width)
+
+    Raises
+    ------
+    InputError
+        If the image cannot be read.
+    """
     maps = activation(model, layer, dataset.stimuli.read(stimulus)).mean(axis=0)
     return cv2.resize(maps, (stimulus.width, stimulus.height))
 
@@ -227,8 +246,8 @@ def _attention(
     layer, scores = model.layer(name), []
     for stimulus in stimuli:
         looked = dataset.fixations.of(stimulus.id)
-        found = mean_map(model, layer, dataset, stimulus).astype(np.float64)
-        scores.append(nss(found, looked.x, looked.y) if len(looked) else np.nan)
+        saliency = mean_map(model, layer, dataset, stimulus).astype(np.float64)
+        scores.append(nss(saliency, looked.x, looked.y) if len(looked) else np.nan)
         advance(1)
     return scores
 

@@ -14,15 +14,15 @@ from .model import Model, network_input
 def activation(model: Model, layer: Layer, picture: Image.Image) -> np.ndarray:
     """Return a layer's activation maps of one picture.
 
-    Computed where the network is, which is the CPU unless the caller moved it.
+    Computed on the network's device: the CPU, unless the caller moved it.
 
     Parameters
     ----------
     model : Model
     layer : Layer
-        One of the model's.
+        A layer of the model.
     picture : Image
-        RGB; resized to the network's input, as in scoring.
+        RGB; resized to the network's input as in scoring.
 
     Returns
     -------

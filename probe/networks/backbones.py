@@ -1,4 +1,4 @@
-"""Untrained and pre-trained networks by name: torchvision's, or your own."""
+"""Untrained and pre-trained networks by name: from torchvision, or from a factory."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ from .weights import fill
 
 
 def torchvision_network(name: str, weights: str) -> tuple[nn.Module, tuple[int, int], Weights]:
-    """Return a torchvision model, its input size (height, width), and what its weights are.
+    """Return a torchvision model, its input size (height, width), and the record of its weights.
 
     Parameters
     ----------
+    name : str
     weights : str
-        ``default`` loads the published ones; anything else leaves them random.
+        ``default`` loads the published weights; any other value leaves them random.
 
     Raises
     ------
@@ -42,7 +43,7 @@ def torchvision_network(name: str, weights: str) -> tuple[nn.Module, tuple[int, 
     if weights != "default":
         return network, (size, size), Weights(source="random")
     try:
-        with redirect_stdout(sys.stderr):  # where torch.hub says what it downloads
+        with redirect_stdout(sys.stderr):  # torch.hub prints to stdout what it downloads
             state = published.get_state_dict(
                 progress=sys.stderr.isatty(), check_hash=True, weights_only=True
             )
@@ -58,19 +59,19 @@ def torchvision_network(name: str, weights: str) -> tuple[nn.Module, tuple[int, 
 
 
 def _implied_options(name: str) -> dict[str, bool]:
-    """Return options that the published weights of a model imply."""
+    """Return the options that a model's published weights require."""
     if name not in ("googlenet", "inception_v3"):
         return {}
     return {"aux_logits": True, "transform_input": True, "init_weights": True}
 
 
 def own_network(name: str) -> nn.Module:
-    """Return the Module that ``package.module:factory`` makes.
+    """Return the Module that ``package.module:factory`` makes, on the CPU.
 
     Raises
     ------
     InputError
-        If the factory fails or returns anything else.
+        If the factory fails or does not return a Module.
     """
     network = from_factory(name)
     if not isinstance(network, nn.Module):

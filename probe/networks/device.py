@@ -1,4 +1,4 @@
-"""Where a run computes: CPU, CUDA or MPS, in one process or one per GPU under torchrun."""
+"""Devices and processes: CPU, CUDA or MPS; under torchrun, one process per GPU."""
 
 from __future__ import annotations
 
@@ -27,14 +27,15 @@ class Execution:
     workers : int or None
         Threads that decode images; by default one per CPU, at most 16.
     precision : "fp32" or "bf16"
-        Of the forward pass (and the backward pass, in training); scores are always float32.
+        Precision of the forward pass (in training, also of the backward pass); scores are always
+        float32.
     batch_size : int
         Stimuli per forward pass.
 
     Raises
     ------
     InputError
-        If a value is none of these.
+        If a value is not one of these.
     """
 
     device: str = "auto"
@@ -86,7 +87,7 @@ def resolve_device(name: str) -> torch.device:
 
 
 def device_name(device: torch.device) -> str:
-    """Return what `run.json` calls a device."""
+    """Return the name of a device as `run.json` records it."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{device.type} ({platform.machine()}, {torch.get_num_threads()} threads)"
@@ -94,7 +95,7 @@ def device_name(device: torch.device) -> str:
 
 @contextmanager
 def exact(device: torch.device) -> Iterator[None]:
-    """Full float32 in convolutions (no TF32), and the same algorithm every time."""
+    """Use full float32 in convolutions (no TF32), and deterministic algorithms."""
     if device.type != "cuda":
         yield
         return
@@ -106,7 +107,7 @@ def exact(device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def own_random_state(device: torch.device) -> Iterator[torch.device]:
-    """Give torch's random state back as it was, on the CPU and the device; yields the device."""
+    """Restore torch's random state afterwards, on the CPU and the device; yields the device."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         yield device
 
@@ -126,6 +127,6 @@ def processes() -> Iterator[tuple[int, int]]:
 
 
 def wait(world: int) -> None:
-    """Wait until all processes are here."""
+    """Wait until all processes have reached this point."""
     if world > 1:
         torch.distributed.barrier()

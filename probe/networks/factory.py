@@ -1,4 +1,4 @@
-"""Users' own objects, from ``package.module:factory``."""
+"""Users' own objects, made by ``package.module:factory``."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from ...datasets.errors import InputError
 
 
 def from_factory(name: str) -> object:
-    """Call a factory without arguments; the working folder is searched first.
+    """Call a factory without arguments; its module is looked for in the working folder first.
 
     Raises
     ------
     InputError
-        If it cannot be imported, or fails.
+        If the factory cannot be imported, or fails.
     """
     module_name, _, attribute = name.partition(":")
     if os.getcwd() not in sys.path:  # noqa: PTH109  (sys.path holds texts)

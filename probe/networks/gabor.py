@@ -44,7 +44,9 @@ class LogGabor(nn.Module):
         spectrum = torch.fft.fft2(padded)
         filters = self._filters(padded.shape[-2], padded.shape[-1], rgb.device)
         inner = (..., slice(border, border + height), slice(border, border + width))
-        return torch.stack([torch.fft.ifft2(spectrum * one).abs()[inner] for one in filters], 1)
+        return torch.stack(
+            [torch.fft.ifft2(spectrum * transfer).abs()[inner] for transfer in filters], 1
+        )
 
     @staticmethod
     def _filters(height: int, width: int, device: torch.device) -> list[torch.Tensor]:

@@ -1,4 +1,4 @@
-"""What is trained: a backbone cut at a layer, and a readout or a scene classifier on top.
+"""Trainable networks: a backbone cut at a layer, with a readout or a scene classifier on top.
 
 References
 ----------
@@ -19,24 +19,24 @@ Tune = int | Literal["all"]
 """How many of the backbone's last convolution layers are trained."""
 
 _WEIGHT_LAYERS = (nn.Conv2d, nn.Linear, nn.MultiheadAttention)
-_POOLED, _HIDDEN = 7, 512  # of the scene classifier
+_POOLED, _HIDDEN = 7, 512  # sizes in the scene classifier
 
 
 class Headed(nn.Module):
-    """A backbone cut at a layer, to whose activation maps something is added.
+    """A backbone cut at a layer, with a head on its activation maps.
 
     Parameters
     ----------
     backbone : Module
-        It is changed: what lies after the layer is taken out.
+        Modified in place: everything after the layer is removed.
     layer : Layer
-        One of the backbone's.
+        A layer of the backbone.
     input_size : (height, width)
 
     Notes
     -----
-    The backbone always runs as in evaluation: its normalisation keeps its statistics, and it
-    drops nothing out.
+    The backbone always runs in evaluation mode: normalisation keeps its statistics, and dropout
+    is off.
     """
 
     def __init__(self, backbone: nn.Module, layer: Layer, input_size: tuple[int, int]) -> None:
@@ -45,7 +45,7 @@ class Headed(nn.Module):
         self.weight_layers = _cut(backbone, layer, input_size)
 
     def train(self, mode: bool = True) -> Headed:
-        """Switch what was added to training or evaluation; the backbone stays in evaluation."""
+        """Switch the head to training or evaluation mode; the backbone stays in evaluation mode."""
         super().train(mode)
         self.backbone.eval()
         return self
@@ -58,13 +58,13 @@ class Headed(nn.Module):
         return seen[0]
 
     def tune(self, tune: Tune) -> None:
-        """Make the last convolution layers and what was added trainable, and nothing else.
+        """Make only the head and the last convolution layers of the backbone trainable.
 
         Parameters
         ----------
         tune : int or "all"
-            Linear layers and attention count as convolution layers, being 1×1 convolutions of
-            the maps. ``all`` includes the parameters of normalisation.
+            Linear and attention layers count as convolution layers, because they are 1×1
+            convolutions of the maps. ``all`` includes the parameters of normalisation.
 
         Raises
         ------
@@ -86,7 +86,7 @@ class Headed(nn.Module):
 
 
 class SaliencyModel(Headed):
-    """A backbone and a 1×1 convolution without bias, to one saliency map (section 4.2).
+    """A backbone and a 1×1 convolution without bias that gives a saliency map (section 4.2).
 
     The map has the layer's size; losses and measures resize it to the stimulus (bilinear,
     half-pixel centres).
@@ -102,10 +102,10 @@ class SaliencyModel(Headed):
 
 
 class SceneModel(Headed):
-    """A backbone and three fully connected layers, to one score a scene (Figure 10).
+    """A backbone and three fully connected layers that give a score per scene (Figure 10).
 
-    The paper does not give the layers' sizes: the maps are averaged to 7×7 as VGG's are, the
-    hidden layers have 512 units, and half of those are dropped while training.
+    The paper does not give the layers' sizes: here the maps are averaged to 7×7, as in
+    VGG, and the hidden layers have 512 units with a dropout of one half.
     """
 
     def __init__(
@@ -130,14 +130,16 @@ class SceneModel(Headed):
 
 
 def last_layer(layers: list[Layer]) -> Layer:
-    """Return where a backbone is cut by default: its last block's output."""
+    """Return the layer at which a backbone is cut by default: the output of its last block."""
     heads = ("classifier", "fc", "head", "heads", "avgpool")
-    blocks = [one for one in layers if one.default and one.module.split(".")[0] not in heads]
+    blocks = [
+        layer for layer in layers if layer.default and layer.module.split(".")[0] not in heads
+    ]
     return (blocks or layers)[-1]
 
 
 def _cut(backbone: nn.Module, layer: Layer, input_size: tuple[int, int]) -> list[str]:
-    """Take out what a layer does not depend on; return the weight layers it does, in order."""
+    """Remove everything a layer does not depend on; return its weight layers, in order."""
     order: list[str] = []
 
     def note(name: str) -> None:
@@ -158,8 +160,10 @@ def _cut(backbone: nn.Module, layer: Layer, input_size: tuple[int, int]) -> list
         for handle in handles:
             handle.remove()
     parameters = dict(backbone.named_parameters())
-    found = torch.autograd.grad(seen[0], list(parameters.values()), allow_unused=True)
-    used = {name for name, gradient in zip(parameters, found, strict=True) if gradient is not None}
+    gradients = torch.autograd.grad(seen[0], list(parameters.values()), allow_unused=True)
+    used = {
+        name for name, gradient in zip(parameters, gradients, strict=True) if gradient is not None
+    }
     _take_out(backbone, "", used)
     return [
         name

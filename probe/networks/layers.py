@@ -1,4 +1,4 @@
-"""Layers of a network: which ones give activation maps, and reading those as it runs."""
+"""Layers of a network: which of them give activation maps, and how to read those maps."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class Layer:
     Attributes
     ----------
     name : str
-        What users call it: the paper's name for VGG (``conv4_3``), else the module's path, with
+        Name shown to users: the paper's name for VGG (``conv4_3``), else the module's path, with
         ``:2`` for the second call where a module is called more than once in a forward pass.
     module : str
-        Path of the module whose output it is.
+        Path of the module that outputs the maps.
     call : int
         Which call of the module in one forward pass, from 1.
     units, height, width : int
@@ -43,7 +43,7 @@ class Layer:
     layout : "NCHW", "NHWC" or "tokens"
         How the module's output is laid out.
     default : bool
-        Whether it is probed when no layers are named.
+        Whether the layer is probed when no layers are named.
     """
 
     name: str
@@ -68,13 +68,13 @@ def trace(network: nn.Module, input_size: tuple[int, int]) -> list[Layer]:
     Returns
     -------
     list of Layer
-        Default ones are the network's blocks (residual, fire, inception, transformer …) and the
-        activations outside of them.
+        The default layers are the blocks (residual, fire, inception, transformer …) and the
+        activations outside blocks.
 
     Raises
     ------
     InputError
-        If the network does not run on such an input, or no output is a stack of maps.
+        If the network does not run on an input of this size, or no output is a stack of maps.
     """
     layers: list[Layer] = []
     calls: Counter[str] = Counter()
@@ -130,16 +130,17 @@ def trace(network: nn.Module, input_size: tuple[int, int]) -> list[Layer]:
 def paper_names(
     network: nn.Module, layers: list[Layer], *, pre_relu: bool, prefix: str = ""
 ) -> list[Layer]:
-    """Name a VGG's layers as the paper does: ``conv4_3`` is that convolution after its ReLU.
+    """Name a VGG's layers as the paper does: ``conv4_3`` is that convolution after the ReLU.
 
     Parameters
     ----------
+    network : VGG
     layers : list of Layer
-        Of `trace`.
+        Layers from `trace`.
     pre_relu : bool
-        Take the maps before the ReLU instead (after batch normalisation, where there is any).
+        Use the maps before the ReLU instead (after batch normalisation, if any).
     prefix : str
-        Of its modules' paths, where the VGG is part of a larger network.
+        Prefix of the module paths, if the VGG is part of a larger network.
     """
     traced = {layer.module: layer for layer in layers}
     named, block, number, before = [], 1, 0, ""
@@ -164,12 +165,12 @@ def paper_names(
 def select(layers: Sequence[Layer], patterns: Sequence[str]) -> list[Layer]:
     """Return the layers whose names match any pattern (``*``, ``?``), in the network's order.
 
-    Without patterns, the default ones.
+    Without patterns, returns the default layers.
 
     Raises
     ------
     InputError
-        If a pattern matches none.
+        If a pattern matches no layer.
     """
     if not patterns:
         return [layer for layer in layers if layer.default] or list(layers)
@@ -183,12 +184,12 @@ def select(layers: Sequence[Layer], patterns: Sequence[str]) -> list[Layer]:
 
 
 def layer_named(layers: Sequence[Layer], name: str) -> Layer:
-    """Return the layer of a name.
+    """Return the layer with a given name.
 
     Raises
     ------
     InputError
-        If there is none.
+        If no layer has this name.
     """
     for layer in layers:
         if layer.name == name:
@@ -198,7 +199,7 @@ def layer_named(layers: Sequence[Layer], name: str) -> Layer:
 
 
 class _LastLayerReached(Exception):
-    """Stops a forward pass that nobody needs the rest of."""
+    """Stops a forward pass whose remainder is not needed."""
 
 
 @contextmanager
@@ -208,15 +209,15 @@ def reading(
     """Attach hooks to a network; yields ``forward(batch, consume)``.
 
     ``forward`` calls ``consume(layer, maps)`` with each layer's maps, shape (n, units, height,
-    width), at the moment they are made, and stops after the last one. The maps are the
+    width), as soon as they are computed, and stops after the last layer. The maps are the
     network's own memory: an in-place ReLU may overwrite them after ``consume`` returns. The
-    hooks are gone when the context ends, however it ends.
+    hooks are removed when the context ends, even by an exception.
     """
     wanted = {(layer.module, layer.call): layer for layer in layers}
     modules = {layer.module for layer in layers}
     calls: Counter[str] = Counter()
     left = 0
-    mine = object()  # one network may run inside another, each with its own last layer
+    mine = object()  # networks may be nested, each with its own last layer
     consumer: Callable[[Layer, torch.Tensor], None] | None = None
 
     def hook(name: str, output: Any) -> None:
@@ -267,7 +268,7 @@ def as_maps(output: torch.Tensor, layout: Layout) -> torch.Tensor:
 
 
 def _map_shape(output: torch.Tensor, layout: Layout) -> tuple[int, int, int] | None:
-    """Return (units, height, width), or None where an output is no stack of maps."""
+    """Return (units, height, width), or None if an output is not a stack of maps."""
     if output.ndim == 4:
         _, *shape = output.shape
         units, height, width = shape if layout == "NCHW" else (shape[2], shape[0], shape[1])
@@ -279,7 +280,7 @@ def _map_shape(output: torch.Tensor, layout: Layout) -> tuple[int, int, int] | N
 
 
 def _layout_after(module: nn.Module, before: Layout) -> Layout:
-    """Return how 4-D tensors are laid out after a module: what it is says it, or what it got."""
+    """Return the layout of 4-D tensors after a module: by its type, else unchanged."""
     if isinstance(module, nn.LayerNorm):  # torchvision's LayerNorm2d permutes on its own
         return "NCHW" if type(module).__name__ == "LayerNorm2d" else "NHWC"
     if isinstance(module, nn.Linear):
@@ -293,23 +294,23 @@ def _layout_after(module: nn.Module, before: Layout) -> Layout:
 
 
 def _default_modules(network: nn.Module) -> set[str]:
-    """Return the outermost blocks and the activations outside of them."""
+    """Return the paths of the outermost blocks and of the activations outside them."""
     activations = (nn.ReLU, nn.ReLU6, nn.SiLU, nn.GELU, nn.Hardswish, nn.LeakyReLU, nn.ELU)
     size = sum(1 for _ in network.modules())
-    found: set[str] = set()
+    paths: set[str] = set()
 
-    def descend(module: nn.Module, path: str) -> None:
+    def descend(module: nn.Module, parent_path: str) -> None:
         for name, child in module.named_children():
-            where = f"{path}.{name}" if path else name
+            child_path = f"{parent_path}.{name}" if parent_path else name
             inside = sum(1 for _ in child.modules())
             block = 1 < inside < size / 2 and not isinstance(child, _CONTAINERS)
             if block or isinstance(child, activations):
-                found.add(where)
+                paths.add(child_path)
             else:
-                descend(child, where)
+                descend(child, child_path)
 
     descend(network, "")
-    return found
+    return paths
 
 
 def _below(network: nn.Module, kinds: tuple[type[nn.Module], ...]) -> set[str]:

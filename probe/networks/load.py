@@ -1,4 +1,4 @@
-"""Networks by name, and their weights: torchvision's, ``gabor``, your own, or trained ones."""
+"""Networks by name: from torchvision, ``gabor``, a factory, or a training folder."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from .weights import fill, read_state, state_sha256
 
 @dataclass(frozen=True)
 class Backbone:
-    """A network by name: what commands call ``--model``, ``--weights``, ``--input-size``.
+    """A network by name, as given by the options ``--model``, ``--weights``, ``--input-size``.
 
     Attributes
     ----------
     model, weights, input_size
         See `load_model`.
     layer : str or None
-        The one layer that matters, where only one does: at which the network is cut for
-        training, whose units describe a region.
+        The layer to use where a single layer matters: to cut the network for training, or to
+        describe regions by its units.
     """
 
     model: str = "vgg16"
@@ -43,7 +43,7 @@ class Backbone:
         Raises
         ------
         InputError
-            As `load_model`.
+            See `load_model`.
         """
         return load_model(self.model, self.weights, seed=seed, input_size=self.input_size)
 
@@ -66,9 +66,9 @@ def load_model(
         ``default`` (torchvision's best ImageNet weights; a factory's own; a training's best),
         ``random``, or a file (.pth, .safetensors).
     seed : int
-        For random weights. The caller's random state stays as it is.
+        Seed for random weights. The caller's random state is unchanged.
     input_size : (height, width), optional
-        By default what the weights were trained on, else 224×224.
+        By default the size that the weights were trained on, else 224×224.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def load_model(
     Raises
     ------
     InputError
-        If there is no such model or file, the weights do not fit, or cannot be downloaded.
+        If the model or file does not exist, or the weights do not fit or cannot be downloaded.
 
     Examples
     --------
@@ -110,14 +110,14 @@ def load_model(
 
 
 def is_training(name: str) -> bool:
-    """Tell whether a model's name is that of a folder, which then has to be `probe train`'s."""
+    """Return whether a model's name is a folder, which must then be a training folder."""
     return Path(name).is_dir() and name not in model_names()
 
 
 def load_trained(
     folder: Path, weights: str = "default", input_size: tuple[int, int] | None = None
 ) -> Model:
-    """Load what `probe train` made, as it was best in validation.
+    """Load a network that `probe train` trained, with the weights best in validation.
 
     Parameters
     ----------
@@ -129,15 +129,15 @@ def load_trained(
     Raises
     ------
     InputError
-        If the folder holds no training or its weights are missing, damaged or of another network.
+        If the folder holds no training or its weights are missing, damaged or do not fit.
     """
     info = TrainInfo.read(folder)
     backbone = info.parameters.backbone
     if weights == "random":
-        raise InputError(f"{folder}: is trained; leave --weights random out")
+        raise InputError(f"{folder}: is a trained network; expected no --weights random")
     path = folder / "best.safetensors" if weights == "default" else Path(weights)
     if weights == "default" and not path.exists():
-        raise InputError(f"{folder}: this training is unfinished; its command resumes it")
+        raise InputError(f"{folder}: this training is unfinished; repeat its command to resume it")
     own = "default" if ":" in backbone.model else "random"
     model = load_model(backbone.model, own, input_size=backbone.input_size)
     network = add_head(model, backbone.layer, info.scenes)
@@ -152,21 +152,21 @@ def load_trained(
 
 
 def add_head(model: Model, layer: str | None, scenes: list[str] | None) -> Headed:
-    """Cut a network at a layer and add what is trained.
+    """Cut a network at a layer and add a head to train.
 
     Parameters
     ----------
     model : Model
-        Its network is changed.
+        Its network is modified in place.
     layer : str, optional
-        By default its last block's output.
+        By default the output of the last block.
     scenes : list of str, optional
-        For scene recognition; else it is for saliency.
+        Scenes to recognise; without them, the head predicts saliency.
 
     Raises
     ------
     InputError
-        If there is no such layer.
+        If no layer has this name.
     """
     layers = model.layers()
     chosen = layer_named(layers, layer) if layer else last_layer(layers)
@@ -177,7 +177,7 @@ def add_head(model: Model, layer: str | None, scenes: list[str] | None) -> Heade
 
 def _gabor(weights: str, input_size: tuple[int, int] | None) -> Model:
     if weights != "default":
-        raise InputError("gabor has no weights; leave --weights out")
+        raise InputError("gabor has no weights; expected no --weights")
     network = Gabor().eval()
     return Model(
         "gabor",

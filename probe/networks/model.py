@@ -24,8 +24,8 @@ IMAGENET_SD = (0.229, 0.224, 0.225)
 def network_input(picture: Image.Image, input_size: tuple[int, int]) -> np.ndarray:
     """Resize a stimulus to a network's input.
 
-    Its aspect ratio is not kept, as the authors do it; Pillow's bilinear filter averages where
-    it shrinks.
+    The aspect ratio is not kept, as in the paper. Pillow's bilinear filter averages when it
+    shrinks.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class Model:
     mean, sd : tuple of 3 floats
         Normalisation of RGB in 0 to 1.
     unit_names : dict
-        Names of a layer's units, where they have any, by layer.
+        Names of the units by layer, for layers whose units have names.
     """
 
     name: str
@@ -69,17 +69,23 @@ class Model:
     def layers(self, *, pre_relu: bool = False) -> list[Layer]:
         """List the network's layers; see `trace` and, for VGG, `paper_names`.
 
-        A trained saliency model's map is its layer ``readout``, of one unit.
+        The map of a trained saliency model is its layer ``readout``, with one unit.
+
+        Raises
+        ------
+        InputError
+            If the network does not run on its input size, or ``pre_relu`` is set and it is not
+            a VGG.
         """
         layers = trace(self.network, self.input_size)
         backbone, prefix, readout = self.network, "", []
         if isinstance(self.network, Headed):
             backbone, prefix = self.network.backbone, "backbone."
-            readout = [replace(one, default=True) for one in layers if one.name == "readout"]
+            readout = [replace(layer, default=True) for layer in layers if layer.name == "readout"]
             layers = [
-                replace(one, name=one.name.removeprefix(prefix))
-                for one in layers
-                if one.name.startswith(prefix)
+                replace(layer, name=layer.name.removeprefix(prefix))
+                for layer in layers
+                if layer.name.startswith(prefix)
             ]
         if isinstance(backbone, torchvision.models.VGG):
             return paper_names(backbone, layers, pre_relu=pre_relu, prefix=prefix) + readout
@@ -95,12 +101,12 @@ class Model:
         Raises
         ------
         InputError
-            If there is none of that name.
+            If no layer has this name.
         """
         return layer_named(self.layers(), name)
 
     def images(self, rgb: np.ndarray, device: torch.device | str = "cpu") -> torch.Tensor:
-        """Return pictures as the network takes them.
+        """Convert pictures to the network's input.
 
         Parameters
         ----------
@@ -112,5 +118,7 @@ class Model:
             Normalised; channels last in memory.
         """
         pixels = torch.from_numpy(rgb).to(device).permute(0, 3, 1, 2).float() / 255
-        mean, sd = (torch.tensor(one, device=device)[:, None, None] for one in (self.mean, self.sd))
+        mean, sd = (
+            torch.tensor(values, device=device)[:, None, None] for values in (self.mean, self.sd)
+        )
         return ((pixels - mean) / sd).contiguous(memory_format=torch.channels_last)

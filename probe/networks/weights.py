@@ -14,13 +14,13 @@ from ...datasets.errors import InputError
 def read_state(path: Path) -> dict[str, torch.Tensor]:
     """Read a state dict, unpickling nothing but tensors.
 
-    A dict under ``state_dict``, ``model_state_dict`` or ``model`` is taken; prefixes that all
-    keys share (``module.``, ``_orig_mod.``, ``model.``, ``backbone.``) are dropped.
+    A dict nested under ``state_dict``, ``model_state_dict`` or ``model`` is used; prefixes that
+    all keys share (``module.``, ``_orig_mod.``, ``model.``, ``backbone.``) are dropped.
 
     Raises
     ------
     InputError
-        If the file is missing or no such thing.
+        If the file is missing or is not a state dict.
     """
     if not path.is_file():
         raise InputError(
@@ -33,7 +33,7 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
             state = load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # pickle, zip and safetensors raise nearly anything
+    except Exception as error:  # pickle, zip and safetensors raise many types
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path}: not a file of weights ({reason})") from error
     for key in ("state_dict", "model_state_dict", "model"):
@@ -48,12 +48,13 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
 
 
 def fill(network: nn.Module, state: dict[str, torch.Tensor], complaint: str) -> None:
-    """Load a state dict strictly; half precision is widened.
+    """Load a state dict strictly; half precision is widened to float32.
 
     Raises
     ------
     InputError
-        ``complaint`` and the keys that are missing, unexpected or of another shape.
+        If keys are missing, unexpected or of another shape, or a value is not finite; the message
+        begins with ``complaint``.
     """
     own = network.state_dict()
     problems = []

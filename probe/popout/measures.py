@@ -61,20 +61,20 @@ def search_arrays(masks: MaskSet) -> list[SearchArray]:
         If no region has the category ``target``, or the file has no such category.
     """
     names = masks.category_of()
-    found = []
+    arrays = []
     for image_id, regions in masks.by_image().items():
         image = masks.image(image_id)
         kinds: dict[str, np.ndarray] = {}
         for name in ("target", "distractor"):
-            chosen = [one for one in regions if names[one.category_id] == name]
+            chosen = [region for region in regions if names[region.category_id] == name]
             kinds[name] = np.zeros((image.height, image.width), dtype=bool)
-            for one in chosen:
-                kinds[name] |= mask_of(one, image)
+            for region in chosen:
+                kinds[name] |= mask_of(region, image)
         if not kinds["target"].any():
             continue
         about = image.popout or Popout()
         radius = np.sqrt(kinds["target"].sum() / np.pi)
-        found.append(
+        arrays.append(
             SearchArray(
                 image,
                 kinds["target"],
@@ -84,9 +84,9 @@ def search_arrays(masks: MaskSet) -> list[SearchArray]:
                 radius if about.item_size is None else about.item_size / 2,
             )
         )
-    if not found:
+    if not arrays:
         raise InputError("no region of category 'target': expected a file of `annotate popout`")
-    return found
+    return arrays
 
 
 def measures(saliency: np.ndarray, array: SearchArray) -> dict[str, float]:
@@ -116,16 +116,16 @@ def measures(saliency: np.ndarray, array: SearchArray) -> dict[str, float]:
     unit = (saliency - low) / (high - low) if high > low else np.zeros_like(saliency)
     background = ~(array.target | array.distractors)
     target = unit[array.target]
-    found = {"nmm": nmm, "msr_target": np.nan, "gsi": np.nan}
+    values = {"nmm": nmm, "msr_target": np.nan, "gsi": np.nan}
     if array.distractors.any():
         distractors = unit[array.distractors]
-        found["msr_target"] = _quotient(target.max(), distractors.max())
-        found["gsi"] = _quotient(
+        values["msr_target"] = _quotient(target.max(), distractors.max())
+        values["gsi"] = _quotient(
             target.mean() - distractors.mean(), target.mean() + distractors.mean()
         )
-    found["msr_background"] = _quotient(unit[background].max(initial=0), target.max())
-    found["fixations"] = float(_fixations(unit, array))
-    return {name: found[name] for name in MEASURES}
+    values["msr_background"] = _quotient(unit[background].max(initial=0), target.max())
+    values["fixations"] = float(_fixations(unit, array))
+    return {name: values[name] for name in MEASURES}
 
 
 def measure_models(

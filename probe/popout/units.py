@@ -88,7 +88,7 @@ def unit_nmm(
         If an image cannot be read, a name matches no layer, or the device cannot be used.
     """
     names = masks.category_of()
-    targets = {one.id for one in masks.annotations if names[one.category_id] == "target"}
+    targets = {region.id for region in masks.annotations if names[region.category_id] == "target"}
     plan = MaskPlan.of(masks.subset({image.id for image in masks.images}, targets), root)
     chosen = select(model.layers(), layers)
     scores = []
@@ -108,12 +108,12 @@ def unit_nmm(
         best = np.argsort(-mean, kind="stable")[:TOP]
         nmm = mean_interval(values[:, best].mean(axis=1), seed)
         summary.append({"layer": layer.name, **nmm.columns("nmm")})
-    found = pd.DataFrame(summary)
-    place = int(found["nmm"].to_numpy().argmax())
+    per_layer = pd.DataFrame(summary)
+    place = int(per_layer["nmm"].to_numpy().argmax())
     layer = chosen[place]
     images = [item.stimulus.id for batch in plan.batches for item in batch]
     best = dict(zip(images, table[:, columns[place].columns].argmax(axis=1).tolist(), strict=True))
-    return UnitScores(pd.concat(units, ignore_index=True), found, layer, best)
+    return UnitScores(pd.concat(units, ignore_index=True), per_layer, layer, best)
 
 
 def unit_maps(model: Model, scores: UnitScores, stimuli: Stimuli) -> MapOf:

@@ -12,18 +12,18 @@ class HasUnits(Protocol):
 
     @property
     def name(self) -> str:
-        """What users call it."""
+        """The layer's name."""
         ...
 
     @property
     def units(self) -> int:
-        """How many it has."""
+        """Number of units."""
         ...
 
 
 @dataclass(frozen=True)
 class LayerUnits:
-    """A layer's name and which columns of the scores are its units."""
+    """A layer's name, and the columns of the scores that hold its units."""
 
     name: str
     columns: slice

@@ -1,4 +1,4 @@
-"""What the two records share: where they lie, what made them, and how they are checked."""
+"""What the two records share: their file, their provenance, and how they are checked."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Weights(Part):
     file : str or None
         The file's name.
     sha256 : str or None
-        Of the file, or of the parameters where there is no file.
+        SHA-256 of the file, or of the parameters if there is no file.
     """
 
     source: str
@@ -42,7 +42,7 @@ class Weights(Part):
 
 
 class Record(Part):
-    """A JSON file in a folder of results that says all that is needed to repeat them.
+    """A JSON file in a folder of results with everything needed to repeat them.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class Record(Part):
         The version that wrote it.
     command, started, device : str
     versions : dict of str
-        Of Python and the libraries that the numbers depend on.
+        Versions of Python and of the libraries that the numbers depend on.
     """
 
     file_name: ClassVar[str]
@@ -74,7 +74,7 @@ class Record(Part):
         Raises
         ------
         InputError
-            If there is none, it is malformed, or a newer salprobe wrote it.
+            If the record is missing or malformed, or a newer salprobe wrote it.
         """
         path = folder / cls.file_name
         if not path.is_file():
@@ -97,12 +97,12 @@ class Record(Part):
             file.write((json.dumps(self.content(), indent=1, ensure_ascii=False) + "\n").encode())
 
     def content(self) -> dict[str, Any]:
-        """Return what `write` writes: JSON-ready, only what was set."""
+        """Return what `write` writes: the fields that were set, ready for JSON."""
         return self.model_dump(mode="json", exclude_unset=True)
 
 
 def provenance(device: str) -> dict[str, Any]:
-    """Return ``salprobe, command, started, device, versions`` of what is being made now.
+    """Return the fields ``salprobe, command, started, device, versions`` of a new record.
 
     Parameters
     ----------

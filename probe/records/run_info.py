@@ -10,7 +10,7 @@ from .record import Part, Record, Weights
 
 
 class RunParameters(Part):
-    """Everything that a run's numbers depend on; a run with others is another run.
+    """Everything that a run's numbers depend on; other parameters make another run.
 
     Attributes
     ----------
@@ -21,7 +21,7 @@ class RunParameters(Part):
     precision : str
     batch_size : int
     device : str
-        Its kind: ``cpu``, ``cuda``, ``mps``.
+        Type of the device: ``cpu``, ``cuda``, ``mps``.
     seed : int
     masks, fixations : str
         SHA-256 of the mask file and of all fixations.
@@ -43,7 +43,7 @@ class RunParameters(Part):
 
 
 class Paths(Part):
-    """Where a run's inputs lay when it was made; None for those that were no file."""
+    """Paths of a run's inputs when it was made; None for inputs that were not files."""
 
     masks: str | None = None
     root: str | None = None
@@ -91,7 +91,7 @@ class RunInfo(Record):
     categories : list of str
         In the order of their ids.
     images, regions, without_fixations : int
-        Of a complete run: what was scored, and how many regions have no score.
+        For a complete run: how much was scored, and how many regions have no score.
     bad_images : list of BadImage
     finished : str
     timings_s : dict of float

@@ -14,7 +14,7 @@ class BackboneInfo(Part):
     ----------
     model : str
     weights : Weights
-        What it began with.
+        The weights that training began with.
     layer : str
     input_size : (height, width)
     """
@@ -26,7 +26,7 @@ class BackboneInfo(Part):
 
 
 class TrainParameters(Part):
-    """Everything that a training's outcome depends on; the rest are the recipe's values."""
+    """Everything that a training's outcome depends on, including the values of its recipe."""
 
     backbone: BackboneInfo
     task: str = "saliency"
@@ -43,7 +43,7 @@ class TrainResult(Part):
     validation : float
         The best epoch's NSS, or balanced accuracy.
     test : float or None
-        The same on the test stimuli, where there are any.
+        The same measure on the test stimuli, if there are any.
     """
 
     epochs: int
@@ -68,9 +68,9 @@ class TrainInfo(Record):
     px_per_degree : float
     finished : str
     result : TrainResult or None
-        None while it is running.
+        None while training is unfinished.
     sha256 : dict of str
-        Of the files of weights.
+        SHA-256 of each file of weights.
     """
 
     file_name: ClassVar[str] = "train.json"

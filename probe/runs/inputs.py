@@ -1,4 +1,4 @@
-"""A run's inputs, found again: its masks, images, fixations and network."""
+"""A run's inputs, located and checked: its masks, images, fixations and network."""
 
 from __future__ import annotations
 
@@ -21,18 +21,19 @@ def masks_of(
 
     Parameters
     ----------
+    run : Run
     masks, root : Path, optional
-        Where they are, if they are not where they were when the run was made.
+        The mask file and the folder of images, if they have moved since the run.
 
     Raises
     ------
     InputError
-        If they are gone, or are not those of the run.
+        If an input is missing, or the mask file is not the run's.
     """
     paths = run.info.paths
     path = mask_path(masks) if masks else _known(run, paths.masks, "mask file", "--masks")
     if sha256(path) != run.info.parameters.masks:
-        raise InputError(f"{path}: is not the mask file that {run.name} was made of")
+        raise InputError(f"{path}: not the mask file of {run.name} (its SHA-256 differs)")
     mask_set = MaskSet.read(path)
     folder = root or _known(run, paths.root, "folder of images", "--root")
     table = Path(paths.fixations) if paths.fixations else None
@@ -45,13 +46,14 @@ def model_of(run: Run, source: Path | None = None) -> Model:
 
     Parameters
     ----------
+    run : Run
     source : Path, optional
-        Its file of weights or training folder, if it is not where it was.
+        The file of weights or the training folder, if it has moved since the run.
 
     Raises
     ------
     InputError
-        If it is gone, or has other weights now.
+        If the network is missing, or its weights are not those of the run.
     """
     paths, parameters = run.info.paths, run.info.parameters
     name, weights = parameters.model, parameters.weights.source
@@ -59,18 +61,18 @@ def model_of(run: Run, source: Path | None = None) -> Model:
         name = str(source or _known(run, paths.model, "training folder", "--before, --after"))
         weights = "default"
     elif weights == "file":
-        weights = str(source or _known(run, paths.weights, "weights", "--before, --after"))
+        weights = str(source or _known(run, paths.weights, "file of weights", "--before, --after"))
     elif weights in ("factory", "none"):
         weights = "default"
     model = load_model(name, weights, seed=parameters.seed, input_size=parameters.input_size)
     if model.weights.sha256 != parameters.weights.sha256:
-        raise InputError(f"{name}: its weights are not those that {run.name} was made of")
+        raise InputError(f"{name}: its weights are not those of {run.name} (the SHA-256 differs)")
     return model
 
 
 def _known(run: Run, path: str | None, what: str, option: str) -> Path:
     if path is None:
-        raise InputError(f"{run.folder}: does not say where its {what} is; {option} names it")
+        raise InputError(f"{run.folder}: does not record its {what}; name it with {option}")
     if not Path(path).exists():
-        raise InputError(f"{path}: no such {what} any more; {option} names it")
+        raise InputError(f"{path}: the {what} is missing; name it with {option}")
     return Path(path)

@@ -1,4 +1,4 @@
-"""An unfinished run on the disk: scores written in place, and a journal of what is there."""
+"""An unfinished run on disk: scores written in place, and a journal of finished batches."""
 
 from __future__ import annotations
 
@@ -15,8 +15,17 @@ from ...datasets.files import atomic_write
 class Partial:
     """The scores and journals of an unfinished run folder.
 
-    Each process writes the rows of its own batches, then one line to its own journal; both
-    reach the disk before the next batch. A line that a crash cut short does not count.
+    Each process writes the rows of its own batches, then a line to its own journal; both are on
+    disk before the next batch begins. A line that a crash cut short is ignored.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+    shape : (rows, columns)
+        Shape of the scores: regions × units.
+    rank : int
+        This process's number; process 0 creates and finishes the files.
     """
 
     def __init__(self, folder: Path, shape: tuple[int, int], rank: int = 0) -> None:
@@ -25,9 +34,9 @@ class Partial:
         self._journal = folder / f"journal.{rank}.jsonl"
 
     def create(self) -> None:
-        """Lay out the file of scores, all NaN, unless it is there.
+        """Create the file of scores, all NaN, unless it exists.
 
-        Where `finish` had renamed it before a crash, it gets its name back.
+        If a crash followed the renaming in `finish`, the file is renamed back.
         """
         if self.path.exists():
             return
@@ -44,7 +53,7 @@ class Partial:
                 file.write(row)
 
     def done(self) -> dict[int, dict]:
-        """Return the journal entries of all processes by batch."""
+        """Return the journal entries of all processes, by batch."""
         entries = {}
         for path in sorted(self.folder.glob("journal.*.jsonl")):
             for line in path.read_bytes().split(b"\n")[:-1]:
@@ -53,7 +62,7 @@ class Partial:
         return entries
 
     def write(self, batch: int, rows: list[tuple[int, np.ndarray]], entry: dict) -> None:
-        """Write (first row, scores) pairs and note the batch as done."""
+        """Write a batch's (first row, scores) pairs, then its journal entry."""
         with self.path.open("r+b") as file:
             start = self.path.stat().st_size - 4 * self.shape[0] * self.shape[1]
             for first, scores in rows:
@@ -68,7 +77,7 @@ class Partial:
             os.fsync(file.fileno())
 
     def finish(self, keep: np.ndarray) -> None:
-        """Turn the scores into ``scores.npy``, with only the rows to keep (bool, (rows,))."""
+        """Turn the scores into ``scores.npy``, keeping only some rows (bool, shape (rows,))."""
         if keep.all():
             self.path.replace(self.folder / "scores.npy")
             return
@@ -81,13 +90,13 @@ class Partial:
                 file.write(scores[row].tobytes())
 
     def remove(self) -> None:
-        """Remove what only an unfinished run needs."""
+        """Remove the files that only an unfinished run needs."""
         self.path.unlink(missing_ok=True)
         for path in self.folder.glob("journal.*.jsonl"):
             path.unlink()
 
     def _mend(self) -> None:
-        """Cut off a line that a crash left half-written."""
+        """Cut off a half-written last line of the journal."""
         if not self._journal.exists():
             return
         content = self._journal.read_bytes()
@@ -103,8 +112,11 @@ def check_space(folder: Path, shape: tuple[int, int]) -> None:
     Raises
     ------
     InputError
+        If the disk has too little space.
     """
     needed = 4 * shape[0] * shape[1]
     status = os.statvfs(folder) if hasattr(os, "statvfs") else None
     if status is not None and status.f_bavail * status.f_frsize < needed:
-        raise InputError(f"{folder}: the scores need {needed / 1e9:.1f} GB, the disk has less left")
+        raise InputError(
+            f"{folder}: the scores need {needed / 1e9:.1f} GB, more than is free on the disk"
+        )

@@ -1,4 +1,4 @@
-"""One probing: every unit of a network scored against every labelled region."""
+"""Probing: every unit of a network scored against every labelled region."""
 
 from __future__ import annotations
 
@@ -64,22 +64,22 @@ def probe(
         A network's name (see `load_model`), or a `Backbone`, which also names its weights and
         input size.
     layers : sequence of str
-        Names or wildcards; by default VGG's conv4_1 to conv5_3, other networks' blocks.
+        Names or wildcards; by default conv4_1 to conv5_3 of a VGG, the blocks of other networks.
     pre_relu : bool
-        VGG's layers before their ReLU.
+        For VGG only: use the maps before the ReLU.
     root : path, optional
-        Folder of the images; by default the dataset's, else the mask file's own.
+        Folder of the images; by default that of the dataset, else that of the mask file.
     fixations : path, optional
-        A table of fixations (or OSIE's ``fixations.mat``), instead of the mask file's.
+        A table of fixations (or OSIE's ``fixations.mat``) to use instead of the mask file's.
     out : path, optional
-        The run folder; by default ``runs/<masks>-<model>``. An unfinished run of the same
-        parameters in it is resumed, a complete one returned as it is.
+        The run folder; by default ``runs/<masks>-<model>``. If it holds a run with the same
+        parameters, an unfinished run is resumed and a complete one is returned unchanged.
     execution : Execution
         Device, precision, batch size, decoding threads.
     skip_bad : bool
-        Leave out images that cannot be read, and count them, instead of stopping.
+        Skip images that cannot be read, and record them, instead of stopping.
     seed : int
-        Of random weights, the bootstrap and the cross-validation.
+        Seed for random weights, the bootstrap and the cross-validation.
     progress : Progress
         Where to report; silent by default.
 
@@ -90,8 +90,8 @@ def probe(
     Raises
     ------
     InputError
-        For anything wrong with the input; nothing is written before all of it is checked but
-        the images.
+        If any input is wrong. Everything but the content of the images is checked before
+        anything is written.
 
     Examples
     --------
@@ -115,7 +115,7 @@ def probe(
     if not skip_bad:
         for batch in plan.batches:
             for item in batch:
-                plan.stimuli.path(item.stimulus)  # all there, before hours of work
+                plan.stimuli.path(item.stimulus)  # fail before hours of work if one is missing
     with processes() as (rank, world):
         progress = progress if rank == 0 else SILENT
         device = resolve_device(execution.device)
@@ -180,13 +180,13 @@ def probe(
 
 
 def _enter(target: Path, info: RunInfo, partial: Partial, progress: Progress) -> None:
-    """Begin the run folder, or resume the run in it; a complete one stays as it is."""
+    """Begin the run folder, or resume its run; a complete run stays unchanged."""
     if not make_folder(target):
         before = RunInfo.read(target)
         keys = ("parameters", "layers", "categories")
         check_same(target, before.content(), info.content(), keys)
         if before.status == "complete":
-            progress.say(f"{target} is complete already; nothing to do")
+            progress.say(f"{target} is already complete; nothing to do")
             return
     check_space(target, partial.shape)
     info.write(target)
@@ -202,14 +202,14 @@ def _score(
     world: int,
     progress: Progress,
 ) -> None:
-    """Score the batches that are not done yet; this process's share of them."""
+    """Score this process's share of the batches that are not done yet."""
     done = partial.done()
     mine = [
         number for number in range(partial.rank, len(plan.batches), world) if number not in done
     ]
     finished = sum(len(plan.batches[number]) for number in done)
     if finished:
-        progress.say(f"resuming: {finished} of {plan.n_stimuli} images are done")
+        progress.say(f"resuming: {finished} of {plan.n_stimuli} images already scored")
     loading = load_batches(
         plan, mine, scorer.model.input_size, workers, progress if skip_bad else None
     )
@@ -217,8 +217,11 @@ def _score(
     with scorer, bar as advance:
         for number, loaded, bad in loading:
             scores = scorer.score(loaded)
-            rows = [(one.item.first_row, part) for one, part in zip(loaded, scores, strict=True)]
-            counts = {str(one.item.first_row): one.n_fixations for one in loaded}
+            rows = [
+                (stimulus.item.first_row, part)
+                for stimulus, part in zip(loaded, scores, strict=True)
+            ]
+            counts = {str(stimulus.item.first_row): stimulus.n_fixations for stimulus in loaded}
             partial.write(number, rows, {"bad": bad, "n_fixations": counts})
             advance(len(plan.batches[number]))
 
@@ -233,9 +236,9 @@ def _finish(
     """Compute the statistics and complete the run folder."""
     started = time.perf_counter()
     entries = partial.done()
-    bad = [one for number in sorted(entries) for one in entries[number]["bad"]]
+    bad = [image for number in sorted(entries) for image in entries[number]["bad"]]
     regions = plan.regions_table()
-    skipped = np.isin(regions["image_id"], [one["image_id"] for one in bad])
+    skipped = np.isin(regions["image_id"], [image["image_id"] for image in bad])
     if skipped.all():
         raise InputError(f"{target}: no image could be read")
     n_fixations = np.zeros(len(regions), dtype=np.int64)
@@ -286,7 +289,7 @@ def _absolute(path: str | Path | None) -> str | None:
 
 
 def trained_on(folder: Path, masks: MaskSet) -> int:
-    """Count the images of a mask set that a training had seen: to train on, or to validate.
+    """Count the images of a mask set that a network was trained on or validated with.
 
     Raises
     ------

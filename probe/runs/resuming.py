@@ -1,4 +1,4 @@
-"""A folder that an interrupted command goes on with: whether it is this command's."""
+"""Resuming in a folder that an interrupted command left: begin it, or check that it matches."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from ...datasets.errors import InputError
 
 
 def make_folder(target: Path) -> bool:
-    """Make a folder, or take one that holds nothing; False if it holds something already.
+    """Make a folder, or accept an empty one; return False if it already holds something.
 
     Raises
     ------
     InputError
-        If it cannot be made.
+        If the folder cannot be made.
     """
     if target.exists() and not _is_blank(target):
         return False
@@ -26,28 +26,37 @@ def make_folder(target: Path) -> bool:
 
 
 def check_same(target: Path, before: Mapping, now: Mapping, keys: Sequence[str]) -> None:
-    """Refuse to go on with a folder whose description differs in one of the keys.
+    """Refuse to resume in a folder whose description differs in one of the keys.
+
+    Parameters
+    ----------
+    target : Path
+        The folder.
+    before, now : mapping
+        The description in the folder, and that of this command.
+    keys : sequence of str
+        Keys to compare.
 
     Raises
     ------
     InputError
-        Naming what differs.
+        If a value differs; the message names it.
     """
     for key in keys:
         if before.get(key) != now[key]:
             what = _difference(before.get(key), now[key])
             raise InputError(
-                f"{target}: was begun with other parameters ({what}); name another with --out"
+                f"{target}: was begun with other parameters ({what}); choose another --out"
             )
 
 
 def _is_blank(folder: Path) -> bool:
-    """Tell whether a folder holds nothing but what a crash left of atomic writes."""
+    """Return whether a folder holds nothing but remains of interrupted atomic writes."""
     return folder.is_dir() and all(path.name.startswith(".") for path in folder.iterdir())
 
 
 def _difference(before: object, now: object) -> str:
     if isinstance(before, dict) and isinstance(now, dict):
         keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
-        return f"its {keys[0]} differs: {before.get(keys[0])!s:.60}, here {now.get(keys[0])!s:.60}"
-    return "its layers or categories differ"
+        return f"{keys[0]}: {before.get(keys[0])!s:.60}, now {now.get(keys[0])!s:.60}"
+    return "layers or categories"

@@ -1,4 +1,4 @@
-"""The run folder: what one probing of one model on one mask set leaves behind."""
+"""The run folder: the result of probing one model on one mask set."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Run:
         folder = Path(folder)
         info = RunInfo.read(folder)
         if info.status != "complete":
-            raise InputError(f"{folder}: this run is unfinished; its command resumes it")
+            raise InputError(f"{folder}: this run is unfinished; repeat its command to resume it")
         run = cls(folder, info)
         expected = (len(run.regions), sum(layer.units for layer in info.layers))
         if run.scores.shape != expected or run.scores.dtype != np.float32:
@@ -74,7 +74,7 @@ class Run:
         return f"<p>{html.escape(self.describe())}: {title}</p>\n{table}"
 
     def describe(self) -> str:
-        """Say in a line what was probed on what."""
+        """Describe the run in one line: network, masks, numbers of images and regions."""
         parameters, info = self.info.parameters, self.info
         origin = parameters.weights.file or parameters.weights.source
         network = parameters.model + ("" if origin == "none" else f" ({origin})")
@@ -91,7 +91,13 @@ class Run:
 
     @cached_property
     def scores(self) -> np.ndarray:
-        """NSS of every region (row) and unit (column), float32, memory-mapped."""
+        """NSS of every region (row) and unit (column), float32, memory-mapped.
+
+        Raises
+        ------
+        InputError
+            If ``scores.npy`` cannot be read.
+        """
         path = self.folder / "scores.npy"
         try:
             return np.load(path, mmap_mode="r", allow_pickle=False)
@@ -100,7 +106,7 @@ class Run:
 
     @cached_property
     def regions(self) -> pd.DataFrame:
-        """``annotation_id, image_id, category, n_fixations``, in the order of the rows."""
+        """``annotation_id, image_id, category, n_fixations``, one row per row of the scores."""
         return self._table("regions", ["annotation_id", "image_id", "category", "n_fixations"])
 
     @cached_property
@@ -110,12 +116,12 @@ class Run:
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """One row per layer and category; the columns are those of `summarise`."""
+        """Statistics of each layer and category; the columns are those of `summarise`."""
         return self._table("summary", ["layer", "category", "top10_mean", "top10_crossval"])
 
     @cached_property
     def layers(self) -> list[LayerUnits]:
-        """The layers and their columns."""
+        """The layers and their columns in the scores."""
         return layer_units(self.info.layers)
 
     @property
@@ -137,13 +143,13 @@ class Run:
         raise InputError(f"{self.folder}: no layer {layer!r} in this run")
 
     def table(self, column: str = "top10_mean") -> pd.DataFrame:
-        """Return one column of the summary as layers (rows, the last first) × categories."""
+        """Return one column of the summary as layers × categories, the last layer first."""
         wide = self.summary.pivot(index="layer", columns="category", values=column)
         names = [layer.name for layer in reversed(self.info.layers)]
         return wide.loc[names, self.categories].rename_axis(index=None, columns=None)
 
     def best_units(self, category: str) -> pd.DataFrame:
-        """Return all units, the best for a category first, with their names where they have one.
+        """Return all units, the best for a category first, with their names if they have any.
 
         Returns
         -------
@@ -157,7 +163,7 @@ class Run:
         """
         if category not in self.categories:
             raise InputError(
-                f"no category {category!r} in this run; there are {', '.join(self.categories)}"
+                f"no category {category!r} in this run; expected {', '.join(self.categories)}"
             )
         units = self.units[self.units["category"] == category].drop(columns="category")
         names = {
@@ -183,6 +189,6 @@ class Run:
 
 
 def write_table(folder: Path, name: str, table: pd.DataFrame) -> None:
-    """Write a Parquet table of the run atomically."""
+    """Write a table as ``<name>.parquet`` in a folder, atomically."""
     with atomic_write(folder / f"{name}.parquet") as file:
         table.to_parquet(file, index=False)

@@ -71,11 +71,11 @@ def score(
     >>> scores.columns[:4].tolist()
     ['model', 'image_id', 'file_name', 'NSS']
     """
-    stimuli = [one for one in dataset.stimuli if len(dataset.fixations.of(one.id))][:count]
+    viewed = [image for image in dataset.stimuli if len(dataset.fixations.of(image.id))]
+    stimuli = viewed[:count]
     if len(stimuli) < 2:
         raise InputError(f"{len(stimuli)} images with fixations: expected 2 or more")
-    everyone = [one for one in dataset.stimuli if len(dataset.fixations.of(one.id))]
-    centre = _CentreBias(dataset, everyone)
+    centre = _CentreBias(dataset, viewed)
     rows = []
     with progress.task("scoring", len(models) * len(stimuli)) as advance:
         for stimulus in stimuli:
@@ -85,19 +85,19 @@ def score(
             blurred = empirical(x, y, size, dataset.px_per_degree)
             baseline = centre.without(stimulus)
             rng = np.random.default_rng([seed, stimulus.id])
-            other_x, other_y = _on_others(dataset, everyone, stimulus, rng)
+            other_x, other_y = _on_others(dataset, viewed, stimulus, rng)
             for name, map_of in models.items():
                 drawing = np.random.default_rng([seed, stimulus.id, 1])  # the same for every model
-                found = map_of(stimulus)
+                saliency = map_of(stimulus)
                 values = (
-                    nss(found, x, y),
-                    auc_judd(found, x, y),
-                    auc_borji(found, x, y, drawing),
-                    auc_shuffled(found, x, y, other_x, other_y, drawing),
-                    cc(found, blurred),
-                    sim(found, blurred),
-                    kl(found, blurred),
-                    information_gain(found, baseline, x, y),
+                    nss(saliency, x, y),
+                    auc_judd(saliency, x, y),
+                    auc_borji(saliency, x, y, drawing),
+                    auc_shuffled(saliency, x, y, other_x, other_y, drawing),
+                    cc(saliency, blurred),
+                    sim(saliency, blurred),
+                    kl(saliency, blurred),
+                    information_gain(saliency, baseline, x, y),
                 )
                 keys = {"model": name, "image_id": stimulus.id, "file_name": stimulus.file_name}
                 rows.append({**keys, **dict(zip(MEASURES, values, strict=True))})
@@ -126,7 +126,7 @@ class _CentreBias:
 
     def __init__(self, dataset: Dataset, stimuli: list[Stimulus]) -> None:
         self._dataset = dataset
-        self._all = sum((self._counts(one) for one in stimuli), np.zeros(self._SHAPE))
+        self._all = sum((self._counts(stimulus) for stimulus in stimuli), np.zeros(self._SHAPE))
 
     def without(self, stimulus: Stimulus) -> np.ndarray:
         """Return the baseline density for a stimulus, nowhere 0."""
@@ -149,7 +149,7 @@ def _on_others(
     dataset: Dataset, stimuli: list[Stimulus], stimulus: Stimulus, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return fixations on other images, at the same relative positions on this image."""
-    others = [one for one in stimuli if one.id != stimulus.id]
+    others = [image for image in stimuli if image.id != stimulus.id]
     chosen = rng.choice(len(others), min(_OTHERS, len(others)), replace=False)
     places = []
     for k in chosen:

@@ -55,14 +55,14 @@ def _whitened(rgb: np.ndarray) -> list[np.ndarray]:
 
 def _attention(boolean: np.ndarray) -> np.ndarray:
     """Return the parts of a boolean map and of its complement that do not touch the border."""
-    found = np.zeros(boolean.shape, dtype=np.float32)
-    for one in (boolean, ~boolean):
-        _, labels = cv2.connectedComponents(one.astype(np.uint8), connectivity=8)
+    attention = np.zeros(boolean.shape, dtype=np.float32)
+    for side in (boolean, ~boolean):
+        _, labels = cv2.connectedComponents(side.astype(np.uint8), connectivity=8)
         edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
         keep = np.ones(labels.max() + 1, dtype=np.uint8)
         keep[0], keep[edge] = 0, 0
         if not keep.any():
             continue
         inside = cv2.dilate(keep[labels], None, iterations=_DILATE_EACH)  # type: ignore[call-overload]
-        found += inside / np.sqrt(np.float32(inside.sum()))
-    return found
+        attention += inside / np.sqrt(np.float32(inside.sum()))
+    return attention

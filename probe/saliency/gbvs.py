@@ -40,15 +40,15 @@ def gbvs(rgb: np.ndarray) -> np.ndarray:
     channels: list[list[np.ndarray]] = []
     pyramids = _levels(rgb, max(_GBVS_LEVELS))
     levels = [pyramids[k] for k in _GBVS_LEVELS if k < len(pyramids)] or pyramids[-1:]
-    channels.append([one for r, g, b, _ in levels for one in dkl(r, g, b)])
+    channels.append([channel for r, g, b, _ in levels for channel in dkl(r, g, b)])
     channels.append([light for *_, light in levels])
     channels.append([orientation(light, a) for *_, light in levels for a in _ANGLES])
     weights = _nearness(*size)
     total = np.zeros(size)
     for maps in channels:
-        walked = [_dwell(_unit(_resized(one, size)), weights) for one in maps]
+        walked = [_dwell(_unit(_resized(feature, size)), weights) for feature in maps]
         # Not stretched to one range first: a walk that dwells nowhere in particular counts little.
-        total += np.mean([one**_POWER for one in walked], axis=0)
+        total += np.mean([dwell**_POWER for dwell in walked], axis=0)
     return _finished(total, _GBVS_BLUR, rgb.shape[:2])
 
 
@@ -59,10 +59,10 @@ def gbvs_uncentred(rgb: np.ndarray) -> np.ndarray:
     0.5 + 0.5 (1 − g), where g is a Gaussian at the centre whose sd is a third of each side; the
     release uses a measured template instead.
     """
-    found = gbvs(rgb)
-    y, x = (np.linspace(-0.5, 0.5, length) for length in found.shape)
+    saliency = gbvs(rgb)
+    y, x = (np.linspace(-0.5, 0.5, length) for length in saliency.shape)
     centre = np.exp(-(y[:, None] ** 2 + x**2) / (2 * _CENTRE**2))
-    return _unit(found * (0.5 + 0.5 * (1 - centre)))
+    return _unit(saliency * (0.5 + 0.5 * (1 - centre)))
 
 
 def itti(rgb: np.ndarray) -> np.ndarray:
@@ -86,8 +86,8 @@ def itti(rgb: np.ndarray) -> np.ndarray:
         features = [list(_features(kind, *level)) for level in levels]
         maps = []
         for centre, surround in pairs:
-            for one, other in zip(features[centre], features[surround], strict=True):
-                difference = (one - _resized(other, one.shape)) ** 2
+            for fine, coarse in zip(features[centre], features[surround], strict=True):
+                difference = (fine - _resized(coarse, fine.shape)) ** 2
                 maps.append(_promoted(_unit(_resized(difference, size))))
         total += np.mean(maps, axis=0)
     return _finished(total, _ITTI_BLUR, rgb.shape[:2])
@@ -97,7 +97,8 @@ def _levels(rgb: np.ndarray, count: int) -> list[tuple[np.ndarray, ...]]:
     """Return (red, green, blue, intensity) at each level of the pyramid."""
     red, green, blue = np.moveaxis(rgb.astype(float) / 255, -1, 0)
     light = np.maximum(np.maximum(red, green), blue)
-    return list(zip(*(pyramid(one, count) for one in (red, green, blue, light)), strict=True))
+    channels = (red, green, blue, light)
+    return list(zip(*(pyramid(channel, count) for channel in channels), strict=True))
 
 
 def _features(

@@ -56,7 +56,7 @@ def saliency_map(model: str, rgb: np.ndarray) -> np.ndarray:
     """
     function = function_named(model)
     if function is None:
-        raise InputError(f"{model}: no saliency model; expected {', '.join(MODELS)} …")
+        raise InputError(f"{model}: not a saliency model; expected {', '.join(MODELS)} …")
     if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
         raise InputError(
             f"expected a picture, uint8 (height, width, 3), got {rgb.dtype} {rgb.shape}"
@@ -75,8 +75,8 @@ def from_function(name: str, function: Callable[[np.ndarray], Any], stimuli: Sti
     """
 
     def map_of(stimulus: Stimulus) -> np.ndarray:
-        found = np.asarray(function(np.asarray(stimuli.read(stimulus))), dtype=np.float64)
-        return _checked(f"{name}: {stimulus.file_name}", found, stimulus)[0]
+        saliency = np.asarray(function(np.asarray(stimuli.read(stimulus))), dtype=np.float64)
+        return _checked(f"{name}: {stimulus.file_name}", saliency, stimulus)[0]
 
     return map_of
 
@@ -104,15 +104,15 @@ class MapFolder:
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder of maps")
         suffixes = (*IMAGE_SUFFIXES, *_ARRAYS)
-        found = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix in suffixes}
+        paths = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix in suffixes}
         stems = {image.id: Path(image.file_name).stem for image in stimuli}
-        missing = [stem for stem in stems.values() if stem not in found]
+        missing = [stem for stem in stems.values() if stem not in paths]
         if missing:
             raise InputError(
                 f"{folder}: no map of {missing[0]}"
                 + (f" and {len(missing) - 1} more" if len(missing) > 1 else "")
             )
-        self._paths = {number: found[stem] for number, stem in stems.items()}
+        self._paths = {number: paths[stem] for number, stem in stems.items()}
         self.resized = 0
 
     def __call__(self, stimulus: Stimulus) -> np.ndarray:
@@ -124,9 +124,9 @@ class MapFolder:
             If the map cannot be read, is not finite or is not of two dimensions.
         """
         path = self._paths[stimulus.id]
-        found, resized = _checked(str(path), _read(path), stimulus)
+        saliency, resized = _checked(str(path), _read(path), stimulus)
         self.resized += resized
-        return found
+        return saliency
 
 
 def _read(path: Path) -> np.ndarray:
@@ -136,16 +136,16 @@ def _read(path: Path) -> np.ndarray:
         if path.suffix == ".mat":
             from scipy.io import loadmat
 
-            arrays = [one for key, one in loadmat(path).items() if not key.startswith("__")]
+            arrays = [array for key, array in loadmat(path).items() if not key.startswith("__")]
         elif path.suffix in (".h5", ".hdf5"):
             import h5py
 
             with h5py.File(path) as file:
-                arrays = [one[()] for one in file.values() if isinstance(one, h5py.Dataset)]
+                arrays = [array[()] for array in file.values() if isinstance(array, h5py.Dataset)]
         else:
             return np.asarray(read_picture(path).convert("L"), dtype=np.float64)
-        planes = [one for one in map(np.asarray, arrays) if one.ndim == 2]
-        planes = [one for one in planes if one.dtype.kind in "uif"]
+        planes = [array for array in map(np.asarray, arrays) if array.ndim == 2]
+        planes = [array for array in planes if array.dtype.kind in "uif"]
     except (OSError, ValueError, NotImplementedError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from error
     if len(planes) != 1:
@@ -153,15 +153,15 @@ def _read(path: Path) -> np.ndarray:
     return np.asarray(planes[0], dtype=np.float64)
 
 
-def _checked(place: str, found: np.ndarray, stimulus: Stimulus) -> tuple[np.ndarray, bool]:
-    if found.ndim != 2:
-        raise InputError(f"{place}: expected a map (height, width), got {found.shape}")
-    if not np.isfinite(found).all():
+def _checked(place: str, saliency: np.ndarray, stimulus: Stimulus) -> tuple[np.ndarray, bool]:
+    if saliency.ndim != 2:
+        raise InputError(f"{place}: expected a map (height, width), got {saliency.shape}")
+    if not np.isfinite(saliency).all():
         raise InputError(f"{place}: the map has values that are not finite")
     size = (stimulus.height, stimulus.width)
-    if found.shape == size:
-        return found, False
-    return cv2.resize(found, size[::-1], interpolation=cv2.INTER_LINEAR), True
+    if saliency.shape == size:
+        return saliency, False
+    return cv2.resize(saliency, size[::-1], interpolation=cv2.INTER_LINEAR), True
 
 
 def function_named(name: str) -> Callable[[np.ndarray], Any] | None:
@@ -181,8 +181,8 @@ def function_named(name: str) -> Callable[[np.ndarray], Any] | None:
         return predictor(Path(name))
     if ":" not in name:
         return None
-    made = from_factory(name)
-    return made if callable(made) and not hasattr(made, "state_dict") else None
+    product = from_factory(name)
+    return product if callable(product) and not hasattr(product, "state_dict") else None
 
 
 def predictor(folder: Path) -> Callable[[np.ndarray], np.ndarray]:

@@ -72,7 +72,7 @@ def auc_borji(
     """
     positive = saliency[y, x]
     drawn = rng.integers(0, saliency.size, (splits, len(x)))
-    return float(np.mean([_auc(positive, one) for one in saliency.ravel()[drawn]]))
+    return float(np.mean([_auc(positive, negative) for negative in saliency.ravel()[drawn]]))
 
 
 def auc_shuffled(
@@ -102,7 +102,7 @@ def auc_shuffled(
     positive, others = saliency[y, x], saliency[other_y, other_x]
     count = min(len(positive), len(others))
     draws = (rng.choice(others, count, replace=False) for _ in range(splits))
-    return float(np.mean([_auc(positive, one) for one in draws]))
+    return float(np.mean([_auc(positive, negative) for negative in draws]))
 
 
 def cc(saliency: np.ndarray, empirical: np.ndarray) -> float:

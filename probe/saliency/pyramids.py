@@ -21,17 +21,17 @@ _GAMMA = 2.2  # instead of the release's table of one monitor's response
 
 def pyramid(channel: np.ndarray, levels: int) -> list[np.ndarray]:
     """Return a channel halved 0, 1, … ``levels`` times; stops before a side is below 3 pixels."""
-    found = [channel]
-    while len(found) <= levels:
-        image = found[-1]
+    images = [channel]
+    while len(images) <= levels:
+        image = images[-1]
         for axis in (0, 1):
             # The kernel is even; its centre is the later of the two middle taps.
             image = ndimage.correlate1d(image, _BINOMIAL, axis=axis, mode="reflect")
         image = image[::2, ::2]
         if min(image.shape) < 3:
             break
-        found.append(image)
-    return found
+        images.append(image)
+    return images
 
 
 def dkl(red: np.ndarray, green: np.ndarray, blue: np.ndarray) -> list[np.ndarray]:

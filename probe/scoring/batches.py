@@ -1,4 +1,4 @@
-"""What a run has to do: its regions in order, and its batches of stimuli."""
+"""Plans of what to score: the regions in order, in batches of stimuli."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MASK_BATCH = 8
 
 @dataclass(frozen=True, eq=False)
 class Item:
-    """One stimulus with its regions, which are consecutive rows of the scores."""
+    """A stimulus with its regions, which are consecutive rows of the scores."""
 
     stimulus: Stimulus
     regions: list[Annotation]
@@ -54,8 +54,8 @@ class Loaded:
 class Plan:
     """All of a run's work, in a fixed order.
 
-    A batch always holds the same stimuli, whatever the number of processes and whether or not
-    the run was interrupted: that makes the scores the same, bit for bit.
+    A batch holds the same stimuli regardless of the number of processes and of interruptions,
+    so the scores are the same bit for bit.
     """
 
     masks: MaskSet
@@ -65,17 +65,17 @@ class Plan:
 
     @property
     def n_regions(self) -> int:
-        """Rows of the scores."""
+        """Number of regions: rows of the scores."""
         last = self.batches[-1][-1]
         return last.first_row + len(last.regions)
 
     @property
     def n_stimuli(self) -> int:
-        """Stimuli that have a labelled region."""
+        """Number of stimuli with a labelled region."""
         return sum(len(batch) for batch in self.batches)
 
     def regions_table(self) -> pd.DataFrame:
-        """Return ``annotation_id, image_id, category``, in the order of the rows."""
+        """Return ``annotation_id, image_id, category``, one row per row of the scores."""
         names = self.masks.category_of()
         rows = [
             (region.id, region.image_id, names[region.category_id])
@@ -91,7 +91,7 @@ class Plan:
         Raises
         ------
         InputError
-            If the image is missing, broken or of another size than the mask file says.
+            If the image is missing, broken or not of the size in the mask file.
         """
         rgb = network_input(self.stimuli.read(item.stimulus), input_size)
         fixations = self.fixations.of(item.stimulus.id)
@@ -123,7 +123,13 @@ class MaskPlan:
         return cls(Stimuli(root, tuple(masks.images)), batches)
 
     def load(self, item: Item, input_size: tuple[int, int]) -> Loaded:
-        """Decode and resize one stimulus and rasterise its masks."""
+        """Decode and resize one stimulus and rasterise its masks.
+
+        Raises
+        ------
+        InputError
+            If the image is missing, broken or not of the size in the mask file.
+        """
         rgb = network_input(self.stimuli.read(item.stimulus), input_size)
         pixels = []
         for region in item.regions:
@@ -134,6 +140,15 @@ class MaskPlan:
 
 def make_plan(masks: MaskSet, root: Path, fixations: Fixations, batch_size: int) -> Plan:
     """Plan the labelled regions of a mask set, in the order of its images.
+
+    Parameters
+    ----------
+    masks : MaskSet
+    root : Path
+        Folder of the images.
+    fixations : Fixations
+    batch_size : int
+        Stimuli per batch.
 
     Raises
     ------

@@ -14,7 +14,7 @@ from ...datasets.stimuli import Stimulus
 
 
 class OnStimulus(Protocol):
-    """What has to be loaded: something about a stimulus."""
+    """Work on one stimulus."""
 
     @property
     def stimulus(self) -> Stimulus:
@@ -27,15 +27,15 @@ Loaded = TypeVar("Loaded", covariant=True)
 
 
 class Work(Protocol[Item, Loaded]):
-    """Batches of stimuli, and how one is loaded."""
+    """Batches of stimuli, and how each is loaded."""
 
     @property
     def batches(self) -> list[list[Item]]:
-        """The stimuli."""
+        """The batches, in order."""
         ...
 
     def load(self, item: Item, input_size: tuple[int, int]) -> Loaded:
-        """Make one ready for the network."""
+        """Prepare one stimulus for the network."""
         ...
 
 
@@ -52,25 +52,25 @@ def load_batches(
     ----------
     plan : Work
     numbers : sequence of int
-        Which of its batches.
+        Numbers of the batches to load.
     input_size : (height, width)
     workers : int, optional
         Threads; by default one per CPU, at most 16.
     skip_bad : Progress, optional
-        Leave out images that cannot be read, and say so there.
+        If given, images that cannot be read are left out and reported here.
 
     Yields
     ------
     number : int
-        Of the batch.
+        Number of the batch.
     loaded : list of Loaded
     bad : list of dict
-        ``image_id`` and ``reason`` of the images that ``skip_bad`` left out.
+        ``image_id`` and ``reason`` of each image left out.
 
     Raises
     ------
     InputError
-        If an image cannot be read, unless ``skip_bad``.
+        If an image cannot be read and ``skip_bad`` is None.
     """
     threads = workers or min(16, os.cpu_count() or 1)
     pool = ThreadPoolExecutor(threads)
@@ -94,7 +94,7 @@ def load_batches(
                     loaded.append(future.result())
                 except InputError as error:
                     if skip_bad is None:
-                        raise InputError(f"{error} (--skip-bad goes on without)") from error
+                        raise InputError(f"{error} (--skip-bad leaves it out)") from error
                     skip_bad.say(f"skipped: {error}")
                     bad.append({"image_id": item.stimulus.id, "reason": str(error)})
             submit()

@@ -1,4 +1,4 @@
-"""Region-restricted NSS of every unit, in closed form: the resized map is never made.
+"""Region-restricted NSS of every unit, in closed form: no map is ever resized.
 
 Bilinear resizing is linear: U = A X Bᵀ, with A (H×h) and B (W×w) holding two weights a row.
 So, with a and b the column means of A and B, GA = AᵀA/H and GB = BᵀB/W,
@@ -7,8 +7,8 @@ So, with a and b the column means of A and B, GA = AᵀA/H and GB = BᵀB/W,
     mean(U²)   = ⟨GA X, X GB⟩
     U at (x, y) = row y of A · X · row x of B
 
-and the mean over a region's fixated pixels is ⟨K, X⟩ with one small kernel K. Exact, and
-independent of the stimulus's size.
+and the mean over a region's fixated pixels is ⟨K, X⟩ with one small kernel K. This
+is exact, and its cost does not depend on the stimulus's size.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Resize:
     low, high : int arrays, shape (length,)
         The two source positions of each target position.
     weight : float64 array, shape (length,)
-        Weight of ``high``; ``low`` has the rest.
+        Weight of ``high``; ``low`` has 1 minus it.
     mean : float64 array, shape (size,)
         Column means of the interpolation matrix A.
     gram : float64 array, shape (size, size)
@@ -63,15 +63,15 @@ def resize(size: int, length: int) -> Resize:
 def kernels(
     regions: list[Pixels], map_size: tuple[int, int], image_size: tuple[int, int]
 ) -> np.ndarray:
-    """Return what turns an activation map X into the means of the resized map.
+    """Return the kernels that turn an activation map X into means of the resized map.
 
     Parameters
     ----------
     regions : list of Pixels
     map_size : (h, w)
-        Of the activation map.
+        Size of the activation map.
     image_size : (H, W)
-        Of the stimulus.
+        Size of the stimulus.
 
     Returns
     -------
@@ -142,7 +142,7 @@ def map_nss(
     saliency : float tensor, shape (height, width)
         As large as the stimulus.
     x, y : int tensors, shape (n,)
-        Fixated pixels, each counted as often as it is there.
+        Fixated pixels; a repeated pixel counts repeatedly.
     epsilon : float
         Added to the variance, to keep gradients finite; without it a constant map scores 0.
 
@@ -166,14 +166,14 @@ def _region_nss(
     maps: torch.Tensor, regions: list[list[Pixels]], image_sizes: list[tuple[int, int]]
 ) -> list[torch.Tensor]:
     n, c, h, w = maps.shape
-    x = maps.permute(0, 2, 3, 1).float().contiguous()  # free where channels are last already
+    x = maps.permute(0, 2, 3, 1).float().contiguous()  # no copy if channels are last already
     low, high, centre = x.amin((1, 2)), x.amax((1, 2)), x.mean((1, 2))
     reach = torch.maximum(high - centre, centre - low).clamp_min(torch.finfo(torch.float32).tiny)
     x = (x - centre[:, None, None]).mul_(1 / reach[:, None, None])
-    most = max(len(found) for found in regions)
+    most = max(len(fixated) for fixated in regions)
     kernel = np.zeros((n, 1 + most, h, w), dtype=np.float32)
-    for i, (found, size) in enumerate(zip(regions, image_sizes, strict=True)):
-        kernel[i, : 1 + len(found)] = kernels(found, (h, w), size)
+    for i, (fixated, size) in enumerate(zip(regions, image_sizes, strict=True)):
+        kernel[i, : 1 + len(fixated)] = kernels(fixated, (h, w), size)
     means = torch.from_numpy(kernel).flatten(2).to(x.device) @ x.view(n, h * w, c)
     variance = _mean_square(x, image_sizes) - means[:, 0] ** 2
     # A map that is not finite has no constant value: its scores come out as NaN.
@@ -181,11 +181,11 @@ def _region_nss(
     deviation = means[:, 1:] - means[:, :1]
     nss = _nss(deviation, variance[:, None], constant[:, None])
     empty = np.zeros((n, most), dtype=bool)
-    for i, found in enumerate(regions):
-        empty[i, : len(found)] = [len(pixels) == 0 for pixels, _ in found]
+    for i, fixated in enumerate(regions):
+        empty[i, : len(fixated)] = [len(pixels) == 0 for pixels, _ in fixated]
     if empty.any():
         nss = nss.masked_fill(torch.from_numpy(empty).to(x.device)[..., None], torch.nan)
-    return [nss[i, : len(found)] for i, found in enumerate(regions)]
+    return [nss[i, : len(fixated)] for i, fixated in enumerate(regions)]
 
 
 def _mean_square(x: torch.Tensor, image_sizes: list[tuple[int, int]]) -> torch.Tensor:
@@ -193,7 +193,7 @@ def _mean_square(x: torch.Tensor, image_sizes: list[tuple[int, int]]) -> torch.T
     n, h, w, c = x.shape
     result = torch.empty(n, c, device=x.device)
     for size in set(image_sizes):
-        same = [i for i, other in enumerate(image_sizes) if other == size]
+        same = [i for i, image_size in enumerate(image_sizes) if image_size == size]
         maps = x if len(same) == n else x[same]
         rows = torch.from_numpy(resize(h, size[0]).gram).float().to(x.device)
         columns = torch.from_numpy(resize(w, size[1]).gram).float().to(x.device)

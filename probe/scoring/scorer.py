@@ -1,4 +1,4 @@
-"""A network running over stimuli, its units scored as their maps are made."""
+"""Run a network over stimuli and score its units as their maps are computed."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from .nss import region_nss
 
 
 class Scorer:
-    """Scores batches of stimuli against all units of some layers, while it is entered.
+    """Scores batches of stimuli against all units of some layers; a context manager.
 
-    It works on a copy of the network.
+    Works on a copy of the network.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class Scorer:
     layers : list of Layer
     device : torch.device
     precision : "fp32" or "bf16"
-        Of the forward pass; the scoring itself is float32.
+        Precision of the forward pass; the scoring itself is float32.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Scorer:
         self.columns = {units.name: units.columns for units in layer_units(layers)}
 
     def __enter__(self) -> Scorer:
-        network = deepcopy(self.model.network)  # the caller's stays where and as it is
+        network = deepcopy(self.model.network)  # leave the caller's network alone
         network = network.to(self.device).to(memory_format=torch.channels_last)  # pyright: ignore
         with ExitStack() as stack:
             stack.enter_context(exact(self.device))
@@ -56,15 +56,17 @@ class Scorer:
         Raises
         ------
         InputError
-            If the device's memory does not suffice, or an activation is not finite.
+            If the device runs out of memory, or an activation is not finite.
         """
         if not loaded:
             return []
-        images = self.model.images(np.stack([one.rgb for one in loaded]), self.device)
-        regions = [one.pixels for one in loaded]
-        sizes = [(one.item.stimulus.height, one.item.stimulus.width) for one in loaded]
+        images = self.model.images(np.stack([stimulus.rgb for stimulus in loaded]), self.device)
+        regions = [stimulus.pixels for stimulus in loaded]
+        sizes = [
+            (stimulus.item.stimulus.height, stimulus.item.stimulus.width) for stimulus in loaded
+        ]
         n_units = sum(layer.units for layer in self.layers)
-        scores = [torch.empty(len(found), n_units, device=self.device) for found in regions]
+        scores = [torch.empty(len(pixels), n_units, device=self.device) for pixels in regions]
 
         def consume(layer: Layer, maps: torch.Tensor) -> None:
             for rows, part in zip(scores, region_nss(maps, regions, sizes), strict=True):
@@ -82,13 +84,13 @@ class Scorer:
                 f"{self.device}: out of memory with {len(loaded)} images at a time; "
                 "try a smaller --batch-size"
             ) from error
-        found = [part.cpu().numpy() for part in scores]
-        for one, part in zip(loaded, found, strict=True):
-            self._check_finite(one, part)
-        return found
+        arrays = [rows.cpu().numpy() for rows in scores]
+        for stimulus, rows in zip(loaded, arrays, strict=True):
+            self._check_finite(stimulus, rows)
+        return arrays
 
-    def _check_finite(self, one: Loaded, scores: np.ndarray) -> None:
-        known = scores[[len(x) > 0 for x, _ in one.pixels]]
+    def _check_finite(self, stimulus: Loaded, scores: np.ndarray) -> None:
+        known = scores[[len(x) > 0 for x, _ in stimulus.pixels]]
         wrong = ~np.isfinite(known).all(axis=0)
         if not wrong.any():
             return
@@ -97,6 +99,6 @@ class Scorer:
             (name, units) for name, units in self.columns.items() if column < units.stop
         )
         raise InputError(
-            f"{one.item.stimulus.file_name}: unit {column - columns.start} of {name} has "
+            f"{stimulus.item.stimulus.file_name}: unit {column - columns.start} of {name} has "
             "activations that are not finite (try --precision fp32, or check the weights)"
         )

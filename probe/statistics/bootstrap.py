@@ -1,7 +1,7 @@
-"""The bootstrap: stimuli are drawn anew, and subjects too where they are asked for.
+"""The bootstrap over stimuli, and optionally over subjects.
 
-Regions of one stimulus are not independent, nor are the fixations of one subject; what is drawn
-is therefore whole stimuli, crossed with whole subjects, never regions or fixations.
+Regions of one stimulus are not independent, nor are fixations of one subject. Therefore whole
+stimuli are drawn, crossed with whole subjects, never single regions or fixations.
 
 References
 ----------
@@ -22,16 +22,16 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True, eq=False)
 class Resamples:
-    """How often each stimulus, and each subject, is in each resample.
+    """How often each stimulus, and each subject, occurs in each resample.
 
-    One set of resamples serves everything that is computed from the same stimuli, so that
-    differences between layers, units or runs are paired.
+    The same resamples serve everything computed from the same stimuli, so that differences
+    between layers, units or runs are paired.
 
     Attributes
     ----------
     stimuli : float32 array, shape (RESAMPLES, number of stimuli)
     subjects : float32 array, shape (RESAMPLES, number of subjects), or None
-        None where subjects are not drawn.
+        None if subjects are not drawn.
     """
 
     stimuli: np.ndarray
@@ -64,12 +64,12 @@ class Resamples:
         stimulus : int array, shape (n,)
             Index of each observation's stimulus.
         subject : int array, shape (n,), optional
-            Index of its subject, if subjects were drawn.
+            Index of each observation's subject, if subjects were drawn.
 
         Returns
         -------
         float64 array, shape (RESAMPLES,) or (RESAMPLES, units)
-            NaN in resamples without any of the observations.
+            NaN in resamples that contain no observation.
         """
         if (subject is None) != (self.subjects is None):
             raise ValueError("subjects are drawn and given, or neither")
@@ -96,12 +96,12 @@ class Resamples:
             return Interval.none()
         drawn = self.means(values, stimulus, subject)
         groups = [stimulus] if subject is None else [stimulus, subject]
-        enough = all(len(np.unique(one)) > 1 for one in groups)
+        enough = all(len(np.unique(group)) > 1 for group in groups)
         return percentiles(values.mean(axis=0), drawn if enough else drawn[:0])
 
 
 def mean_interval(values: np.ndarray, seed: int) -> Interval:
-    """Return the mean of one value for each stimulus, with its 95 % interval.
+    """Return the mean over stimuli of one value each, with its 95 % interval.
 
     Parameters
     ----------
@@ -112,14 +112,14 @@ def mean_interval(values: np.ndarray, seed: int) -> Interval:
 
 
 def percentiles(value: float | np.ndarray, drawn: np.ndarray) -> Interval:
-    """Return the 95 % percentile interval of what was computed in each resample.
+    """Return the 95 % percentile interval of a statistic from its values in the resamples.
 
     Parameters
     ----------
     value : float, or float array, shape (units,)
         The estimate itself.
     drawn : float array, shape (resamples,) or (resamples, units)
-        Resamples that are NaN do not count; with none left the bounds are NaN.
+        NaN resamples are ignored; if none remain, the bounds are NaN.
     """
     known = drawn[~np.isnan(drawn).any(axis=tuple(range(1, drawn.ndim)))]
     if not len(known):

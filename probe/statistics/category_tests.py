@@ -1,4 +1,4 @@
-"""Whether categories differ in a measure of their regions: the tests of the paper, and robuster.
+"""Tests of whether categories differ in a measure of their regions: the paper's, and more robust.
 
 References
 ----------
@@ -25,11 +25,11 @@ class CategoryTests:
     ----------
     overall : DataFrame
         ``test, statistic, p``: ANOVA (F), Kruskal–Wallis (H), and a mixed model with a random
-        intercept for each stimulus (χ² of the likelihood ratio), as regions on one stimulus are
-        not independent. NaN where a test has no answer.
+        intercept for each stimulus (χ² of the likelihood ratio), because regions on one
+        stimulus are not independent. NaN if a test fails.
     pairs : DataFrame
         ``first, second, difference, low, high, p_tukey, p_dunn``: difference of the means
-        (second less first) with Tukey's simultaneous 95 % interval; Dunn's p after Holm.
+        (second minus first) with Tukey's simultaneous 95 % interval; Dunn's p corrected by Holm.
     """
 
     overall: pd.DataFrame
@@ -42,16 +42,16 @@ def category_tests(values: np.ndarray, category: np.ndarray, stimulus: np.ndarra
     Parameters
     ----------
     values : float array, shape (n,)
-        One of each region.
+        One value per region.
     category : str array, shape (n,)
-        Categories with one region alone are left out.
+        Category of each region; categories with a single region are left out.
     stimulus : array, shape (n,)
-        Which regions are on one stimulus.
+        Stimulus of each region.
 
     Raises
     ------
     InputError
-        If fewer than two categories have two regions or more.
+        If fewer than two categories have at least two regions.
     """
     import scikit_posthocs
     from scipy.stats import f_oneway, kruskal
@@ -62,7 +62,7 @@ def category_tests(values: np.ndarray, category: np.ndarray, stimulus: np.ndarra
     frame = frame[frame["category"].isin(sizes.index[sizes > 1])].reset_index(drop=True)
     samples = [part.to_numpy() for _, part in frame.groupby("category")["value"]]
     if len(samples) < 2:
-        raise InputError("two categories with two regions each are needed to compare them")
+        raise InputError("expected two or more categories with at least two regions each")
     anova, ranks = f_oneway(*samples), kruskal(*samples)
     overall = [
         ("ANOVA", float(anova.statistic), float(anova.pvalue)),
@@ -94,8 +94,8 @@ def category_tests(values: np.ndarray, category: np.ndarray, stimulus: np.ndarra
 def _mixed_model(frame: pd.DataFrame) -> tuple[float, float]:
     """Return χ² and p of the likelihood ratio with and without categories; NaN if a fit fails.
 
-    Wald's test is no way: where stimuli do not differ, their variance is at its boundary, 0, and
-    the covariance of the estimates is wrong there.
+    Wald's test is unsuitable: if stimuli do not differ, their variance is at its boundary, 0,
+    where the covariance of the estimates is wrong.
     """
     import statsmodels.formula.api as smf
     from scipy.stats import chi2
@@ -104,9 +104,9 @@ def _mixed_model(frame: pd.DataFrame) -> tuple[float, float]:
     for formula in ("value ~ C(category)", "value ~ 1"):
         model = smf.mixedlm(formula, frame, groups="stimulus")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of that boundary
+            warnings.simplefilter("ignore")  # about that boundary
             try:
-                # Methods that follow the gradient stumble over that boundary.
+                # Gradient-based methods fail at that boundary.
                 fitted = model.fit(reml=False, method="powell")
             except (np.linalg.LinAlgError, ValueError):
                 return np.nan, np.nan

@@ -12,16 +12,16 @@ from ..records.columns import LayerUnits
 from .bootstrap import Resamples
 
 TOP = 10
-"""Units whose mean Table 2 shows."""
+"""Number of best units that Table 2 averages over."""
 
 THRESHOLD = 1.5
-"""T of Table 2: a unit whose mean NSS is above it responds to the category."""
+"""T of Table 2: a unit responds to a category if its mean NSS is above T."""
 
 
 HALVINGS = 20
 """Random halvings of the stimuli that a cross-validated mean averages over."""
 
-_COLUMNS = 128  # units read at a time: memory stays small whatever the run's size
+_COLUMNS = 128  # units read at a time, to bound memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,20 +45,23 @@ class Group:
 
 
 def groups(regions: pd.DataFrame, categories: list[str], seed: int) -> dict[str, Group]:
-    """Sort a run's regions by category; those without fixations have no score and are left out.
+    """Group a run's regions by category, leaving out those without fixations.
 
     Parameters
     ----------
     regions : DataFrame
         ``image_id, category, n_fixations``, in the order of the scores' rows.
+    categories : list of str
+    seed : int
+        Seed for the halvings.
     """
     scored = (regions["n_fixations"] > 0).to_numpy()
     _, stimulus = np.unique(regions["image_id"], return_inverse=True)
-    found = {}
+    by_category = {}
     for category in categories:
         rows = np.flatnonzero((regions["category"] == category).to_numpy() & scored)
-        found[category] = Group(rows, stimulus[rows], _halvings(stimulus[rows], seed))
-    return found
+        by_category[category] = Group(rows, stimulus[rows], _halvings(stimulus[rows], seed))
+    return by_category
 
 
 def summarise(
@@ -79,8 +82,9 @@ def summarise(
     layers : list of LayerUnits
     categories : list of str
     seed : int
-        Of the bootstrap and the halvings.
+        Seed for the bootstrap and the halvings.
     progress : Progress
+        Where to report; silent by default.
 
     Returns
     -------
@@ -92,8 +96,8 @@ def summarise(
         the mean of the ten highest units (all, if the layer has fewer); its 95 % interval from
         a bootstrap over stimuli with those ten units kept; the mean of ten units chosen on one
         half of the stimuli and scored on the other, both ways, over `HALVINGS` halvings; the
-        number of units whose mean is above `THRESHOLD`. NaN where there is nothing to compute
-        from (no region; for the interval and the cross-validation, fewer than two stimuli).
+        number of units whose mean is above `THRESHOLD`. NaN if a category has no region
+        or, for the interval and the cross-validation, fewer than two stimuli.
     """
     by_category = groups(regions, categories, seed)
     resamples = Resamples.draw(regions["image_id"].nunique(), seed)
@@ -142,7 +146,17 @@ def top_units(mean: np.ndarray) -> np.ndarray:
 def top_series(
     scores: np.ndarray, layer: LayerUnits, group: Group, units: np.ndarray
 ) -> np.ndarray:
-    """Return each region's score averaged over given units of a layer, float64 (n,)."""
+    """Return each region's mean score over given units of a layer, float64 (n,).
+
+    Parameters
+    ----------
+    scores : float32 array, shape (regions, units)
+    layer : LayerUnits
+    group : Group
+        Regions to average for.
+    units : int array
+        Indices of units within the layer.
+    """
     columns = layer.columns.start + units
     return np.asarray(scores[group.rows[:, None], columns], dtype=np.float64).mean(axis=1)
 
@@ -176,13 +190,13 @@ def _block_moments(values: np.ndarray, halves: np.ndarray) -> tuple[np.ndarray, 
 
 
 def _cross_validated(first: np.ndarray, second: np.ndarray) -> float:
-    """Choose the top units on one half's means, average them on the other's; both ways."""
+    """Choose the top units on each half and average them on the other; return the mean."""
     if len(first) == 0:
         return np.nan
     ways = [
         tested[top_units(chosen)].mean()
-        for one, other in zip(first, second, strict=True)
-        for chosen, tested in ((one, other), (other, one))
+        for pair in zip(first, second, strict=True)
+        for chosen, tested in (pair, pair[::-1])
     ]
     return float(np.mean(ways))
 

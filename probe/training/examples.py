@@ -1,4 +1,4 @@
-"""What one stimulus teaches: its picture, and where people looked or which scene it is."""
+"""Training examples: a picture, with where people looked or which scene it shows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .losses import Looked
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """A stimulus ready to learn from.
+    """A stimulus ready to train on.
 
     Attributes
     ----------
@@ -25,7 +25,7 @@ class Example:
         Resized to the network's input.
     looked : Looked
     scene : int
-        Index of its scene; -1 where scenes are not learnt.
+        Index of its scene; -1 if scenes are not learnt.
     """
 
     stimulus: Stimulus
@@ -82,6 +82,6 @@ def lesson(
     scenes: Mapping[int, int] | None = None,
 ) -> Lesson:
     """Return batches of stimuli, given by their ids; see `Lesson`."""
-    stimuli = {one.id: one for one in dataset.stimuli}
+    stimuli = {stimulus.id: stimulus for stimulus in dataset.stimuli}
     items = [[_Item(stimuli[number]) for number in batch] for batch in batches]
     return Lesson(dataset, items, density, scenes)

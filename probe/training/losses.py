@@ -1,4 +1,4 @@
-"""What training makes small, and NSS, which it is judged by.
+"""Losses that training minimises, and NSS, which it is evaluated by.
 
 All compare a predicted map, resized to the stimulus, with the fixations on it.
 
@@ -27,11 +27,11 @@ class Looked:
     Attributes
     ----------
     size : (height, width)
-        Of the stimulus, in pixels.
+        Size of the stimulus in pixels.
     x, y : int64 tensors, shape (n,)
         The distinct fixated pixels.
     density : float32 tensor, shape (height, width), or None
-        The empirical saliency map, summing to 1, where a loss needs it.
+        The empirical saliency map, summing to 1, if a loss needs it.
     """
 
     size: tuple[int, int]
@@ -48,7 +48,7 @@ class Looked:
 def nss(saliency: torch.Tensor, looked: Looked) -> torch.Tensor:
     """Return the mean of the standardised map (population sd) at the fixated pixels.
 
-    A constant map has 0.
+    A constant map scores 0.
     """
     # The epsilon keeps the gradient finite where the map is constant.
     return map_nss(saliency, looked.x, looked.y, epsilon=1e-12)
@@ -63,7 +63,7 @@ def kl(saliency: torch.Tensor, looked: Looked) -> torch.Tensor:
 
 def cc(saliency: torch.Tensor, looked: Looked) -> torch.Tensor:
     """Return Pearson's correlation with the empirical saliency map."""
-    a, b = (one - one.mean() for one in (saliency, _density(looked)))
+    a, b = (image - image.mean() for image in (saliency, _density(looked)))
     return (a * b).mean() / ((a.square().mean() + 1e-12).sqrt() * b.square().mean().sqrt())
 
 
@@ -80,7 +80,7 @@ TERMS: dict[str, tuple[Term, float]] = {
     "cc": (cc, -1),
     "bce": (bce, 1),
 }
-"""Each with its sign: what a loss makes small."""
+"""Terms by name, each with the sign with which a loss minimises it."""
 
 
 @dataclass(frozen=True)
@@ -90,14 +90,20 @@ class Loss:
     Raises
     ------
     InputError
-        By `parse`: if it is not written so.
+        From `parse`, if the text has another form.
     """
 
     weights: tuple[tuple[str, float], ...]
 
     @classmethod
     def parse(cls, text: str) -> Loss:
-        """Read a loss."""
+        """Parse a loss.
+
+        Raises
+        ------
+        InputError
+            If the text has another form.
+        """
         weights = []
         for part in text.split("+"):
             factor, _, name = part.rpartition("*")

@@ -1,4 +1,4 @@
-"""What a training is: everything that decides its outcome, but the data."""
+"""The recipe of a training: everything that decides its outcome, except the data."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ class Recipe:
     tune : int or "all"
         How many of the last convolution layers are trained; 0 is the paper's setup I.
     loss : str
-        Of saliency: see `Loss`. Scenes have the cross-entropy, weighted so that each scene
+        Loss for saliency; see `Loss`. Scenes use the cross-entropy, weighted so that each scene
         counts the same.
     epochs : int
-        At most.
+        Maximum number of epochs.
     patience : int
-        Epochs without a better validation after which training stops.
+        Training stops after this many epochs without a better validation.
     rate, backbone_rate : float
-        Adam's learning rate for what is added (by default 0.01 for the 1×1 convolution, 0.0001
+        Adam's learning rates: for the added layers (by default 0.01 for the 1×1 convolution, 0.0001
         for the scene classifier), and for the backbone.
     schedule : "constant" or "cosine"
-        Of both rates; cosine goes to 0 over all epochs.
+        Schedule of both rates; cosine falls to 0 over all epochs.
     accumulate : int
-        Forward passes per step of Adam.
+        Batches accumulated per step of Adam.
     seed : int
-        Of what is added, the order of the stimuli, and dropout.
+        Seed for the added layers, the order of the stimuli, and dropout.
 
     Raises
     ------
     InputError
-        If a value is none of these.
+        If a value is out of range.
     """
 
     task: Task = "saliency"
@@ -71,7 +71,7 @@ class Recipe:
 
     @property
     def added_rate(self) -> float:
-        """The learning rate of what is added: ``rate``, or the task's usual one."""
+        """The learning rate of the added layers: ``rate``, or the task's default."""
         return self.rate if self.rate is not None else _RATES[self.task]
 
     def to_dict(self) -> dict:
@@ -80,7 +80,7 @@ class Recipe:
 
 
 def parse_tune(text: str) -> Tune:
-    """Read ``all`` or a number of layers.
+    """Parse ``all`` or a number of layers.
 
     Raises
     ------

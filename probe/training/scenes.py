@@ -1,4 +1,4 @@
-"""Which scene each stimulus shows: labels from a table or from folders."""
+"""Scene labels of stimuli, read from a table or from folders."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ...datasets.stimuli import IMAGE_SUFFIXES, Stimuli
 from .split import read_labels
 
 NO_SCENE = "no scene"
-"""A label that is no scene; stimuli that have it are not used."""
+"""Label of stimuli that show no scene; they are not used."""
 
 
 def read_scenes(source: Path, stimuli: Stimuli, min_images: int = 50) -> dict[int, str]:
@@ -19,12 +19,12 @@ def read_scenes(source: Path, stimuli: Stimuli, min_images: int = 50) -> dict[in
     Parameters
     ----------
     source : Path
-        A table ``image, scene`` (CSV), or a folder that has a folder for each scene, with the
-        images of that scene (links or empty files of the same names will do).
+        A table ``image, scene`` (CSV), or a folder with one folder per scene that holds its
+        images (links or empty files with the same names are enough).
     stimuli : Stimuli
-        Those that are not labelled are left out.
+        Unlabelled stimuli are left out.
     min_images : int
-        Scenes with fewer stimuli are left out, and `NO_SCENE` (section 3: 50).
+        Scenes with fewer stimuli, and `NO_SCENE`, are left out (section 3: 50).
 
     Returns
     -------
@@ -34,7 +34,7 @@ def read_scenes(source: Path, stimuli: Stimuli, min_images: int = 50) -> dict[in
     Raises
     ------
     InputError
-        If a label is of no stimulus, or fewer than two scenes are left.
+        If a label names no stimulus, or fewer than two scenes are left.
     """
     labels = (
         _from_folders(source, stimuli) if source.is_dir() else read_labels(source, stimuli, "scene")
@@ -50,17 +50,17 @@ def read_scenes(source: Path, stimuli: Stimuli, min_images: int = 50) -> dict[in
 
 
 def _from_folders(folder: Path, stimuli: Stimuli) -> dict[int, str]:
-    ids = {PurePosixPath(one.file_name).name: one.id for one in stimuli}
-    found: dict[int, str] = {}
+    ids = {PurePosixPath(stimulus.file_name).name: stimulus.id for stimulus in stimuli}
+    scenes: dict[int, str] = {}
     for path in sorted(folder.glob("*/*")):
         if path.suffix.lower() not in IMAGE_SUFFIXES:
             continue
         number = ids.get(path.name)
         if number is None:
             raise InputError(f"{path}: is not among the stimuli in {stimuli.root}")
-        if number in found:
-            raise InputError(f"{path}: is also in {found[number]!r}")
-        found[number] = path.parent.name
-    if not found:
+        if number in scenes:
+            raise InputError(f"{path}: is also in {scenes[number]!r}")
+        scenes[number] = path.parent.name
+    if not scenes:
         raise InputError(f"{folder}: no folders of images; expected one for each scene")
-    return found
+    return scenes

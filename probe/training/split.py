@@ -1,4 +1,4 @@
-"""Which stimuli are trained on, which stop the training, and which are kept for tests."""
+"""Splits of stimuli into those to train on, to validate with, and to test on."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Split:
     ----------
     train, validation, test : tuple of int
         Validation decides when training stops and which weights are best; together with train
-        it is what is usually called the training set.
+        it makes up what is usually called the training set.
     """
 
     train: tuple[int, ...]
@@ -42,13 +42,15 @@ class Split:
         Raises
         ------
         InputError
-            If one to train on or to validate with is missing.
+            If no stimulus is left to train on or to validate with.
         """
-        found = {part: tuple(one for one in parts if parts[one] == part) for part in PARTS}
+        by_part = {
+            part: tuple(number for number in parts if parts[number] == part) for part in PARTS
+        }
         for part in PARTS[:2]:
-            if not found[part]:
-                raise InputError(f"no stimulus is left for {part}; {len(parts)} are there in all")
-        return cls(**found)
+            if not by_part[part]:
+                raise InputError(f"no stimulus is left for {part}; {len(parts)} in all")
+        return cls(**by_part)
 
     def sha256(self) -> str:
         """Return the SHA-256 of the ids, as 64 hexadecimal digits."""
@@ -56,27 +58,32 @@ class Split:
 
     def parts(self) -> dict[int, str]:
         """Return each stimulus's part."""
-        return {one: part for part in PARTS for one in getattr(self, part)}
+        return {number: part for part in PARTS for number in getattr(self, part)}
 
 
 def usual_split(dataset: Dataset) -> Split:
-    """Split a dataset: as it is published, else every seventh and so on.
+    """Split a dataset: SALICON as it is published, others by place.
 
-    SALICON's own training and validation images are told by their names: the latter are the
-    test, as its test images' fixations are not published; every tenth of the former validates.
-    Of any other dataset, in the order of its ids and counting from 0, those whose place leaves 2
-    or 5 when divided by 7 are the test, those that leave 0 validate, all others are trained on:
-    of OSIE's 700 images 400, 100 and 200.
+    SALICON's training and validation images are recognised by their names. Its validation images
+    are the test, because the fixations on its test images are not published; every tenth of its
+    training images validates. In any other dataset, stimuli are counted from 0 in the order of
+    their ids: places that leave 2 or 5 when divided by 7 are the test, those that leave 0
+    validate, and the others train. OSIE's 700 images give 400, 100 and 200.
+
+    Raises
+    ------
+    InputError
+        If no stimulus has fixations, or too few are left for a part.
     """
-    usable = [one for one in dataset.stimuli if len(dataset.fixations.of(one.id))]
+    usable = [image for image in dataset.stimuli if len(dataset.fixations.of(image.id))]
     if not usable:
         raise InputError(f"{dataset.name}: no stimulus has fixations to learn from")
-    names = {one.id: PurePosixPath(one.file_name).name for one in usable}
+    names = {image.id: PurePosixPath(image.file_name).name for image in usable}
     published = {number for number, name in names.items() if name.startswith("COCO_val")}
     if published and all(name.startswith("COCO_") for name in names.values()):
         train = sorted(set(names) - published)
         validation = set(train[::10])
-        parts = {one: "validation" if one in validation else "train" for one in train}
+        parts = {number: "validation" if number in validation else "train" for number in train}
         return Split.of({**parts, **dict.fromkeys(sorted(published), "test")})
     return Split.of(_by_place(sorted(names)))
 
@@ -88,15 +95,26 @@ def stratified_split(labels: Mapping[int, str]) -> Split:
     ----------
     labels : mapping
         From a stimulus's id to its scene.
+
+    Raises
+    ------
+    InputError
+        If no stimulus is left to train on or to validate with.
     """
     parts: dict[int, str] = {}
     for scene in sorted(set(labels.values())):
-        parts.update(_by_place(sorted(one for one in labels if labels[one] == scene)))
+        parts.update(_by_place(sorted(number for number in labels if labels[number] == scene)))
     return Split.of(dict(sorted(parts.items())))
 
 
 def read_split(path: Path, stimuli: Stimuli) -> Split:
-    """Read a table ``image, split`` (CSV): train, validation or test; others are left out."""
+    """Read a table ``image, split`` (CSV); stimuli without a row are left out.
+
+    Raises
+    ------
+    InputError
+        If the table is malformed, or a split is not train, validation or test.
+    """
     rows = read_labels(path, stimuli, "split")
     strange = sorted(set(rows.values()) - set(PARTS))
     if strange:
@@ -117,29 +135,29 @@ def read_labels(path: Path, stimuli: Stimuli, column: str) -> dict[int, str]:
     try:
         frame = pd.read_csv(io.BytesIO(read_bytes(path)), dtype=str, keep_default_na=False)
     except ValueError as error:
-        raise InputError(f"{path}: not a table that can be read ({error})") from error
+        raise InputError(f"{path}: cannot be read as a table ({error})") from error
     for name in ("image", column):
         if name not in frame:
             raise InputError(
                 f"{path}: no column {name!r}; there are {', '.join(map(str, frame.columns))}"
             )
-    ids = {one.file_name: one.id for one in stimuli}
+    ids = {stimulus.file_name: stimulus.id for stimulus in stimuli}
     ids |= {PurePosixPath(name).name: number for name, number in list(ids.items())}
-    found: dict[int, str] = {}
+    labels: dict[int, str] = {}
     for row, (image, label) in enumerate(zip(frame["image"], frame[column], strict=True), start=1):
         number = ids.get(image)
         if number is None:
             raise InputError(f"{path}: row {row}: image {image!r} is not in {stimuli.root}")
-        if number in found:
-            raise InputError(f"{path}: row {row}: image {image!r} is there twice")
+        if number in labels:
+            raise InputError(f"{path}: row {row}: image {image!r} occurs twice")
         if not label.strip():
             raise InputError(f"{path}: row {row}: no {column}")
-        found[number] = label.strip()
-    return found
+        labels[number] = label.strip()
+    return labels
 
 
 def describe(split: Split) -> str:
-    """Say how many stimuli each part has."""
+    """Return the number of stimuli in each part, as text."""
     return ", ".join(f"{len(getattr(split, part))} {part}" for part in PARTS)
 
 

@@ -1,9 +1,9 @@
-"""The training folder: what is known of a training, and what it goes on from.
+"""The training folder: records, weights, and the checkpoint to resume from.
 
-``train.json`` says what is trained, on what, and how it went; ``best.safetensors`` and
+``train.json`` says what is trained, on what, and with which result; ``best.safetensors`` and
 ``last.safetensors`` hold the whole network; ``readout.safetensors`` only the 1×1 convolution;
-``split.csv`` which stimuli were used for what; ``steps.csv`` and ``epochs.csv`` how it went;
-``test.csv`` each test stimulus. ``checkpoint.pt`` is there while training is unfinished.
+``split.csv`` the part of each stimulus; ``steps.csv`` and ``epochs.csv`` how it went;
+``test.csv`` each test stimulus. ``checkpoint.pt`` exists only while training is unfinished.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from ...datasets.files import atomic_write
 
 @dataclass
 class TrainingState:
-    """Where a training stands.
+    """The progress of a training.
 
     Attributes
     ----------
     epoch, step : int
-        The next step: of this epoch, both from 0.
+        The next step and its epoch, both from 0.
     best, best_epoch : float, int
-        The highest validation so far, and when.
+        The highest validation so far, and its epoch.
     steps, epochs : lists of dict
         The rows of ``steps.csv`` and ``epochs.csv``.
     """
@@ -51,7 +51,9 @@ def write_table(path: Path, frame: pd.DataFrame) -> None:
 
 def write_weights(path: Path, network: nn.Module) -> None:
     """Write a network's weights as safetensors, atomically."""
-    state = {name: one.detach().cpu().contiguous() for name, one in network.state_dict().items()}
+    state = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
+    }
     with atomic_write(path) as file:
         file.write(save(state))
 
@@ -63,7 +65,17 @@ def write_checkpoint(
     optimizer: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LRScheduler,
 ) -> None:
-    """Write everything a training goes on from, atomically."""
+    """Write everything needed to resume a training, atomically.
+
+    Parameters
+    ----------
+    folder : Path
+        The training folder.
+    state : TrainingState
+    network : Module
+    optimizer : Optimizer
+    schedule : LRScheduler
+    """
     content = {
         "progress": vars(state),
         "network": network.state_dict(),
@@ -82,12 +94,21 @@ def read_checkpoint(
     optimizer: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LRScheduler,
 ) -> TrainingState:
-    """Go on from ``checkpoint.pt``; from the beginning where there is none.
+    """Resume from ``checkpoint.pt``; without one, start from the beginning.
+
+    Parameters
+    ----------
+    folder : Path
+        The training folder.
+    network : Module
+    optimizer : Optimizer
+    schedule : LRScheduler
+        These three are modified in place.
 
     Raises
     ------
     InputError
-        If it is damaged, or of another network.
+        If the checkpoint is damaged, or of another network.
     """
     path = folder / "checkpoint.pt"
     if not path.exists():
@@ -98,6 +119,6 @@ def read_checkpoint(
         optimizer.load_state_dict(content["optimizer"])
         schedule.load_state_dict(content["schedule"])
         return TrainingState(**content["progress"])
-    except Exception as error:  # pickle, zip and state dicts raise nearly anything
+    except Exception as error:  # pickle, zip and state dicts raise many types
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise InputError(f"{path}: cannot be gone on from: {reason}") from error
+        raise InputError(f"{path}: cannot be resumed from: {reason}") from error

@@ -56,24 +56,24 @@ def train(
 ) -> TrainInfo:
     """Train a network for saliency or for scene recognition.
 
-    Killed, the same call resumes, and ends in the same weights bit for bit (float32, CPU): each
-    step's randomness comes from the seed, the epoch and the step alone. Under torchrun, each
-    process takes its share of every batch. The caller's random state stays as it is.
+    If interrupted, the same call resumes and ends in the same weights bit for bit (float32,
+    CPU): each step's randomness comes from the seed, the epoch and the step alone. Under
+    torchrun, each process takes its share of every batch. The caller's random state is unchanged.
 
     Parameters
     ----------
     dataset : Dataset
     recipe : Recipe
     out : path
-        The training folder. An unfinished training of the same parameters in it is resumed, a
-        complete one left as it is.
+        The training folder. If it holds a training with the same parameters, an unfinished one
+        is resumed and a complete one is left unchanged.
     model : str or Backbone
         A network's name (see `load_model`), or a `Backbone`, whose ``layer`` says where it is
         cut; by default at its last block's output (VGG: conv5_3).
     split : Split, optional
         By default `usual_split`; with scenes, `stratified_split`.
     scenes : mapping, optional
-        From a stimulus's id to its scene; what scene recognition learns.
+        From a stimulus's id to its scene; needed for scene recognition.
     execution : Execution
         Device, precision, batch size, decoding threads.
     progress : Progress
@@ -87,8 +87,8 @@ def train(
     Raises
     ------
     InputError
-        For anything wrong with the input, a folder of another training, and a loss that is not
-        finite: then the last good checkpoint is kept.
+        If any input is wrong, the folder holds another training, or the loss is not finite; in
+        that case the last good checkpoint is kept.
 
     Examples
     --------
@@ -124,7 +124,9 @@ def train(
             return TrainInfo.read(out)
         progress.say(f"training on {describe(split)} stimuli")
         indices = {name: index for index, name in enumerate(names or ())}
-        numbers = {key: indices[one] for key, one in (scenes or {}).items()} if names else None
+        numbers = (
+            {number: indices[scene] for number, scene in (scenes or {}).items()} if names else None
+        )
         with exact(device):
             trainer = Trainer(
                 *(dataset, split, recipe, base, network, numbers, out, device, execution),
@@ -145,13 +147,13 @@ def train(
 def _check(
     dataset: Dataset, split: Split, recipe: Recipe, scenes: Mapping[int, str] | None
 ) -> None:
-    stimuli = {one.id: one for one in dataset.stimuli}
+    stimuli = {stimulus.id: stimulus for stimulus in dataset.stimuli}
     for number in split.parts():
         if recipe.task == "saliency" and not len(dataset.fixations.of(number)):
             raise InputError(f"{stimuli[number].file_name}: no fixations to learn from")
         if recipe.task == "scenes" and number not in (scenes or {}):
             raise InputError(f"{stimuli[number].file_name}: no scene to learn")
-        dataset.stimuli.path(stimuli[number])  # all there, before hours of work
+        dataset.stimuli.path(stimuli[number])  # fail before hours of work if one is missing
     if recipe.task == "scenes" and scenes:
         missing = set(scenes.values()) - {scenes[number] for number in split.train}
         if missing:
@@ -188,7 +190,7 @@ def _info(
         status="running",
         **provenance(device_name(device)),
         parameters=TrainParameters.model_validate(parameters),
-        tuned=[name for name, one in network.named_parameters() if one.requires_grad],
+        tuned=[name for name, parameter in network.named_parameters() if parameter.requires_grad],
         scenes=scenes,
         dataset=dataset.name,
         simulated=dataset.simulated,
@@ -197,14 +199,14 @@ def _info(
 
 
 def _begin(out: Path, info: TrainInfo, split: Split, dataset: Dataset, progress: Progress) -> None:
-    """Begin the training folder, or resume what is in it; a complete one stays as it is."""
+    """Begin the training folder, or resume its training; a complete one stays unchanged."""
     if not make_folder(out):
         before = TrainInfo.read(out)
         check_same(out, before.content(), info.content(), ("parameters",))
         if before.status == "complete":
-            progress.say(f"{out} is complete already; nothing to do")
+            progress.say(f"{out} is already complete; nothing to do")
             return
-    names = {one.id: one.file_name for one in dataset.stimuli}
+    names = {stimulus.id: stimulus.file_name for stimulus in dataset.stimuli}
     rows = [(names[number], part) for number, part in split.parts().items()]
     write_table(out / "split.csv", pd.DataFrame(rows, columns=["image", "split"]))
     info.write(out)
@@ -213,7 +215,7 @@ def _begin(out: Path, info: TrainInfo, split: Split, dataset: Dataset, progress:
 def _complete(
     out: Path, network: Headed, state: TrainingState, test: pd.DataFrame | None, dataset: Dataset
 ) -> None:
-    """Write what came out, and say that training is complete."""
+    """Write the results and mark the training as complete."""
     info = TrainInfo.read(out)
     result: dict = {
         "epochs": state.epoch,
@@ -222,7 +224,7 @@ def _complete(
     }
     if test is not None:
         result["test"] = judged(test)
-        names = {one.id: one.file_name for one in dataset.stimuli}
+        names = {stimulus.id: stimulus.file_name for stimulus in dataset.stimuli}
         test.insert(1, "image", [names[number] for number in test["image_id"]])
         for column in {"scene", "predicted"}.intersection(test):
             test[column] = [(info.scenes or [])[index] for index in test[column]]

@@ -1,4 +1,4 @@
-"""The loop: one process's part of a training."""
+"""The training loop, as one process runs it."""
 
 from __future__ import annotations
 
@@ -33,23 +33,26 @@ CHECKPOINT_S = 60
 
 
 class Trainer:
-    """Trains a network, and judges it.
+    """Trains and evaluates a network.
 
     Parameters
     ----------
+    dataset : Dataset
+    split : Split
+    recipe : Recipe
     model : Model
-        How pictures are made into the network's input.
+        Converts pictures to the network's input.
     network : Headed
-        With what is to be trained requiring gradients.
+        Parameters to train require gradients.
     scenes : mapping, optional
-        From a stimulus's id to the index of its scene; without, it is saliency that is learnt.
+        From a stimulus's id to the index of its scene; without it, saliency is learnt.
     out : Path
-        Where checkpoints lie; an unfinished training there is resumed.
+        Training folder; an unfinished training in it is resumed.
     device : torch.device
     execution : Execution
         Batch size, precision, decoding threads.
     rank, world : int
-        Which of how many processes this is.
+        This process's number, and the number of processes.
     progress : Progress
     """
 
@@ -73,11 +76,13 @@ class Trainer:
         self.rank, self.world = rank, world
         self.report = progress if rank == 0 else SILENT
         self.network = network.to(device).to(memory_format=torch.channels_last)  # pyright: ignore
-        self.trainable = [one for one in network.parameters() if one.requires_grad]
-        backbone = {id(one) for one in network.backbone.parameters()}
+        self.trainable = [
+            parameter for parameter in network.parameters() if parameter.requires_grad
+        ]
+        backbone = {id(parameter) for parameter in network.backbone.parameters()}
         parts: tuple[list, list] = ([], [])
-        for one in self.trainable:
-            parts[id(one) in backbone].append(one)
+        for parameter in self.trainable:
+            parts[id(parameter) in backbone].append(parameter)
         rates = (recipe.added_rate, recipe.backbone_rate)
         self.optimizer = torch.optim.Adam(
             [{"params": part, "lr": rate} for part, rate in zip(parts, rates, strict=True)]
@@ -98,7 +103,13 @@ class Trainer:
         self._balance = None if scenes is None else _balance(scenes, split.train).to(device)
 
     def run(self) -> TrainingState:
-        """Train until the last epoch, or until validation has not risen for long enough."""
+        """Train until the last epoch, or until validation stalls.
+
+        Raises
+        ------
+        InputError
+            If an image cannot be read, or the loss or gradient is not finite.
+        """
         state = self.state
         if state.epoch or state.step:
             self.report.say(f"resuming at epoch {state.epoch + 1}, step {state.step + 1}")
@@ -107,7 +118,7 @@ class Trainer:
         return state
 
     def evaluate(self, ids: Sequence[int]) -> pd.DataFrame:
-        """Judge the network on stimuli, in the order given.
+        """Evaluate the network on stimuli, in the order given.
 
         Returns
         -------
@@ -121,14 +132,14 @@ class Trainer:
         self.network.eval()
         with torch.inference_mode():
             for examples in self._load(batches):
-                found = self._forward(self.network, examples)
-                for example, one in zip(examples, found, strict=True):
+                outputs = self._forward(self.network, examples)
+                for example, output in zip(examples, outputs, strict=True):
                     row: dict[str, Any] = {"image_id": example.stimulus.id}
                     if self.scenes is None:
                         looked = example.looked.to(self.device)
-                        row["nss"] = float(nss(resized(one[0], looked.size), looked))
+                        row["nss"] = float(nss(resized(output[0], looked.size), looked))
                     else:
-                        row |= {"scene": example.scene, "predicted": int(one.argmax())}
+                        row |= {"scene": example.scene, "predicted": int(output.argmax())}
                     rows.append(row)
         if self.world > 1:
             gathered: list = [None] * self.world
@@ -143,7 +154,7 @@ class Trainer:
         order = np.random.default_rng([recipe.seed, state.epoch]).permutation(self.split.train)
         size = self.execution.batch_size
         batches = [order[k : k + size].tolist() for k in range(0, len(order), size)]
-        # A process whose share is empty passes a stimulus of weight 0: all must take part.
+        # All processes must take part: one with an empty share passes a stimulus of weight 0.
         shares = [batch[self.rank :: self.world] or batch[:1] for batch in batches]
         loaded = self._load(shares[state.step * recipe.accumulate :])
         saved = time.monotonic()
@@ -172,7 +183,7 @@ class Trainer:
             last = k == len(batches)
             with nullcontext() if last or self.world == 1 else self.parallel.no_sync():
                 loss = weight * self._losses(examples).sum()
-                # DDP averages over processes; the mean over stimuli is what is wanted.
+                # DDP averages over processes; this makes it the mean over stimuli.
                 (loss * self.world / count).backward()
             total += loss.detach().cpu()
         if self.world > 1:
@@ -195,12 +206,12 @@ class Trainer:
     def _end_epoch(self) -> None:
         state = self.state
         losses = [row["loss"] for row in state.steps if row["epoch"] == state.epoch + 1]
-        found = judged(self.evaluate(self.split.validation))
-        better = found > state.best
+        validation = judged(self.evaluate(self.split.validation))
+        better = validation > state.best
         if better:
-            state.best, state.best_epoch = found, state.epoch
+            state.best, state.best_epoch = validation, state.epoch
         state.epochs.append(
-            {"epoch": state.epoch + 1, "loss": float(np.mean(losses)), "validation": found}
+            {"epoch": state.epoch + 1, "loss": float(np.mean(losses)), "validation": validation}
         )
         state.epoch, state.step = state.epoch + 1, 0
         if self.rank == 0:
@@ -209,8 +220,8 @@ class Trainer:
             self._save()
         measure = "NSS" if self.scenes is None else "balanced accuracy"
         self.report.say(
-            f"epoch {state.epoch}: loss {np.mean(losses):.3f}, validation {measure} {found:.3f}"
-            + (" (best so far)" if better else "")
+            f"epoch {state.epoch}: loss {np.mean(losses):.3f}, "
+            f"validation {measure} {validation:.3f}" + (" (best so far)" if better else "")
         )
 
     def _save(self) -> None:
@@ -221,19 +232,19 @@ class Trainer:
 
     def _losses(self, examples: list[Example]) -> torch.Tensor:
         """Return each example's loss, float32 (n,)."""
-        found = self._forward(self.parallel, examples)
+        outputs = self._forward(self.parallel, examples)
         if self._balance is not None:
-            scenes = torch.tensor([one.scene for one in examples], device=self.device)
-            losses = F.cross_entropy(found.float(), scenes, reduction="none")
+            scenes = torch.tensor([example.scene for example in examples], device=self.device)
+            losses = F.cross_entropy(outputs.float(), scenes, reduction="none")
             return losses * self._balance[scenes]
         losses = []
-        for example, one in zip(examples, found, strict=True):
+        for example, output in zip(examples, outputs, strict=True):
             looked = example.looked.to(self.device)
-            losses.append(self._loss(resized(one[0], looked.size), looked))
+            losses.append(self._loss(resized(output[0], looked.size), looked))
         return torch.stack(losses)
 
     def _forward(self, network: Any, examples: list[Example]) -> torch.Tensor:
-        images = self.model.images(np.stack([one.rgb for one in examples]), self.device)
+        images = self.model.images(np.stack([example.rgb for example in examples]), self.device)
         bf16 = self.execution.precision == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
             return network(images)
@@ -253,7 +264,7 @@ class Trainer:
 
 
 def judged(table: pd.DataFrame) -> float:
-    """Return the mean NSS, or the balanced accuracy: the mean over scenes of those found."""
+    """Return the mean NSS, or the balanced accuracy: the mean recall over scenes."""
     if "nss" in table:
         return float(table["nss"].mean())
     right = table["scene"] == table["predicted"]
@@ -261,7 +272,7 @@ def judged(table: pd.DataFrame) -> float:
 
 
 def _balance(scenes: Mapping[int, int], train: Sequence[int]) -> torch.Tensor:
-    """Return a weight for each scene, such that each counts the same; 1 on average."""
+    """Return a weight for each scene that makes all count the same; 1 on average."""
     counts = np.bincount([scenes[number] for number in train])
     return torch.from_numpy((len(train) / (len(counts) * counts)).astype(np.float32))
 

@@ -1,4 +1,4 @@
-"""What stands in the cells of tables for the terminal."""
+"""Cells of tables for the terminal, and the grids they stand in."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def grid(
     cell: Callable[[Any], Text],
     first: str = "layer",
 ) -> Table:
-    """Lay out rows × categories.
+    """Lay out a table of rows × categories.
 
     Parameters
     ----------
@@ -31,52 +31,64 @@ def grid(
     frame : DataFrame, or Interval of DataFrames
         Rows × categories.
     cell : callable
-        Makes a text of one place's number, or of its `Interval`.
+        Renders one number, or one `Interval`.
     first : str
-        Heads the column of the rows' names.
+        Heading of the column of row names.
     """
     frames = frame if isinstance(frame, Interval) else (frame,)
-    values = [one.to_numpy(np.float64) for one in frames]
+    values = [frame.to_numpy(np.float64) for frame in frames]
     table = category_table(title, first, map(str, frames[0].columns))
     for row, name in enumerate(frames[0].index):
-        places = ([one[row, k] for one in values] for k in range(frames[0].shape[1]))
-        one_each = (Interval(*here) if len(here) == 3 else here[0] for here in places)
-        table.add_row(str(name), *map(cell, one_each))
+        places = ([array[row, k] for array in values] for k in range(frames[0].shape[1]))
+        contents = (Interval(*place) if len(place) == 3 else place[0] for place in places)
+        table.add_row(str(name), *map(cell, contents))
     return table
 
 
 def count(value: float) -> Text:
-    """Return a number of units, regions …; a dot for none."""
+    """Render a count of units or regions; 0 is a dot."""
     return Text(f"{value:.0f}" if value else "·")
 
 
 def wide(frame: pd.DataFrame, rows: str, value: str) -> pd.DataFrame:
-    """Return one column of a long table as rows × categories, both in the order they come."""
+    """Return one column of a long table as rows × categories, both in order of appearance."""
     table = frame.pivot(index=rows, columns="category", values=value)
     return table.loc[list(dict.fromkeys(frame[rows])), list(dict.fromkeys(frame["category"]))]
 
 
 def number(value: object) -> str:
-    """Return a number with two decimals, a dash where it is none."""
+    """Format a number with two decimals; NaN is a dash."""
     if isinstance(value, float | np.floating):
         return "–" if np.isnan(value) else f"{value:.2f}"
     return str(value)
 
 
 def intervals(frame: pd.DataFrame, rows: str, name: str, *, prefix: bool = True) -> Interval:
-    """Return a long table's interval as rows × categories; see `Interval.columns`."""
+    """Return an interval of a long table as rows × categories.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Long table with a column ``category``.
+    rows : str
+        Column that names the rows.
+    name : str
+        Name of the interval's columns; see `Interval.columns`.
+    prefix : bool
+        Whether the columns of the bounds begin with the name.
+    """
     keys = Interval.none().columns(name, prefix=prefix)
     return Interval(*(wide(frame, rows, key) for key in keys))
 
 
 def half_width(interval: Interval) -> Text:
-    """Return half an interval, on a line of its own; nothing where there is none."""
+    """Render half an interval's width on a new line; empty if the interval is unknown."""
     known = not np.isnan(interval.low)
     return Text(f"\n±{interval.half_width:.2f}" if known else "", style="not bold dim")
 
 
 def with_interval(interval: Interval) -> Text:
-    """Return a number and half its interval, on one line."""
+    """Render a number and half its interval's width on one line."""
     text = Text(number(interval.value))
     if not np.isnan(interval.low):
         text.append(f" ±{interval.half_width:.2f}", style="dim")
@@ -84,12 +96,12 @@ def with_interval(interval: Interval) -> Text:
 
 
 def score(interval: Interval) -> Text:
-    """Return a score, shaded, and half its interval beneath it."""
+    """Render a shaded score, with half its interval's width below it."""
     return shaded(interval.value) + half_width(interval)
 
 
 def shaded(value: float) -> Text:
-    """Return a score; those above T are bold, and greener the higher."""
+    """Render a score: bold above T, and greener the higher it is."""
     if np.isnan(value):
         return Text("–", style="dim")
     strength = min(1.0, max(0.0, (value - 0.5) / 2.5))
@@ -99,7 +111,7 @@ def shaded(value: float) -> Text:
 
 
 def change(interval: Interval) -> Text:
-    """Return a difference; bold and coloured where its interval excludes 0."""
+    """Render a difference: bold and coloured if its interval excludes 0."""
     value = interval.value
     if np.isnan(value):
         return Text("–", style="dim")
@@ -109,5 +121,5 @@ def change(interval: Interval) -> Text:
 
 
 def paper_tables() -> dict[str, Any]:
-    """Return He et al. 2019's tables as data."""
+    """Return the tables of He et al. 2019."""
     return json.loads((resources.files(str(__package__)) / "paper_tables.json").read_text("utf-8"))

@@ -17,11 +17,11 @@ from .cells import change as change_cell
 from .cells import count, grid, number, with_interval
 from .run import describe
 
-_MOST = 10  # regions listed
+_MOST = 10  # regions or units listed
 
 
 def render_change(before: Run, after: Run, change: UnitChange) -> Group:
-    """Return the terminal view of a unit's change: by category, and where it is largest."""
+    """Return the terminal view of a unit's change, by category and for the regions most changed."""
     title = f"{change.layer}, unit {change.unit}: mean NSS, ± half the 95 % interval"
     table = plain_table(title, "category", ("regions", "before", "after", "change"))
     for row in change.categories.to_dict("records"):
@@ -37,7 +37,7 @@ def render_change(before: Run, after: Run, change: UnitChange) -> Group:
 
 
 def render_transitions(units: pd.DataFrame, categories: list[str], layer: str) -> Group:
-    """Return the terminal view of `transitions`: how many units went from where to where."""
+    """Return the terminal view of `transitions`: how many units moved between categories."""
     counts = transition_table(units, categories)
     moved = units[units["before"] != units["after"]]
     between = moved[(moved["before"] != "none") & (moved["after"] != "none")]
@@ -57,16 +57,16 @@ def render_transitions(units: pd.DataFrame, categories: list[str], layer: str) -
     return Group(grid(title, counts, count, "before"), Text(said))
 
 
-def render_output(found: Output) -> Group:
+def render_output(output: Output) -> Group:
     """Return the terminal view of a model's output: OS and OD, correlations, tests."""
     names = ("inner saliency", "output, OS", "difference, OD")
-    title = f"Top {TOP} units of {found.layer} and the output: mean NSS, ± half its 95 % interval"
+    title = f"Top {TOP} units of {output.layer} and the output: mean NSS, ± half its 95 % interval"
     table = plain_table(title, "category", ("regions", *names))
-    for row in found.categories.to_dict("records"):
+    for row in output.categories.to_dict("records"):
         cells = (with_interval(Interval.of(row, m)) for m in MEASURES)
         table.add_row(str(row["category"]), str(row["n"]), *cells)
-    parts: list[RenderableType] = [Text(describe(found.run), style="bold"), table]
-    for row in found.correlations.to_dict("records"):
+    parts: list[RenderableType] = [Text(describe(output.run), style="bold"), table]
+    for row in output.correlations.to_dict("records"):
         parts.append(
             Text(
                 f"Spearman of inner saliency and {row['measure']} over {row['categories']} "
@@ -74,17 +74,17 @@ def render_output(found: Output) -> Group:
             )
         )
     tests = plain_table(
-        "Do categories differ? p (statistic)", "measure", found.tests["inner"].overall["test"]
+        "Do categories differ? p (statistic)", "measure", output.tests["inner"].overall["test"]
     )
     pairs = plain_table(
         "From how many other categories each differs, p < 0.05: Tukey / Dunn", "category", names
     )
     for measure, name in zip(MEASURES, names, strict=True):
-        overall = found.tests[measure].overall.to_dict("records")
+        overall = output.tests[measure].overall.to_dict("records")
         cells = [f"{row['p']:.1g} ({row['statistic']:.1f})" for row in overall]
         tests.add_row(name, *("–" if "nan" in cell else cell for cell in cells))
-    for category in found.categories["category"]:
-        cells = [_differing(found.tests[measure], str(category)) for measure in MEASURES]
+    for category in output.categories["category"]:
+        cells = [_differing(output.tests[measure], str(category)) for measure in MEASURES]
         pairs.add_row(str(category), *cells)
     return Group(*parts, tests, pairs)
 

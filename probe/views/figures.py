@@ -1,4 +1,4 @@
-"""The figures that commands write; analysis computes what they show."""
+"""Figures of results; they draw what the analysis computed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from .overlays import panel, save_figure
 
 
 class _Shown(Figure):
-    """A figure that notebooks show."""
+    """A figure that notebooks display."""
 
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()
@@ -50,7 +50,7 @@ def draw_table(run: Run, path: str | Path | None = None) -> Figure:
     ----------
     run : Run
     path : path, optional
-        Where to write it (.png, .pdf, .svg); a notebook shows what is returned.
+        File to write (.png, .pdf, .svg). The returned figure displays itself in a notebook.
 
     Raises
     ------
@@ -85,11 +85,17 @@ def draw_table(run: Run, path: str | Path | None = None) -> Figure:
     return figure
 
 
-def draw_output(found: Output, path: Path) -> None:
-    """Draw output saliency and difference against inner saliency, a dot a category (Figure 7)."""
+def draw_output(output: Output, path: Path) -> None:
+    """Draw OS and OD against inner saliency, one dot per category (Figure 7).
+
+    Raises
+    ------
+    InputError
+        If matplotlib does not know the file's format.
+    """
     figure = Figure(figsize=(9, 4), layout="constrained")
     axes: Any = figure.subplots(1, 2)
-    table = found.categories
+    table = output.categories
     for axis, name, label in zip(
         axes,
         MEASURES[1:],
@@ -97,11 +103,12 @@ def draw_output(found: Output, path: Path) -> None:
         strict=True,
     ):
         for row in table.to_dict("records"):
-            inner, outer = Interval.of(row, "inner"), Interval.of(row, name)
+            inner, measured = Interval.of(row, "inner"), Interval.of(row, name)
             axis.errorbar(
                 inner.value,
-                outer.value,
-                *(error_bar(one) for one in (outer, inner)),  # first the vertical one
+                measured.value,
+                error_bar(measured),  # vertical
+                error_bar(inner),  # horizontal
                 fmt="o",
                 markersize=7,
                 elinewidth=0.5,
@@ -111,12 +118,12 @@ def draw_output(found: Output, path: Path) -> None:
                 ecolor="0.6",
                 label=row["category"],
             )
-        row = found.correlations.set_index("measure").loc[name].to_dict()
+        row = output.correlations.set_index("measure").loc[name].to_dict()
         spearman = Interval.of(row, "spearman", prefix=False)
         axis.set_title(
             f"Spearman {spearman.value:.2f} [{spearman.low:.2f}, {spearman.high:.2f}]", fontsize=10
         )
-        axis.set_xlabel(f"inner saliency: top 10 units of {found.layer} (NSS)")
+        axis.set_xlabel(f"inner saliency: top 10 units of {output.layer} (NSS)")
         axis.set_ylabel(label)
         axis.spines[["top", "right"]].set_visible(False)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right", frameon=False)
@@ -124,8 +131,8 @@ def draw_output(found: Output, path: Path) -> None:
 
 
 def error_bar(interval: Interval) -> np.ndarray:
-    """Return how far an interval reaches below and above its value, shape (2, n)."""
-    return np.abs(np.stack([np.atleast_1d(one - interval.value) for one in interval[1:]]))
+    """Return the distances from a value to its lower and upper bound, shape (2, n)."""
+    return np.abs(np.stack([np.atleast_1d(bound - interval.value) for bound in interval[1:]]))
 
 
 def draw_change(
@@ -136,13 +143,32 @@ def draw_change(
     path: Path,
     most: int = 6,
 ) -> None:
-    """Draw the unit's maps over the stimuli where it changed most, before and after.
+    """Draw a unit's maps, before and after, on the stimuli where it changed most.
 
-    The region whose score changed most in each is outlined.
+    In each stimulus, the region whose score changed most is outlined.
+
+    Parameters
+    ----------
+    change : UnitChange
+    models : tuple of 2 Models
+        The networks before and after.
+    masks : MaskSet
+        The masks that the runs were made with.
+    root : Path
+        Folder of the images.
+    path : Path
+        File to write (.png, .pdf, .svg).
+    most : int
+        Largest number of stimuli to draw.
+
+    Raises
+    ------
+    InputError
+        If an image cannot be read, or matplotlib does not know the file's format.
     """
     stimuli = Stimuli(root, tuple(masks.images))
-    images = {one.id: one for one in stimuli}
-    outlines = {one.id: one for one in masks.annotations}
+    images = {stimulus.id: stimulus for stimulus in stimuli}
+    regions = {region.id: region for region in masks.annotations}
     chosen = change.regions.drop_duplicates("image_id").head(most)
     layers = [model.layer(change.layer) for model in models]
     figure = Figure(figsize=(9, 2.35 * len(chosen)), layout="constrained")
@@ -150,7 +176,7 @@ def draw_change(
     for row, record in zip(axes, chosen.to_dict("records"), strict=True):
         stimulus = images[record["image_id"]]
         picture = stimuli.read(stimulus)
-        mask = mask_of(outlines[record["annotation_id"]], stimulus)
+        mask = mask_of(regions[record["annotation_id"]], stimulus)
         panel(row[0], np.asarray(picture))
         row[0].set_ylabel(f"{Path(stimulus.file_name).stem}: {record['category']}", fontsize=8)
         for axis, model, layer, when in zip(
@@ -164,46 +190,60 @@ def draw_change(
     save_figure(figure, path)
 
 
-def draw_search(found: Search, path: Path, most: int = 8) -> None:
-    """Draw arrays and the maps of all models side by side, as the paper's Figures 8 and 9.
+def draw_search(search: Search, path: Path, most: int = 8) -> None:
+    """Draw search arrays beside the maps of all models (Figures 8 and 9).
 
-    One array of each feature, that with the strongest difference; the target is outlined.
+    Shows the array with the largest contrast for each feature, up to ``most``; the target is
+    outlined.
+
+    Raises
+    ------
+    InputError
+        If a map cannot be made or read, or matplotlib does not know the file's format.
     """
     strongest: dict[str, SearchArray] = {}
-    for array in sorted(found.arrays, key=lambda one: np.nan_to_num(one.contrast), reverse=True):
+    for array in sorted(
+        search.arrays, key=lambda array: np.nan_to_num(array.contrast), reverse=True
+    ):
         strongest.setdefault(array.feature, array)
     shown = list(strongest.values())[:most]
-    figure = Figure(figsize=(1.6 * (1 + len(found.maps)), 1.25 * len(shown)), layout="constrained")
-    axes: Any = figure.subplots(len(shown), 1 + len(found.maps), squeeze=False)
+    figure = Figure(figsize=(1.6 * (1 + len(search.maps)), 1.25 * len(shown)), layout="constrained")
+    axes: Any = figure.subplots(len(shown), 1 + len(search.maps), squeeze=False)
     for row, array in zip(axes, shown, strict=True):
-        row[0].imshow(found.stimuli.read(array.image))
+        row[0].imshow(search.stimuli.read(array.image))
         row[0].contour(array.target, levels=[0.5], colors="red", linewidths=0.8)
         row[0].set_ylabel(array.feature, fontsize=7)
-        for axis, map_of in zip(row[1:], found.maps.values(), strict=True):
+        for axis, map_of in zip(row[1:], search.maps.values(), strict=True):
             axis.imshow(map_of(array.image), cmap="gray")
         for axis in row:
             axis.set_xticks([])
             axis.set_yticks([])
-    for axis, name in zip(axes[0], ["array", *found.maps], strict=True):
+    for axis, name in zip(axes[0], ["array", *search.maps], strict=True):
         axis.set_title(name, fontsize=8)
     save_figure(figure, path, dpi=200)
 
 
-def draw_gains(found: Sweep, path: Path) -> None:
-    """Draw what each category's top ten gained, step by step (Figure 4)."""
-    others = list(found.runs)[1:]
-    if not others:
+def draw_gains(sweep: Sweep, path: Path) -> None:
+    """Draw the gain of each category's top ten units, step by step (Figure 4).
+
+    Raises
+    ------
+    InputError
+        If matplotlib does not know the file's format.
+    """
+    steps = list(sweep.runs)[1:]
+    if not steps:
         return
-    table = found.categories[found.categories["tune"].isin(others)]
+    table = sweep.categories[sweep.categories["tune"].isin(steps)]
     gain = intervals(table, "tune", "change")
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     axis: Any = figure.subplots()
-    width = 0.8 / len(others)
-    colours = _shades(len(others))
-    for k, (name, colour) in enumerate(zip(others, colours, strict=True)):
+    width = 0.8 / len(steps)
+    colours = _shades(len(steps))
+    for k, (name, colour) in enumerate(zip(steps, colours, strict=True)):
         own = Interval(*(frame.loc[name].to_numpy(np.float64) for frame in gain))
         values = own.value
-        place = np.arange(len(values)) + (k - (len(others) - 1) / 2) * width
+        place = np.arange(len(values)) + (k - (len(steps) - 1) / 2) * width
         axis.bar(
             place,
             values,
@@ -215,16 +255,17 @@ def draw_gains(found: Sweep, path: Path) -> None:
         )
     axis.axhline(0, color="black", linewidth=0.6)
     axis.set_xticks(
-        range(gain.value.shape[1]), [str(one).replace(" ", "\n") for one in gain.value.columns]
+        range(gain.value.shape[1]),
+        [str(category).replace(" ", "\n") for category in gain.value.columns],
     )
     axis.set_ylabel(f"gain in mean NSS of the top {TOP}")
     axis.set_title(
-        f"{found.layer}: gain over tune {next(iter(found.runs))}, 95 % intervals", fontsize=10
+        f"{sweep.layer}: gain over tune {next(iter(sweep.runs))}, 95 % intervals", fontsize=10
     )
-    # A category of few regions has an interval that would leave the others no room.
+    # The wide interval of a category with few regions would squeeze all the others.
     values = gain.value.to_numpy(np.float64)
     axis.set_ylim(np.nanmin(values) - 0.5, np.nanmax(values) + 0.5)
-    figure.legend(loc="outside upper right", frameon=False, ncols=len(others), fontsize=9)
+    figure.legend(loc="outside upper right", frameon=False, ncols=len(steps), fontsize=9)
     axis.spines[["top", "right"]].set_visible(False)
     save_figure(figure, path)
 
@@ -232,20 +273,33 @@ def draw_gains(found: Sweep, path: Path) -> None:
 def _shades(count: int) -> list:
     from matplotlib import colormaps
 
-    return [colormaps["viridis"](one) for one in np.linspace(0.1, 0.85, count)]
+    return [colormaps["viridis"](place) for place in np.linspace(0.1, 0.85, count)]
 
 
-def draw_tasks(found: Tasks, dataset: Dataset, path: Path, most: int = 6) -> None:
+def draw_tasks(tasks: Tasks, dataset: Dataset, path: Path, most: int = 6) -> None:
     """Draw fixations and the three networks' mean maps on test stimuli (Figure 11).
 
-    The stimuli are taken at equal distances among those tested.
+    Parameters
+    ----------
+    tasks : Tasks
+    dataset : Dataset
+        The dataset that the tasks were compared on.
+    path : Path
+        File to write (.png, .pdf, .svg).
+    most : int
+        Largest number of stimuli to draw, evenly spaced among the test stimuli.
+
+    Raises
+    ------
+    InputError
+        If a network or an image cannot be read, or matplotlib does not know the file's format.
     """
-    models = {"pt": model_of(found.runs["pt"])}
-    models |= {name: load_trained(found.folder / name) for name in ("sr", "sp")}
-    layers = {name: model.layer(found.layer) for name, model in models.items()}
-    stimuli = {one.id: one for one in dataset.stimuli}
-    places = np.linspace(0, len(found.images) - 1, min(most, len(found.images))).round().astype(int)
-    rows = found.images.iloc[np.unique(places)].to_dict("records")
+    models = {"pt": model_of(tasks.runs["pt"])}
+    models |= {name: load_trained(tasks.folder / name) for name in ("sr", "sp")}
+    layers = {name: model.layer(tasks.layer) for name, model in models.items()}
+    stimuli = {stimulus.id: stimulus for stimulus in dataset.stimuli}
+    places = np.linspace(0, len(tasks.images) - 1, min(most, len(tasks.images))).round().astype(int)
+    rows = tasks.images.iloc[np.unique(places)].to_dict("records")
     figure = Figure(figsize=(11, 1.75 * len(rows)), layout="constrained")
     axes: Any = figure.subplots(len(rows), 5, squeeze=False)
     for axis, row in zip(axes, rows, strict=True):
@@ -255,7 +309,7 @@ def draw_tasks(found: Tasks, dataset: Dataset, path: Path, most: int = 6) -> Non
         size = (stimulus.height, stimulus.width)
         panel(axis[0], picture)
         panel(axis[1], picture, empirical(looked.x, looked.y, size, dataset.px_per_degree))
-        said = "right" if row["correct"] else f"took for {row['predicted']}"
+        said = "right" if row["correct"] else f"taken for {row['predicted']}"
         axis[0].set_title(f"{row['scene']} ({said})", fontsize=6)
         for place, (name, model) in zip(axis[2:], models.items(), strict=True):
             panel(place, picture, mean_map(model, layers[name], dataset, stimulus))

@@ -1,4 +1,4 @@
-"""Pictures of maps over their stimuli, as in the papers' figures."""
+"""Maps drawn over their stimuli, as in the papers' figures."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from ...datasets.files import atomic_write
 
 
 def panel(axis: Any, picture: np.ndarray, saliency: np.ndarray | None = None) -> None:
-    """Draw a stimulus on matplotlib's axes, in grey with a map over it in colours if there is one.
+    """Draw a stimulus on matplotlib axes; with a map, the stimulus is grey and the map coloured.
 
     Parameters
     ----------
+    axis : Axes
     picture : uint8 array, shape (height, width, 3)
     saliency : float array, shape (h, w), optional
-        Resized to the stimulus (bilinear), and scaled from its minimum to its maximum.
+        Resized to the stimulus (bilinear) and stretched from its minimum to its maximum.
     """
     axis.set_xticks([])
     axis.set_yticks([])
@@ -36,7 +37,7 @@ def panel(axis: Any, picture: np.ndarray, saliency: np.ndarray | None = None) ->
 
 
 def save_figure(figure: Figure, path: Path, dpi: int = 150) -> None:
-    """Write a figure atomically, in the format of the file's name.
+    """Write a figure atomically, in the format that the file's suffix names.
 
     Raises
     ------

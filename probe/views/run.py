@@ -19,7 +19,7 @@ from .cells import change, count, grid, intervals, number, paper_tables, score, 
 
 
 def render_run(run: Run) -> Group:
-    """Return the terminal view of a run: the category tables and what they rest on."""
+    """Return the terminal view of a run: its category tables and its numbers of regions."""
     top10 = Interval(*(run.table(f"top10_{name}") for name in ("mean", "low", "high")))
     parts: list[RenderableType] = [
         Text(describe(run), style="bold"),
@@ -45,7 +45,7 @@ def render_run(run: Run) -> Group:
 
 
 def describe(run: Run) -> str:
-    """Say what was probed on what, and who labelled it, in a line or two."""
+    """Describe a run: network, masks, annotator, and a warning about images trained on."""
     line, info = run.describe(), run.info
     if info.trained_on:
         line += f"\nBEWARE: the network was trained on {info.trained_on} of the images"
@@ -53,7 +53,7 @@ def describe(run: Run) -> str:
 
 
 def paper_table(run: Run) -> pd.DataFrame | None:
-    """Return the paper's Table 2 for the run's layers; None unless it probed a VGG-16 on them."""
+    """Return the paper's Table 2 for the run's layers; None if it does not apply to the run."""
     if run.info.parameters.model != "vgg16":
         return None
     tables = paper_tables()
@@ -65,7 +65,13 @@ def paper_table(run: Run) -> pd.DataFrame | None:
 
 
 def render_units(run: Run, category: str, most: int) -> Group:
-    """Return the best units for a category."""
+    """Return the terminal view of the best units for a category.
+
+    Raises
+    ------
+    InputError
+        If the run has no such category.
+    """
     units = run.best_units(category).head(most)
     title = f"Best units for {category}"
     table = Table(
@@ -83,9 +89,9 @@ def render_units(run: Run, category: str, most: int) -> Group:
 
 
 def render_differences(before: Run, after: Run, differences: pd.DataFrame) -> Group:
-    """Return the terminal view of a comparison; differences whose interval excludes 0 are bold."""
-    found = intervals(differences, "layer", "difference", prefix=False)
-    last_first = Interval(*(frame.iloc[::-1] for frame in found))
+    """Return the terminal view of a comparison; a difference is bold if its interval excludes 0."""
+    changes = intervals(differences, "layer", "difference", prefix=False)
+    last_first = Interval(*(frame.iloc[::-1] for frame in changes))
     return Group(
         Text(f"before: {describe(before)}\nafter:  {describe(after)}\n", style="bold"),
         grid(
@@ -98,7 +104,7 @@ def render_differences(before: Run, after: Run, differences: pd.DataFrame) -> Gr
 
 
 def formatted(frame: pd.DataFrame, kind: Format) -> str:
-    """Return a data frame as text in one of the formats for files."""
+    """Format a data frame as CSV, JSON, LaTeX or Markdown."""
     if kind == "csv":
         return frame.to_csv(index=False).rstrip("\n")
     if kind == "json":
@@ -111,7 +117,7 @@ def formatted(frame: pd.DataFrame, kind: Format) -> str:
 
 
 def for_print(run: Run) -> pd.DataFrame:
-    """Return layers × categories as ``2.57 (41)``: the mean, and the units above T."""
+    """Return layers × categories as texts such as ``2.57 (41)``: mean NSS (units above T)."""
     mean, above = run.table("top10_mean"), run.table("above_threshold")
     cells = pd.DataFrame(
         [
@@ -125,7 +131,7 @@ def for_print(run: Run) -> pd.DataFrame:
 
 
 def as_html(renderable: RenderableType, title: str) -> str:
-    """Return a terminal view as a page of its own."""
+    """Return a terminal view as an HTML page."""
     console = Console(record=True, width=108, file=io.StringIO(), color_system="truecolor")
     console.print(renderable)
     page = console.export_html(inline_styles=True)

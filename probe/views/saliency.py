@@ -1,4 +1,4 @@
-"""What saliency models score, as tables for the terminal."""
+"""Scores of saliency models, as tables for the terminal."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ..statistics.selectivity import TOP
 from .cells import number, paper_tables, with_interval
 
 
-def render_search(found: Search) -> Group:
-    """Return the terminal view of a search: models, features, networks' layers, the paper's."""
+def render_search(search: Search) -> Group:
+    """Return the terminal view of a search: models, features, layers, the paper's values."""
     paper = paper_tables()
     parts: list[RenderableType] = []
-    if len(found.models):
+    if len(search.models):
         columns = ("NMM", "found", "GSI", "MSR target", "MSR background", "fixations")
         table = plain_table("Saliency models on search arrays", "model", columns)
-        for row in found.models.to_dict("records"):
+        for row in search.models.to_dict("records"):
             table.add_row(
                 str(row["model"]),
                 with_interval(Interval.of(row, "nmm")),
@@ -31,8 +31,8 @@ def render_search(found: Search) -> Group:
         for name, value in paper["table4"]["nmm"].items():
             table.add_row(f"[dim]{name} (paper)[/dim]", f"[dim]{value:.2f}[/dim]")
         parts.append(table)
-        parts.append(_features(found.measures))
-    for name, layers in found.layers.groupby("model", sort=False) if len(found.layers) else ():
+        parts.append(_features(search.measures))
+    for name, layers in search.layers.groupby("model", sort=False) if len(search.layers) else ():
         values = paper["table5"]["nmm_top10"] if str(name) == "vgg16" else {}
         columns = ("NMM", *(["paper"] if values else []))
         table = plain_table(f"{name}: mean NMM of each layer's top {TOP} units", "layer", columns)
@@ -45,7 +45,7 @@ def render_search(found: Search) -> Group:
 
 
 def render_scores(summary: pd.DataFrame, title: str) -> Table:
-    """Return the terminal view of models' scores on photographs, with half-intervals."""
+    """Return the terminal view of models' scores on photographs, with half their intervals."""
     models = list(dict.fromkeys(summary["model"]))
     table = plain_table(title, "measure", models)
     for measure, rows in summary.groupby("measure", sort=False):

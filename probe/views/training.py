@@ -1,4 +1,4 @@
-"""What trainings did to the units, as tables for the terminal and as figures."""
+"""Trainings, and their effects on units, as tables for the terminal."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .run import describe
 
 
 def render_training(info: TrainInfo) -> Group:
-    """Return the terminal view of a complete training: how to repeat it, and what came out."""
+    """Return the terminal view of a complete training: its recipe and its result."""
     parameters, result = info.parameters, info.result
     assert result is not None
     backbone, measure = parameters.backbone, "NSS"
@@ -47,7 +47,7 @@ def render_training(info: TrainInfo) -> Group:
         + (", SIMULATED fixations" if info.simulated else ""),
         "backbone": f"{backbone.model} up to {backbone.layer}, {height}×{width} px",
         "recipe": ", ".join(f"{name} {value}" for name, value in recipe.items()),
-        "epochs": f"{result.epochs}, the best was number {result.best_epoch}",
+        "epochs": f"{result.epochs}, best: epoch {result.best_epoch}",
         f"validation {measure}": f"{result.validation:.3f}",
     }
     if backbone.weights is not None:
@@ -64,32 +64,42 @@ def render_training(info: TrainInfo) -> Group:
     return Group(table)
 
 
-def render_sweep(found: Sweep) -> Group:
+def render_sweep(sweep: Sweep) -> Group:
     """Return the terminal view of a sweep: Table 3, Figure 4, test NSS, Table 6."""
-    first, *others = found.runs
+    first, *others = sweep.runs
     parts: list[RenderableType] = [
-        Text(describe(found.runs[first]), style="bold"),
-        *selectivity(found.categories, "tune", f"{found.layer}, "),
-        gains(found.categories[found.categories["tune"].isin(others)], "tune", f"tune {first}"),
+        Text(describe(sweep.runs[first]), style="bold"),
+        *selectivity(sweep.categories, "tune", f"{sweep.layer}, "),
+        gains(sweep.categories[sweep.categories["tune"].isin(others)], "tune", f"tune {first}"),
     ]
     paper = paper_tables()
-    if as_in_paper(found):
+    if as_in_paper(sweep):
         values = pd.DataFrame(paper["table3"]["mean_nss_top10"], index=paper["categories"]).T
         title = "He et al. 2019, Table 3 (VGG-16 trained on SALICON), for comparison"
         parts.append(grid(title, values, shaded, "tune"))
-    parts.append(_prediction(found))
-    if len(found.popout):
-        parts.append(_popout(found, paper["table6"]["nmm_top10"]))
+    parts.append(_prediction(sweep))
+    if len(sweep.popout):
+        parts.append(_popout(sweep, paper["table6"]["nmm_top10"]))
     return Group(*parts)
 
 
-def as_in_paper(found: Sweep | Tasks) -> bool:
-    """Tell whether the paper has tables of the same network and layer."""
-    return (found.model, found.layer) == ("vgg16", "conv5_3")
+def as_in_paper(result: Sweep | Tasks) -> bool:
+    """Return whether the paper has tables for this network and layer."""
+    return (result.model, result.layer) == ("vgg16", "conv5_3")
 
 
 def selectivity(frame: pd.DataFrame, rows: str, title: str) -> tuple[Table, Table]:
-    """Return mean NSS of the top ten and the units above T, of several runs' summaries."""
+    """Return two tables for several runs: mean NSS of the top ten, and units above T.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The runs' summaries.
+    rows : str
+        Column that names the runs.
+    title : str
+        Beginning of both titles.
+    """
     columns = ("top10_mean", "top10_low", "top10_high")
     top10 = Interval(*(wide(frame, rows, name) for name in columns))
     return (
@@ -109,7 +119,17 @@ def selectivity(frame: pd.DataFrame, rows: str, title: str) -> tuple[Table, Tabl
 
 
 def gains(frame: pd.DataFrame, rows: str, over: str) -> Table:
-    """Return the changes of the top ten, with paired intervals."""
+    """Return the table of the changes of the top ten, with paired intervals.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        ``category, change, change_low, change_high``, and the column that names the rows.
+    rows : str
+        Column that names the runs.
+    over : str
+        Name of the run compared with.
+    """
     return grid(
         f"Gain over {over}, ± half its paired 95 % interval (bold: the interval excludes 0)",
         intervals(frame, rows, "change"),
@@ -118,60 +138,60 @@ def gains(frame: pd.DataFrame, rows: str, over: str) -> Table:
     )
 
 
-def _prediction(found: Sweep) -> Table:
-    first = found.prediction["tune"].iloc[0]
+def _prediction(sweep: Sweep) -> Table:
+    first = sweep.prediction["tune"].iloc[0]
     columns = ("NSS", f"over tune {first}")
     table = plain_table("Predicted maps, test stimuli", "tune", columns)
-    for row in found.prediction.to_dict("records"):
+    for row in sweep.prediction.to_dict("records"):
         gain = with_interval(Interval.of(row, "change"))
         nss = with_interval(Interval.of(row, "nss"))
         table.add_row(str(row["tune"]), nss, gain if row["tune"] != first else "")
     return table
 
 
-def _popout(found: Sweep, paper: dict[str, float]) -> Table:
-    known = as_in_paper(found)
-    columns = (f"{found.layer}, top {TOP}", "predicted map", *(["paper"] if known else []))
+def _popout(sweep: Sweep, paper: dict[str, float]) -> Table:
+    has_paper = as_in_paper(sweep)
+    columns = (f"{sweep.layer}, top {TOP}", "predicted map", *(["paper"] if has_paper else []))
     table = plain_table("Mean NMM on search arrays (Table 6)", "tune", columns)
-    for row in found.popout.to_dict("records"):
+    for row in sweep.popout.to_dict("records"):
         cells: list[Text | str] = [
             with_interval(Interval.of(row, "nmm")),
             number(row["readout_nmm"]),
         ]
-        cells += [number(paper.get(str(row["tune"]), np.nan))] if known else []
+        cells += [number(paper.get(str(row["tune"]), np.nan))] if has_paper else []
         table.add_row(str(row["tune"]), *cells)
     return table
 
 
-def render_tasks(found: Tasks) -> Group:
-    """Return the terminal view of two tasks compared: Tables 7 and 8."""
-    trained = found.categories[found.categories["task"] != "pt"]
+def render_tasks(tasks: Tasks) -> Group:
+    """Return the terminal view of a comparison of tasks: Tables 7 and 8."""
+    trained = tasks.categories[tasks.categories["task"] != "pt"]
     parts: list[RenderableType] = [
-        Text(describe(found.runs["pt"]), style="bold"),
+        Text(describe(tasks.runs["pt"]), style="bold"),
         Text("; ".join(f"{name}: {meaning}" for name, meaning in TASKS.items())),
-        *selectivity(found.categories, "task", f"{found.layer}, "),
+        *selectivity(tasks.categories, "task", f"{tasks.layer}, "),
         gains(trained, "task", "pt"),
-        gains(found.between, "task", "sr"),
+        gains(tasks.between, "task", "sr"),
     ]
-    paper = paper_tables() if as_in_paper(found) else None
+    paper = paper_tables() if as_in_paper(tasks) else None
     if paper:
         values = pd.DataFrame(paper["table7"]["mean_nss_top10"], index=paper["categories"]).T
         title = "He et al. 2019, Table 7 (VGG-16, SALICON-SAL-SCE), for comparison"
         parts.append(grid(title, values, shaded, "task"))
     columns = ("stimuli", *TASKS, *(["paper, sr"] if paper else []))
     table = plain_table(
-        f"NSS of the mean activation map of {found.layer} on test stimuli whose scene sr "
+        f"NSS of the mean activation map of {tasks.layer} on test stimuli whose scene sr "
         "recognised, or not (Table 8)",
         "prediction",
         columns,
     )
-    for prediction, rows in found.attention.groupby("prediction", sort=False):
+    for prediction, rows in tasks.attention.groupby("prediction", sort=False):
         by_task = {row["task"]: row for row in rows.to_dict("records")}
         cells = [with_interval(Interval.of(by_task[task], "nss", prefix=False)) for task in TASKS]
         cells += [Text(number(paper["table8"]["nss"][prediction]))] if paper else []
         table.add_row(str(prediction), str(rows["n"].iloc[0]), *cells)
     accuracy = (
-        f"balanced accuracy of sr on test stimuli: {found.accuracy['test']:.1%} "
-        f"(chance {found.accuracy['chance']:.1%})"
+        f"balanced accuracy of sr on test stimuli: {tasks.accuracy['test']:.1%} "
+        f"(chance {tasks.accuracy['chance']:.1%})"
     )
     return Group(*parts, table, Text(accuracy))
