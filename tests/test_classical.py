@@ -1,16 +1,17 @@
 """Classical models: parts against slow references, and what they must find."""
 
+import cv2
 import numpy as np
 import pytest
 from scipy import ndimage
 
 from salprobe.datasets.errors import InputError
 from salprobe.datasets.sources.osie import load_osie
-from salprobe.probe.saliency.bms import _attention
+from salprobe.probe.saliency.bms import _attention, _whitened
 from salprobe.probe.saliency.classical import MODELS
 from salprobe.probe.saliency.gbvs import _dwell, _nearness, _promoted
 from salprobe.probe.saliency.metrics import nss
-from salprobe.probe.saliency.pyramids import dkl, gabor, pyramid
+from salprobe.probe.saliency.pyramids import dkl, gabor, orientation, pyramid
 
 
 def picture(height: int = 240, width: int = 320) -> np.ndarray:
@@ -95,7 +96,7 @@ def test_surroundedness_is_what_a_flood_from_the_border_does_not_reach() -> None
         edge[[0, -1]], edge[:, [0, -1]] = True, True
         eight = np.ones((3, 3))
         reached = ndimage.binary_propagation(edge & one, structure=eight, mask=one)
-        inside = ndimage.binary_dilation(one & ~reached, structure=eight, iterations=7)
+        inside = ndimage.binary_dilation(one & ~reached, structure=eight, iterations=3)
         if inside.any():
             expected += inside / np.linalg.norm(inside)
     np.testing.assert_allclose(_attention(boolean), expected, atol=1e-6)
@@ -110,12 +111,48 @@ def test_filters_have_the_published_shape() -> None:
             assert one.mean() == pytest.approx(0, abs=1e-12)
             assert (one**2).sum() == pytest.approx(1)
     levels = pyramid(np.full((120, 160), 0.3), 4)
-    assert [one.shape for one in levels] == [(120, 160), (60, 80), (30, 40), (15, 20), (8, 10)]
+    assert [one.shape for one in levels] == [(120, 160), (60, 80), (30, 40), (15, 20), (7, 10)]
     for one in levels:
         np.testing.assert_allclose(one, 0.3)
     # a grey of half the monitor's light is the origin, to the constants' precision
     half = np.full((1, 1), 0.5 ** (1 / 2.2))
     assert abs(np.array(dkl(half, half, half))).max() < 0.03
+
+
+def test_a_pyramids_pixel_is_centred_between_two_of_the_level_below() -> None:
+    # A ramp x: pixel k sees 2k − 2 … 2k + 3, whose weights 1 5 10 10 5 1 put it at 2k + 1/2.
+    ramp = np.tile(np.arange(41.0), (41, 1))
+    for image, axis in ((ramp, 1), (ramp.T, 0)):
+        half = pyramid(image, 1)[1]
+        assert half.shape == (20, 20)
+        middle = np.take(half, range(1, 19), axis=axis)
+        expected = 2 * np.arange(1, 19) + 0.5
+        along = middle if axis else middle.T
+        np.testing.assert_allclose(along, np.tile(expected, (20, 1)))
+    # At the border taps 0 … 3 are left, with the weights 10 10 5 1.
+    assert pyramid(ramp, 1)[1][0, 0] == pytest.approx((10 + 10 + 3) / 26)
+
+
+def test_an_orientation_is_the_sum_of_two_phases_magnitudes() -> None:
+    rows, columns = np.mgrid[:61, :61]
+    bars = np.cos(2 * columns) * np.exp(-((rows - 30) ** 2 + (columns - 30) ** 2) / 50)
+    padded = np.pad(bars, 13, mode="edge")
+    window = padded[30 : 30 + 27, 30 : 30 + 27]
+    expected = sum(abs((window[::-1, ::-1] * gabor(90, phase)).sum()) for phase in (0, 90))
+    assert orientation(bars, 90)[30, 30] == pytest.approx(expected)
+
+
+def test_boolean_maps_have_the_releases_colours_and_rounding() -> None:
+    # Blue and red change places: the release reads OpenCV's BGR as RGB.
+    rgb = np.random.default_rng(3).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    lab = cv2.cvtColor(rgb[..., ::-1].copy(), cv2.COLOR_RGB2Lab).reshape(-1, 3).astype(float)
+    axes, spread, _ = np.linalg.svd(np.cov(lab.T, bias=True) + 50 * np.eye(3))
+    rotated = lab @ axes / np.sqrt(spread)
+    for ours, values in zip(_whitened(rgb), rotated.T, strict=True):
+        grey = (values - values.min()) * 255 / np.ptp(values)
+        signs = (np.rint(values).astype(np.uint8).reshape(40, 50) for values in (grey, 255 - grey))
+        errors = [np.abs(ours.astype(int) - cv2.medianBlur(one, 3)).max() for one in signs]
+        assert min(errors) <= 1  # the sign of an axis is the decomposition's
 
 
 @pytest.mark.slow

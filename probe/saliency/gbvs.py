@@ -18,7 +18,8 @@ from scipy import ndimage
 from ...datasets.errors import InputError
 from .pyramids import attenuated, dkl, opponent, orientation, pyramid
 
-_LONG_SIDE = 32  # of the saliency map
+_GBVS_LONG_SIDE = 32  # of the saliency map
+_ITTI_SHRINK = 8  # the picture's long side over the map's
 _ANGLES = (0, 45, 90, 135)
 _GBVS_LEVELS = (2, 3, 4)
 _ITTI_LEVELS = ((2, 4), (3, 5))  # centre, surround
@@ -36,7 +37,7 @@ def gbvs(rgb: np.ndarray) -> np.ndarray:
     A random walk on a map's pixels moves between two pixels more often the more they differ and
     the nearer they are; pixels where it dwells are salient.
     """
-    size = _map_size(rgb)
+    size = _map_size(rgb, _GBVS_LONG_SIDE)
     channels: list[list[np.ndarray]] = []
     pyramids = _levels(rgb, max(_GBVS_LEVELS))
     levels = [pyramids[k] for k in _GBVS_LEVELS if k < len(pyramids)] or pyramids[-1:]
@@ -48,7 +49,7 @@ def gbvs(rgb: np.ndarray) -> np.ndarray:
     for maps in channels:
         walked = [_dwell(_unit(_resized(feature, size)), weights) for feature in maps]
         # Not stretched to one range first: a walk that dwells nowhere in particular counts little.
-        total += np.mean([dwell**_POWER for dwell in walked], axis=0)
+        total += np.sum([dwell**_POWER for dwell in walked], axis=0)
     return _finished(total, _GBVS_BLUR, rgb.shape[:2])
 
 
@@ -73,7 +74,7 @@ def itti(rgb: np.ndarray) -> np.ndarray:
     InputError
         If the picture is too small to have a surround.
     """
-    size = _map_size(rgb)
+    size = _map_size(rgb, max(1, round(max(rgb.shape[:2]) / _ITTI_SHRINK)))
     levels = _levels(rgb, max(surround for _, surround in _ITTI_LEVELS))
     pairs = [(c, s) for c, s in _ITTI_LEVELS if s < len(levels)]
     if not pairs:
@@ -89,7 +90,7 @@ def itti(rgb: np.ndarray) -> np.ndarray:
             for fine, coarse in zip(features[centre], features[surround], strict=True):
                 difference = (fine - _resized(coarse, fine.shape)) ** 2
                 maps.append(_promoted(_unit(_resized(difference, size))))
-        total += np.mean(maps, axis=0)
+        total += _promoted(_unit(np.sum(maps, axis=0)))
     return _finished(total, _ITTI_BLUR, rgb.shape[:2])
 
 
@@ -113,9 +114,9 @@ def _features(
             yield orientation(light, angle)
 
 
-def _map_size(rgb: np.ndarray) -> tuple[int, int]:
+def _map_size(rgb: np.ndarray, long_side: int) -> tuple[int, int]:
     height, width = rgb.shape[:2]
-    scale = _LONG_SIDE / max(height, width)
+    scale = long_side / max(height, width)
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
@@ -161,7 +162,8 @@ def _promoted(image: np.ndarray) -> np.ndarray:
 
 def _finished(total: np.ndarray, blur: float, shape: tuple[int, ...]) -> np.ndarray:
     image = _unit(attenuated(total, _EDGE))
-    image = _unit(ndimage.gaussian_filter(image, blur * max(image.shape), mode="reflect"))
+    sigma = blur * max(image.shape)
+    image = _unit(ndimage.gaussian_filter(image, sigma, mode="nearest", radius=round(2 * sigma)))
     return _unit(_resized(image, shape))
 
 

@@ -22,15 +22,8 @@ _GAMMA = 2.2  # instead of the release's table of one monitor's response
 def pyramid(channel: np.ndarray, levels: int) -> list[np.ndarray]:
     """Return a channel halved 0, 1, … ``levels`` times; stops before a side is below 3 pixels."""
     images = [channel]
-    while len(images) <= levels:
-        image = images[-1]
-        for axis in (0, 1):
-            # The kernel is even; its centre is the later of the two middle taps.
-            image = ndimage.correlate1d(image, _BINOMIAL, axis=axis, mode="reflect")
-        image = image[::2, ::2]
-        if min(image.shape) < 3:
-            break
-        images.append(image)
+    while len(images) <= levels and min(images[-1].shape) // 2 >= 3:
+        images.append(_halved(_halved(images[-1], 0), 1))
     return images
 
 
@@ -69,9 +62,9 @@ def opponent(
 
 
 def orientation(light: np.ndarray, angle: int) -> np.ndarray:
-    """Return the energy of a quadrature pair of Gabors, fading out at the borders."""
-    energy = sum(_convolved(light, gabor(angle, phase)) ** 2 for phase in (0, 90))
-    return attenuated(np.asarray(energy), _BORDER)
+    """Return |even| + |odd| of a pair of Gabors, fading out at the borders."""
+    response = sum(np.abs(_convolved(light, gabor(angle, phase))) for phase in (0, 90))
+    return attenuated(np.asarray(response), _BORDER)
 
 
 @lru_cache(maxsize=16)
@@ -100,7 +93,18 @@ def attenuated(image: np.ndarray, border: int) -> np.ndarray:
     return result
 
 
+def _halved(image: np.ndarray, axis: int) -> np.ndarray:
+    """Halve one axis: pixel k is centred between pixels 2k and 2k + 1, and sees 2k − 2 … 2k + 3.
+
+    Where some of these lie outside, the others' weights are raised to a sum of 1.
+    """
+    weights = ndimage.correlate1d(np.ones(image.shape[axis]), _BINOMIAL, mode="constant")
+    sums = ndimage.correlate1d(image, _BINOMIAL, axis=axis, mode="constant")
+    half = np.moveaxis(np.moveaxis(sums, axis, -1) / weights, -1, axis)
+    return half[1::2] if axis == 0 else half[:, 1::2]
+
+
 def _convolved(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     reach = kernel.shape[0] // 2
-    padded = np.pad(image, reach, mode="symmetric")
+    padded = np.pad(image, reach, mode="edge")
     return np.asarray(fftconvolve(padded, kernel, mode="valid"))
