@@ -16,7 +16,7 @@ from .errors import InputError
 from .files import check_relative
 from .fixations import Fixations
 from .kept import Kept
-from .notebook import html_table
+from .notebook import html_table, printable
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 MOST_PIXELS = 178_956_970
@@ -215,7 +215,7 @@ class Dataset:
     def __repr__(self) -> str:
         gaze = "simulated fixations" if self.simulated else "fixations"
         return (
-            f"Dataset({self.name}: {len(self.fixations)} {gaze} of {self._n_subjects} subjects "
+            f"Dataset({printable(self.name)}: {len(self.fixations)} {gaze} of {self._n_subjects} subjects "
             f"on {len(self.stimuli)} images)"
         )
 

@@ -4,11 +4,18 @@ In Python the package is also its main function: ``salprobe.probe(masks)`` is
 `runs.probing.probe`.
 """
 
+import inspect
 import sys
 from types import ModuleType
 
 
 class _Probe(ModuleType):
+    @property
+    def __signature__(self) -> inspect.Signature:
+        from .runs.probing import probe
+
+        return inspect.signature(probe)
+
     def __call__(self, *arguments, **options):
         from .runs.probing import probe
 

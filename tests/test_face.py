@@ -84,7 +84,7 @@ def test_a_run_shows_its_table_in_a_notebook(small_world: Path, tmp_path: Path) 
         sp.MaskSet.from_dict(masks), model="gabor", root=small_world, out=tmp_path / "<i>run"
     )
     page = run._repr_html_()
-    assert page.count("<table") == 1 and page.count("<tr>") == 2  # two layers
+    assert page.count("<table") == 1 and page.count("<tr>") == 3  # the head and two layers
     assert "&lt;b&gt;head" in page and "<b>" not in page and "<i>" not in page
     figure = sp.draw_table(run, tmp_path / "table.png")
     assert (tmp_path / "table.png").read_bytes().startswith(b"\x89PNG")
@@ -149,6 +149,59 @@ def test_options_are_checked_when_they_are_built() -> None:
     ):
         with pytest.raises(sp.InputError, match=said):
             sp.Execution(**options)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        *((sp.Execution, {"batch_size": value}) for value in ("3", None, 1.5, True, float("nan"))),
+        *((sp.Execution, {"workers": value}) for value in ("3", 1.5, True, 0)),
+        *((sp.Execution, {"device": value}) for value in (None, 3)),
+        *((sp.Backbone, {"model": value}) for value in (None, 3, b"vgg16")),
+        *(
+            (sp.Backbone, {"input_size": value})
+            for value in (64, "64x64", (64,), (-1, 5), (64.5, 64))
+        ),
+        *((sp.Backbone, {"layer": value}) for value in (1, True)),
+        *((sp.Recipe, {"tune": value}) for value in (-1, "ALL", {}, 1.5, None)),
+        *((sp.Recipe, {"seed": value}) for value in (-1, "all", None, True)),
+        *((sp.Recipe, {"epochs": value}) for value in ("3", 1.5, True, float("inf"))),
+        *((sp.Recipe, {"rate": value}) for value in ("fast", -1.0, float("nan"))),
+        *((sp.Recipe, {"loss": value}) for value in (b"nss", 3, "mse")),
+    ],
+)
+def test_odd_values_are_refused_in_a_line(kind: type, options: dict) -> None:
+    with pytest.raises(sp.InputError) as error:
+        kind(**options)
+    assert "\n" not in str(error.value) and "expected" in str(error.value)
+
+
+def test_nothing_is_written_for_an_odd_seed(small_world: Path, tmp_path: Path) -> None:
+    for seed in (-1, "a", 1.5):
+        with pytest.raises(sp.InputError, match="expected a whole number, 0 or more"):
+            sp.probe(small_world / "masks.json", model="gabor", out=tmp_path / "r", seed=seed)
+    assert not (tmp_path / "r").exists()
+
+
+def test_one_pattern_of_layers_may_stand_alone(small_world: Path, tmp_path: Path) -> None:
+    masks = small_world / "masks.json"
+    run = sp.probe(masks, model="gabor", layers="log_*", root=small_world, out=tmp_path / "r")
+    assert [layer.name for layer in run.layers] == ["log_gabor"]
+
+
+def test_the_signature_of_the_package_is_the_functions() -> None:
+    assert list(inspect.signature(sp.probe).parameters)[:3] == ["masks", "model", "layers"]
+
+
+def test_names_from_files_cannot_command_a_terminal(small_world: Path, tmp_path: Path) -> None:
+    content = sp.load_masks(small_world / "masks.json").to_dict()
+    content["info"]["salprobe"]["dataset"] = "a\x1b[31m\nb"
+    content["categories"][0]["name"] = "\x1b]0;head"
+    masks = sp.MaskSet.from_dict(content)
+    run = sp.probe(masks, model="gabor", root=small_world, out=tmp_path / "r")
+    for shown in (repr(masks), masks._repr_html_(), repr(run), run._repr_html_()):
+        assert "\x1b" not in shown
+    assert "a\\x1b[31m\\nb" in repr(masks)
 
 
 def test_a_picture_is_asked_for() -> None:

@@ -112,7 +112,7 @@ def agree(
     min_iou: Annotated[
         float, typer.Option(help="Smallest IoU at which two regions count as the same.")
     ] = 0.5,
-    seed: Annotated[int, typer.Option(help="Seed for the bootstrap.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed for the bootstrap.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Compare annotators: kappa with its interval, confusion table, IoU and disagreements."""
@@ -169,7 +169,7 @@ def split(
     parts: Annotated[str, typer.Option(help="Names and shares of the parts, for --by image.")] = (
         "train=0.8,test=0.2"
     ),
-    seed: Annotated[int, typer.Option(help="Seed for assigning images to parts.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed for assigning images to parts.")] = 0,
 ) -> None:
     """Split a mask file by category, or by image with each category in proportion."""
     from ...datasets.masks.mask_set import MaskSet

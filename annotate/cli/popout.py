@@ -39,7 +39,9 @@ def popout(
         str, typer.Option(help="Size of an array, WIDTHxHEIGHT in pixels.")
     ] = "800x600",
     catch: Annotated[int, typer.Option(help="Number of additional arrays without a target.")] = 0,
-    seed: Annotated[int, typer.Option(help="Random seed; the same seed gives the same bytes.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Random seed; the same seed gives the same bytes.")
+    ] = 0,
     sheet: Annotated[
         Path | None,
         typer.Option(

@@ -25,7 +25,7 @@ from ..errors import InputError
 from ..files import atomic_write, read_json
 from ..fixations import Fixations
 from ..kept import Kept
-from ..notebook import html_table
+from ..notebook import html_table, printable
 from ..stimuli import Stimulus
 from .annotation import (
     FORMAT,
@@ -73,7 +73,7 @@ class MaskSet(Kept):
     ) = None
 
     def __repr__(self) -> str:
-        return f"MaskSet({self._summary()})"
+        return f"MaskSet({printable(self._summary())})"
 
     __str__ = __repr__
 

@@ -87,8 +87,8 @@ def default_root(name: str) -> Path:
 
 def load_dataset(
     source: str,
-    root: Path | None = None,
-    table: Path | None = None,
+    root: str | Path | None = None,
+    table: str | Path | None = None,
     px_per_degree: float | None = None,
     table_format: TableFormat = PLAIN,
     progress: Progress = SILENT,
@@ -99,10 +99,14 @@ def load_dataset(
     ----------
     source : str
         ``osie``, ``salicon``, a folder of images, or a table of fixations next to its images.
-    root : Path, optional
+    root : path, optional
         Folder of the images, if not the default one.
-    table, px_per_degree, table_format
-        For your own data: see `load_folder`.
+    table : path, optional
+        Table of the fixations on your own images.
+    px_per_degree : float, optional
+        Pixels in one degree of visual angle, for your own images.
+    table_format : TableFormat
+        How to read the table.
     progress : Progress
 
     Raises
@@ -118,6 +122,7 @@ def load_dataset(
     >>> len(dataset.stimuli), len(dataset.fixations), dataset.simulated
     (8, 1320, True)
     """
+    root, table = (Path(path) if path else None for path in (root, table))
     if source in PUBLISHED:
         root = root or default_root(source)
         if not root.is_dir():

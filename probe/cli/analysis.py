@@ -113,7 +113,7 @@ def output(
         Path | None,
         typer.Option("--out", "-o", help="Folder for the results (default: RUN/output)."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed for resampling.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed for resampling.")] = 0,
     format: FormatOption = "table",
 ) -> None:
     """Compare a saliency model's output with what its units respond to, by category.

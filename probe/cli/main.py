@@ -75,7 +75,7 @@ def run(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Skip images that cannot be read.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Seed for random weights and resampling.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed for random weights and resampling.")] = 0,
 ) -> None:
     """Score every unit against every labelled region, and print the category table.
 

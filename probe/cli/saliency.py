@@ -54,7 +54,7 @@ def popout(
         Path | None,
         typer.Option(metavar="FILE", help="Figure of arrays and maps to write (.png, .pdf)."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed for random weights and resampling.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed for random weights and resampling.")] = 0,
 ) -> None:
     """Measure whether saliency models, and units of networks, find the odd one out.
 
@@ -109,7 +109,7 @@ def score(
         Path | None,
         typer.Option("--out", "-o", help="File for the scores of every image (.csv, .parquet)."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed for random draws and resampling.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed for random draws and resampling.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Score saliency models on photographs: NSS, AUCs, CC, SIM, KL, information gain."""

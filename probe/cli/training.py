@@ -51,7 +51,7 @@ FixationTable = Annotated[
 ]
 Accumulate = Annotated[int, typer.Option(help="Batches accumulated per step of Adam.")]
 Seed = Annotated[
-    int, typer.Option(help="Seed for new weights, the order of stimuli, and resampling.")
+    int, typer.Option(min=0, help="Seed for new weights, the order of stimuli, and resampling.")
 ]
 SceneTable = Annotated[
     Path | None,

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import get_args
 
 import torch
 
 from ...datasets.errors import InputError
+from ...datasets.options import check_types
 from ..choices import Precision
 
 
@@ -44,8 +44,7 @@ class Execution:
     batch_size: int = 16
 
     def __post_init__(self) -> None:
-        if self.precision not in get_args(Precision):
-            raise InputError(f"precision {self.precision!r}: expected fp32 or bf16")
+        check_types(self)
         if self.batch_size < 1:
             raise InputError(f"batch size {self.batch_size}: expected 1 or more")
         if self.workers is not None and self.workers < 1:
@@ -75,6 +74,8 @@ def resolve_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise InputError(f"device {name!r}: expected auto, cpu, cuda, cuda:N or mps") from error
+    if device.type not in ("cpu", "cuda", "mps"):
+        raise InputError(f"device {name!r}: expected auto, cpu, cuda, cuda:N or mps")
     if device.type == "cuda" and device.index is None:
         local = int(os.environ.get("LOCAL_RANK", 0))
         device = torch.device("cuda", local)

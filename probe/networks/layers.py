@@ -162,7 +162,7 @@ def paper_names(
     return named
 
 
-def select(layers: Sequence[Layer], patterns: Sequence[str]) -> list[Layer]:
+def select(layers: Sequence[Layer], patterns: str | Sequence[str]) -> list[Layer]:
     """Return the layers whose names match any pattern (``*``, ``?``), in the network's order.
 
     Without patterns, returns the default layers.
@@ -172,6 +172,7 @@ def select(layers: Sequence[Layer], patterns: Sequence[str]) -> list[Layer]:
     InputError
         If a pattern matches no layer.
     """
+    patterns = [patterns] if isinstance(patterns, str) else patterns
     if not patterns:
         return [layer for layer in layers if layer.default] or list(layers)
     for pattern in patterns:

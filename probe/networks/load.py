@@ -9,6 +9,7 @@ import torch
 
 from ...datasets.errors import InputError
 from ...datasets.files import sha256
+from ...datasets.options import check_types
 from ..records.record import Weights
 from ..records.train_info import TrainInfo
 from .backbones import model_names, own_network, torchvision_network
@@ -30,12 +31,22 @@ class Backbone:
     layer : str or None
         The layer to use where a single layer matters: to cut the network for training, or to
         describe regions by its units.
+
+    Raises
+    ------
+    InputError
+        If a value has another type, or an input size is not positive.
     """
 
     model: str = "vgg16"
     weights: str = "default"
     input_size: tuple[int, int] | None = None
     layer: str | None = None
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        if self.input_size and min(self.input_size) < 1:
+            raise InputError(f"input size {self.input_size}: expected pixels, 1 or more")
 
     def load(self, seed: int = 0) -> Model:
         """Load the network.

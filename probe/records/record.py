@@ -79,17 +79,20 @@ class Record(Part):
         path = folder / cls.file_name
         if not path.is_file():
             raise InputError(f"{folder}: not a {cls.kind} folder (no {cls.file_name})")
+        content = read_json(path)
+        if not isinstance(content, dict):
+            raise InputError(f"{path}: expected an object, got {type(content).__name__}")
+        version = content.get("format")
+        if isinstance(version, int) and version > cls.newest:
+            raise InputError(f"{path}: format {version} is newer than this salprobe reads")
         try:
-            record = cls.model_validate(read_json(path))
+            return cls.model_validate(content)
         except ValidationError as error:
             problem = error.errors()[0]
             place = ".".join(map(str, problem["loc"]))
             missing = problem["type"] == "missing"
             what = f"{place!r} is missing" if missing else f"{place}: {problem['msg']}"
             raise InputError(f"{path}: {what.removeprefix(': Value error, ')}") from error
-        if record.format > cls.newest:
-            raise InputError(f"{path}: format {record.format} is newer than this salprobe reads")
-        return record
 
     def write(self, folder: Path) -> None:
         """Write the record atomically."""

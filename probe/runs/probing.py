@@ -15,6 +15,7 @@ import pandas as pd
 from ...datasets.errors import InputError
 from ...datasets.files import sha256
 from ...datasets.masks.mask_set import MaskSet
+from ...datasets.options import check_seed
 from ...datasets.progress import SILENT, Progress
 from ...datasets.sources.load import fixations_of, load_masks, mask_path, root_of
 from ..networks.device import (
@@ -45,7 +46,7 @@ def probe(
     masks: str | Path | MaskSet,
     *,
     model: str | Backbone = "vgg16",
-    layers: Sequence[str] = (),
+    layers: str | Sequence[str] = (),
     pre_relu: bool = False,
     root: str | Path | None = None,
     fixations: str | Path | None = None,
@@ -105,6 +106,7 @@ def probe(
     (2, 12)
     """
     started = time.perf_counter()
+    check_seed(seed)
     backbone = Backbone(model) if isinstance(model, str) else model
     masks_path = None if isinstance(masks, MaskSet) else mask_path(masks)
     mask_set = masks if isinstance(masks, MaskSet) else load_masks(masks)

@@ -55,8 +55,11 @@ def _is_blank(folder: Path) -> bool:
     return folder.is_dir() and all(path.name.startswith(".") for path in folder.iterdir())
 
 
-def _difference(before: object, now: object) -> str:
+def _difference(before: object, now: object, name: str = "") -> str:
+    """Name the first value that differs, however deep it lies."""
     if isinstance(before, dict) and isinstance(now, dict):
-        keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
-        return f"{keys[0]}: {before.get(keys[0])!s:.60}, now {now.get(keys[0])!s:.60}"
-    return "layers or categories"
+        key = next(key for key in {**before, **now} if before.get(key) != now.get(key))
+        return _difference(before.get(key), now.get(key), f"{name}.{key}".lstrip("."))
+    if not name:
+        return "layers or categories"
+    return f"{name}: {before!s:.70}, now {now!s:.70}"

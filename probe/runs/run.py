@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +11,7 @@ import pandas as pd
 
 from ...datasets.errors import InputError
 from ...datasets.files import atomic_write
+from ...datasets.notebook import html_table, printable
 from ..records.columns import LayerUnits, layer_units
 from ..records.run_info import RunInfo
 
@@ -66,12 +66,16 @@ class Run:
         return run
 
     def __repr__(self) -> str:
-        return f"Run({self.name}: {self.describe()})"
+        return f"Run({printable(self.name)}: {self.describe()})"
 
     def _repr_html_(self) -> str:
-        table = self.table().to_html(float_format="{:.2f}".format, na_rep="–", border=0)
-        title = "mean NSS of the ten best units of each layer"
-        return f"<p>{html.escape(self.describe())}: {title}</p>\n{table}"
+        table = self.table()
+        title = f"{self.describe()}: mean NSS of the ten best units of each layer"
+        rows = (
+            (layer, *("–" if np.isnan(value) else f"{value:.2f}" for value in values))
+            for layer, values in zip(table.index, table.to_numpy(np.float64), strict=True)
+        )
+        return html_table(title, ("", *table.columns), rows)
 
     def describe(self) -> str:
         """Describe the run in one line: network, masks, numbers of images and regions."""
@@ -79,7 +83,7 @@ class Run:
         origin = parameters.weights.file or parameters.weights.source
         network = parameters.model + ("" if origin == "none" else f" ({origin})")
         gaze = "SIMULATED gaze, " if info.simulated else ""
-        return (
+        return printable(
             f"{network} on {info.masks or info.dataset or 'masks'}: "
             f"{gaze}{info.images} images, {info.regions} regions"
         )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import get_args
 
 from ...datasets.errors import InputError
+from ...datasets.options import check_seed, check_types
 from ..choices import Schedule, Task
 from ..networks.heads import Tune
 from .losses import Loss
@@ -57,11 +57,11 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_types(self)
+        check_seed(self.seed)
         Loss.parse(self.loss)
-        for name, kinds in (("task", Task), ("schedule", Schedule)):
-            if getattr(self, name) not in get_args(kinds):
-                expected = " or ".join(get_args(kinds))
-                raise InputError(f"{name} {getattr(self, name)!r}: expected {expected}")
+        if self.tune != "all" and self.tune < 0:
+            raise InputError(f"tune {self.tune}: expected all, or 0 or more")
         for name in ("epochs", "patience", "accumulate"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} {getattr(self, name)}: expected 1 or more")
