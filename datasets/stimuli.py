@@ -214,8 +214,9 @@ class Dataset:
 
     def __repr__(self) -> str:
         gaze = "simulated fixations" if self.simulated else "fixations"
+        name = printable(self.name)
         return (
-            f"Dataset({printable(self.name)}: {len(self.fixations)} {gaze} of {self._n_subjects} subjects "
+            f"Dataset({name}: {len(self.fixations)} {gaze} of {self._n_subjects} subjects "
             f"on {len(self.stimuli)} images)"
         )
 

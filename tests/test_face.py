@@ -143,7 +143,7 @@ def test_the_callers_network_stays_where_and_as_it_is() -> None:
 
 def test_options_are_checked_when_they_are_built() -> None:
     for options, said in (
-        ({"precision": "fp8"}, "precision 'fp8': expected fp32 or bf16"),
+        ({"precision": "fp8"}, "precision 'fp8': expected 'fp32' or 'bf16'"),
         ({"batch_size": 0}, "batch size 0: expected 1 or more"),
         ({"workers": -1}, "workers -1: expected 1 or more"),
     ):
