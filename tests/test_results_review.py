@@ -262,7 +262,7 @@ async def test_what_has_moved_is_said(folders: list[Path], tmp_path: Path) -> No
         await pilot.press("enter", "enter")
         await settled(app, pilot)
         said = str(app.query_one("#picture").query_one(Static).render())
-        assert "/nowhere/masks.json: no such mask file any more" in said
+        assert "/nowhere/masks.json: the mask file is missing; name it with --masks" in said
 
 
 @pytest.mark.parametrize("size", [(40, 12), (80, 24), (200, 60)])
