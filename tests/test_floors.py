@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ ROOT = Path(__file__).parent.parent
 FLOORS = {
     "salprobe": set(),
     "datasets": {"datasets"},
-    "annotate": {"annotate", "datasets"},
-    "probe": {"probe", "datasets"},
+    "terminal": {"terminal", "datasets"},
+    "annotate": {"annotate", "datasets", "terminal"},
+    "probe": {"probe", "datasets", "terminal"},
     "tui": {"tui", "annotate", "probe", "datasets"},
 }
 # Each floor's rooms, the lowest first: a room imports only those before it. A floor's own files
@@ -24,6 +26,7 @@ ROOMS = {
         *("", "records", "networks", "statistics", "scoring", "runs", "saliency", "training"),
         *("popout", "analysis", "experiments", "views", "cli"),
     ),
+    "terminal": ("",),
     "tui": ("",),
 }
 # A library that only some files may import.
@@ -33,10 +36,10 @@ ONLY = {
     "textual": ("tui/",),
     "label_studio_sdk": ("annotate/labelstudio/",),
     "matplotlib": ("annotate/labels/stats.py", "annotate/popout/", "probe/views/", "tui/"),
-    "typer": ("annotate/cli/", "probe/cli/", "salprobe/terminal.py"),
+    "typer": ("annotate/cli/", "probe/cli/", "terminal/"),
     "rich": (
         *("annotate/cli/", "annotate/labels/tables.py", "probe/cli/", "probe/views/"),
-        *("salprobe/terminal.py", "tui/"),
+        *("terminal/", "tui/"),
     ),
 }
 # The doors up, by a lazy import: the `review` commands start the TUI, and the package that can be
@@ -101,6 +104,11 @@ def test_a_file_imports_only_what_its_place_may(path: Path) -> None:
         assert allowed is None or where.startswith(allowed), f"{where} may not import {name}"
 
 
+def test_every_mapped_folder_is_a_floor() -> None:
+    setup = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
+    assert set(setup["package-dir"].values()) == set(FLOORS)
+
+
 @pytest.mark.parametrize("floor", ROOMS)
 def test_every_room_has_a_place_and_a_line_that_says_what_it_is(floor: str) -> None:
     folders = [path for path in (ROOT / floor).rglob("*") if (path / "__init__.py").is_file()]
@@ -125,6 +133,9 @@ def test_no_file_imports_itself_in_a_circle() -> None:
     ("place", "line", "said"),
     [
         ("datasets/bad.py", "from ..probe.runs.run import Run", r"salprobe\.probe\.runs\.run"),
+        ("datasets/bad.py", "from ..terminal.console import notes", r"salprobe\.terminal\.console"),
+        ("terminal/bad.py", "from ..probe.runs.run import Run", r"salprobe\.probe\.runs\.run"),
+        ("tui/bad.py", "from ..terminal.console import notes", r"salprobe\.terminal\.console"),
         ("probe/networks/bad.py", "from ..views import cells", r"salprobe\.probe\.views\.cells"),
         ("annotate/labels/bad.py", "from ..cli.main import app", r"salprobe\.annotate\.cli\.main"),
         ("probe/analysis/bad.py", "import matplotlib", "matplotlib"),

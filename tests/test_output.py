@@ -231,3 +231,8 @@ def test_what_output_cannot_do_it_says(
     ):
         output(gone, maps=maps)
     assert len(output(gone, maps=maps, root=small_world).categories) == 3
+
+
+def test_paths_may_be_texts(run: Run, maps: Path, small_world: Path) -> None:
+    texts = {"maps": str(maps), "masks": str(small_world / "masks.json"), "root": str(small_world)}
+    assert output(run, **texts).categories.equals(output(run, maps=maps).categories)

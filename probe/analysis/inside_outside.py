@@ -69,9 +69,9 @@ def output(
     run: Run,
     *,
     layer: str | None = None,
-    maps: Path | None = None,
-    masks: Path | None = None,
-    root: Path | None = None,
+    maps: str | Path | None = None,
+    masks: str | Path | None = None,
+    root: str | Path | None = None,
     seed: int = 0,
     progress: Progress = SILENT,
 ) -> Output:
@@ -109,6 +109,7 @@ def output(
     >>> sp.output(run).categories.columns[:5].tolist()
     ['category', 'n', 'inner', 'inner_low', 'inner_high']
     """
+    maps, masks, root = (Path(path) if path else None for path in (maps, masks, root))
     names = [known.name for known in run.layers]
     if maps is None and "readout" not in names:
         raise InputError(

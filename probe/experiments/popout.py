@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
@@ -22,6 +19,7 @@ from ...datasets.stimuli import Stimuli
 from ..networks.load import load_model
 from ..popout.measures import SearchArray, measure_models, search_arrays, summarise_models
 from ..popout.units import unit_maps, unit_nmm
+from ..records.record import provenance
 from ..runs.run import write_table
 from ..saliency.maps import MapFolder, MapOf, from_function, function_named
 
@@ -63,7 +61,7 @@ class Search:
 def popout(
     masks: str | Path,
     models: Sequence[str],
-    maps: Mapping[str, Path] = {},
+    maps: Mapping[str, str | Path] = {},
     *,
     root: str | Path | None = None,
     out: str | Path = "runs/popout",
@@ -81,7 +79,7 @@ def popout(
         ``popout.json``.
     models : sequence of str
         Classical models, torchvision networks, ``module:factory``.
-    maps : mapping of Path
+    maps : mapping of path
         Folders of saliency maps by the models' names.
     root : path, optional
         Folder of the arrays; by default that of ``popout.json``.
@@ -132,7 +130,7 @@ def popout(
         for name, function in functions.items()
         if function is not None
     }
-    folders = {name: MapFolder(path, stimuli) for name, path in maps.items()}
+    folders = {name: MapFolder(Path(path), stimuli) for name, path in maps.items()}
     sources |= folders
     networks = {
         name: load_model(name, weights, seed=seed)
@@ -169,8 +167,7 @@ def popout(
         write_table(out, name, getattr(result, name))
     info = {
         "kind": "popout",
-        "salprobe": version("salprobe"),
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        **provenance(device),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "masks": {"file": masks_path.name, "sha256": sha256(masks_path)},
         "arrays": len(arrays),
@@ -179,7 +176,6 @@ def popout(
         "networks": {name: network.weights.model_dump() for name, network in networks.items()},
         "maps_resized": result.resized,
         "seed": seed,
-        "versions": {name: version(name) for name in ("torch", "torchvision", "numpy", "scipy")},
     }
     with atomic_write(out / "run.json") as file:
         file.write(json.dumps(info, indent=1, ensure_ascii=False).encode())

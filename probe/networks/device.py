@@ -35,7 +35,7 @@ class Execution:
     Raises
     ------
     InputError
-        If a value is not one of these.
+        If a value has another type or is out of range; the device is tried when it is used.
     """
 
     device: str = "auto"
