@@ -420,9 +420,14 @@ def test_eight_images_are_learnt_by_heart(
     osie: Dataset, squeezenet_weights: Path, tmp_path: Path
 ) -> None:
     ids = tuple(one.id for one in osie.stimuli)[:8]
-    recipe = Recipe(tune="all", epochs=20, batch_size=8, schedule="constant")
-    options = {"weights": str(squeezenet_weights), "split": Split(ids, ids, ())}
-    found = train(osie, recipe, tmp_path / "run", model="squeezenet1_0", **options)
+    found = train(
+        osie,
+        Recipe(tune="all", epochs=20, schedule="constant"),
+        tmp_path / "run",
+        model=Backbone("squeezenet1_0", str(squeezenet_weights)),
+        split=Split(ids, ids, ()),
+        execution=Execution(batch_size=8),
+    )
     assert found.result.validation > 3
 
 
@@ -440,9 +445,10 @@ def test_nothing_is_learnt_from_fixations_moved_at_random(
     ids = [one.id for one in osie.stimuli]
     split = Split(tuple(ids[:100]), tuple(ids[100:200]), ())
     recipe = Recipe(tune=2, epochs=2)
-    options = {"weights": str(squeezenet_weights), "split": split}
+    backbone = Backbone("squeezenet1_0", str(squeezenet_weights))
+    options = {"model": backbone, "split": split}
     shuffled = replace(osie, fixations=Fixations.from_columns(columns))
-    found = train(shuffled, recipe, tmp_path / "no", model="squeezenet1_0", **options)
-    true = train(osie, recipe, tmp_path / "yes", model="squeezenet1_0", **options)
+    found = train(shuffled, recipe, tmp_path / "no", **options)
+    true = train(osie, recipe, tmp_path / "yes", **options)
     assert abs(found.result.validation) < 0.2
-    assert true["result"]["validation"] > 1.2
+    assert true.result.validation > 1.2
