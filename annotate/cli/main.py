@@ -186,11 +186,11 @@ def review(
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise InputError("review needs a terminal")
     with alone(masks):
-        session = Review(masks, prefer)
-        mask_set = session.editor.masks
+        opened = Review(masks, prefer)
+        mask_set = opened.editor.masks
         folder = root_of(mask_set, root, masks.parent)
         try:
-            session.editor.fixations = fixations_of(mask_set, folder, fixations)
+            opened.editor.fixations = fixations_of(mask_set, folder, fixations)
         except InputError as error:
             if fixations is not None:
                 raise
@@ -203,7 +203,7 @@ def review(
             theirs = labels_by(MaskSet.read(second), mask_set)
         from ...tui.labels import LabelReview
 
-        LabelReview(session, Stimuli(folder, tuple(mask_set.images)), theirs).run()
+        LabelReview(opened, Stimuli(folder, tuple(mask_set.images)), theirs).run()
 
 
 def _columns(text: str) -> dict[str, str]:
