@@ -13,7 +13,7 @@ ifneq ($(wildcard ../shared/osie),)
 export SALPROBE_DATA ?= $(abspath ../shared)
 endif
 
-.PHONY: help demo test mutants bench lint docs lock clean
+.PHONY: help demo test mutants bench coverage lint docs lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
@@ -39,6 +39,9 @@ mutants: $(VENV)/installed  ## Which changes to the code no test notices (some: 
 
 bench: $(VENV)/installed  ## Measure speed and memory, as ratios
 	$(BIN)/python benchmarks/run.py
+
+coverage: $(VENV)/installed  ## Simulate how often intervals cover and tests reject (half an hour)
+	$(BIN)/python benchmarks/coverage.py
 
 lint: $(VENV)/installed  ## Check style, types and dependencies
 	$(BIN)/ruff check .

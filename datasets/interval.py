@@ -20,8 +20,6 @@ class Interval(NamedTuple):
     Examples
     --------
     >>> mean = Interval(0.5, 0.25, 1.0)
-    >>> mean.excludes_zero
-    True
     >>> mean.half_width
     0.375
     >>> mean.columns("mean")
@@ -46,11 +44,6 @@ class Interval(NamedTuple):
     def half_width(self) -> float:
         """Half the distance between the bounds: the number after ±."""
         return (self.high - self.low) / 2
-
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether both bounds lie on the same side of 0; False if they are NaN."""
-        return bool(self.low > 0 or self.high < 0)
 
     def columns(self, name: str, *, prefix: bool = True) -> dict[str, Any]:
         """Return the interval as table columns: ``name, name_low, name_high``.

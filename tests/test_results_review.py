@@ -74,13 +74,13 @@ async def test_from_the_table_to_a_map(folders: list[Path]) -> None:
         await pilot.pause()
         assert "nets:colours" in title(app)
         assert cell(app, 0, 0) == "units"
-        assert cell(app, 0, 1) == f"{run.table().loc['units', 'person head']:.2f}"
+        assert cell(app, 0, 1) == f"{run.table('top10_crossval').loc['units', 'person head']:.2f}"
         await pilot.press("right", "enter")
         assert (app.level, app.layer, app.category) == ("units", "units", "person part")
         best = run.best_units("person part")
         best = best[best["layer"] == "units"]
         assert cell(app, 0, 0) == str(best["unit"].iloc[0])
-        assert app.frame["low"].iloc[0] <= app.frame["mean"].iloc[0] <= app.frame["high"].iloc[0]
+        assert {"mean_low", "contrast", "contrast_q", "shuffled"} < set(app.frame.columns)
         await pilot.press("enter")
         assert app.level == "regions"
         scores = [float(cell(app, k, 2)) for k in range(3)]
@@ -98,12 +98,22 @@ async def test_from_the_table_to_a_map(folders: list[Path]) -> None:
 async def test_measures_take_turns(folders: list[Path]) -> None:
     app, run = ResultsReview(folders), Run.open(folders[0])
     async with app.run_test(size=(140, 36)) as pilot:
-        await pilot.press("m")
-        assert "cross-validated" in title(app)
-        await pilot.press("m")
-        assert cell(app, 0, 1) in ("·", str(int(run.table("above_threshold").iloc[0, 0])))
+        assert "chosen and scored on different stimuli" in title(app)
+        for measure, says in (
+            ("top10_mean", "as in the paper"),
+            ("above_threshold", "above 1.5"),
+            ("contrast", "less other regions"),
+            ("selective", "false discovery rate"),
+            ("shuffled", "position without content"),
+            ("share", "ceiling"),
+        ):
+            await pilot.press("m")
+            assert app.measure == measure
+            assert says in title(app)
+        shares = 100 * run.shares().iloc[0, 0]
+        assert cell(app, 0, 1) == ("–" if np.isnan(shares) else f"{shares:.0f}")
         await pilot.press("m")  # no VGG: the paper has nothing to show
-        assert app.measure == "top10_mean"
+        assert app.measure == "top10_crossval"
 
 
 async def test_two_runs_are_compared(folders: list[Path]) -> None:

@@ -27,6 +27,7 @@ TABLES = ("regions", "units", "summary")
 
 def assert_same(run: Run, whole: Run) -> None:
     np.testing.assert_array_equal(run.scores, whole.scores)
+    np.testing.assert_array_equal(run.shuffled, whole.shuffled)
     for name in TABLES:
         pd.testing.assert_frame_equal(getattr(run, name), getattr(whole, name))
     assert {path.name for path in run.folder.iterdir()} == {
@@ -99,14 +100,15 @@ def test_interrupted_while_finishing(
 def test_a_torn_journal_line_does_not_count(tmp_path: Path) -> None:
     partial = Partial(tmp_path, (4, 3))
     partial.create()
-    partial.write(0, [(0, np.ones((2, 3)))], {"bad": []})
+    partial.write(0, [(0, np.ones((2, 2, 3)))], {"bad": []})
     with (tmp_path / "journal.0.jsonl").open("ab") as file:
         file.write(b'{"batch": 1, "ba')
     assert list(partial.done()) == [0]
-    partial.write(1, [(2, np.full((2, 3), 2.0))], {"bad": []})
+    partial.write(1, [(2, np.stack([np.full((2, 3), value) for value in (2.0, 5.0)]))], {"bad": []})
     assert list(partial.done()) == [0, 1]
     partial.finish(np.ones(4, dtype=bool))
     np.testing.assert_array_equal(np.load(tmp_path / "scores.npy")[:, 0], [1, 1, 2, 2])
+    np.testing.assert_array_equal(np.load(tmp_path / "shuffled.npy")[:, 0], [1, 1, 5, 5])
 
 
 @pytest.fixture(scope="module")

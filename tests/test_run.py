@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from scipy.stats import t as student
 
 from salprobe.datasets.errors import InputError
 from salprobe.datasets.masks.mask_set import MaskSet
@@ -22,6 +23,7 @@ from salprobe.probe.networks.load import Backbone
 from salprobe.probe.records.run_info import LayerInfo
 from salprobe.probe.runs.probing import probe
 from salprobe.probe.runs.run import Run
+from salprobe.probe.statistics.selectivity import SUMMARY_COLUMNS, UNIT_COLUMNS
 from salprobe.probe.views.run import describe, for_print, formatted, paper_table
 
 TESTS = Path(__file__).parent
@@ -84,7 +86,8 @@ def test_the_run_folder_is_what_the_design_says(small_world: Path, tmp_path: Pat
     out = tmp_path / "run"
     colours(small_world, out, seed=3)
     assert {path.name for path in out.iterdir()} == {
-        *("run.json", "scores.npy", "regions.parquet", "units.parquet", "summary.parquet")
+        *("run.json", "scores.npy", "shuffled.npy", "regions.parquet", "units.parquet"),
+        "summary.parquet",
     }
     info = json.loads((out / "run.json").read_text())
     assert info["layers"] == [{"name": "units", "units": 4, "height": 18, "width": 24}]
@@ -93,15 +96,13 @@ def test_the_run_folder_is_what_the_design_says(small_world: Path, tmp_path: Pat
     assert len(info["parameters"]["masks"]) == 64
     assert info["parameters"]["seed"] == 3
     assert info["parameters"]["weights"]["source"] == "factory"
-    scores = np.load(out / "scores.npy", mmap_mode="r")
-    assert (scores.dtype, scores.shape) == (np.float32, (12, 4))
+    for name in ("scores", "shuffled"):
+        scores = np.load(out / f"{name}.npy", mmap_mode="r")
+        assert (scores.dtype, scores.shape) == (np.float32, (12, 4))
     columns = {
-        "regions": ["annotation_id", "image_id", "category", "n_fixations"],
-        "units": ["layer", "unit", "category", "mean", "sd", "n"],
-        "summary": [
-            *("layer", "category", "top10_mean", "top10_low", "top10_high", "top10_crossval"),
-            "above_threshold",
-        ],
+        "regions": ["annotation_id", "image_id", "category", "n_fixations", "ceiling"],
+        "units": list(UNIT_COLUMNS),
+        "summary": list(SUMMARY_COLUMNS),
     }
     for name, expected in columns.items():
         assert pd.read_parquet(out / f"{name}.parquet").columns.tolist() == expected
@@ -201,17 +202,61 @@ def test_compare_pairs_the_stimuli(small_world: Path, tmp_path: Path) -> None:
     before = colours(small_world, tmp_path / "before")
     same = compare(before, before)
     assert (same["difference"].dropna() == 0).all()
-    known = same.dropna(subset=["low"])
-    assert len(known) and (known["low"] == 0).all() and (known["high"] == 0).all()
+    assert same[["low", "high", "q"]].isna().all(axis=None)  # six stimuli are too few
     after = colours(small_world, tmp_path / "after", input_size=(18, 24))
     change = compare(before, after).set_index("category")
-    means = after.summary.set_index("category")["top10_mean"]
-    assert change.loc["text", "after"] == pytest.approx(means["text"])
-    assert change.loc["text", "low"] <= change.loc["text", "difference"]
-    assert change.loc["text", "difference"] <= change.loc["text", "high"]
+    for name, run in (("before", before), ("after", after)):
+        means = run.summary.set_index("category")["top10_crossval"]
+        np.testing.assert_allclose(change[name], means[change.index])
+    np.testing.assert_allclose(change["difference"], change["after"] - change["before"])
     other = probe(small_world / "masks.json", root=small_world, model="gabor", out=tmp_path / "g")
     with pytest.raises(InputError, match="share no layer"):
         compare(before, other)
+
+
+def test_statistics_that_are_lost_or_older_are_computed_anew(
+    small_world: Path, tmp_path: Path
+) -> None:
+    run = colours(small_world, tmp_path / "run")
+    units, summary = run.units, run.summary
+    (run.folder / "summary.parquet").unlink()
+    pd.testing.assert_frame_equal(Run.open(run.folder).summary, summary)
+    # As format 1 wrote it: an interval around the mean of the chosen, and none of the controls.
+    old = summary[["layer", "category", "top10_mean", "top10_crossval"]].assign(top10_low=-9.0)
+    old.to_parquet(run.folder / "summary.parquet")
+    (run.folder / "shuffled.npy").unlink()
+    content = json.loads((run.folder / "run.json").read_text()) | {"format": 1}
+    (run.folder / "run.json").write_text(json.dumps(content))
+    again = Run.open(run.folder)
+    assert again.shuffled is None and again.units["shuffled"].isna().all()
+    for found, expected in ((again.units, units), (again.summary, summary)):
+        pd.testing.assert_frame_equal(
+            found.drop(columns="shuffled"), expected.drop(columns="shuffled")
+        )
+
+
+def test_the_best_units_have_intervals_that_allow_for_the_choice(
+    gaze_world: Path, tmp_path: Path
+) -> None:
+    run = probe(
+        gaze_world / "masks.json",
+        model=Backbone("gabor", input_size=(36, 48)),
+        root=gaze_world,
+        fixations=gaze_world / "fixations.csv",
+        out=tmp_path,
+    )
+    every, three = run.best_units("text"), run.best_units("text", 3)
+    units = run.units[run.units["category"] == "text"].set_index(["layer", "unit"])
+    own = units.loc[pd.MultiIndex.from_frame(every[["layer", "unit"]])]
+    np.testing.assert_allclose(every["mean_low"], own["mean_low"])
+    assert three["mean"].tolist() == sorted(units["mean"], reverse=True)[:3]
+    wider = (three["mean_high"] - three["mean_low"]) / (every["mean_high"] - every["mean_low"])[:3]
+    scored = run.regions.query("category == 'text' and n_fixations > 0")
+    n = scored["image_id"].nunique() - 1
+    expected = student.isf(0.025 * 3 / len(units), n) / student.isf(0.025, n)
+    np.testing.assert_allclose(wider, expected)
+    one = run.best_units("text", 5, "log_gabor")
+    assert set(one["layer"]) == {"log_gabor"} and len(one) == 5
 
 
 def test_formats(small_world: Path, tmp_path: Path, command) -> None:
@@ -242,9 +287,8 @@ def test_the_papers_table_stands_beside_a_vgg16(small_world: Path, tmp_path: Pat
     run.info.parameters.model = "vgg16"
     run.info.categories = list(names)
     run.info.layers = [LayerInfo(name="conv5_3", units=4)]
-    run.__dict__["summary"] = pd.DataFrame(
-        {"layer": "conv5_3", "category": names, "top10_mean": 1.0, "top10_crossval": 1.0}
-    )
+    summary = pd.DataFrame({"layer": "conv5_3", "category": names, "top10_mean": 1.0})
+    run.__dict__["_statistics"] = run.units, summary
     table = paper_table(run)
     assert table is not None
     assert table.loc["conv5_3", "animal head"] == 2.04  # Table 2

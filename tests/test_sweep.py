@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from salprobe.datasets.errors import InputError
+from salprobe.datasets.interval import Interval
 from salprobe.datasets.masks.mask_set import MaskSet
 from salprobe.datasets.sources.load import load_dataset
 from salprobe.datasets.stimuli import Dataset
@@ -20,6 +21,7 @@ from salprobe.probe.networks.device import Execution
 from salprobe.probe.networks.load import Backbone, load_trained
 from salprobe.probe.runs.run import Run
 from salprobe.probe.saliency.metrics import nss
+from salprobe.probe.statistics.clusters import mean_interval, q_values
 from salprobe.probe.training.recipe import Recipe
 from salprobe.probe.training.split import Split, stratified_split, usual_split
 
@@ -59,14 +61,22 @@ def test_a_sweep_says_what_each_step_did(
     for category in ("person head", "person part", "text"):
         assert rows.loc[category, "top10_mean"] == table.loc[category, "top10_mean"]
         assert rows.loc[category, "change"] == differences.loc[category, "difference"]
-        assert rows.loc[category, "change_low"] == differences.loc[category, "low"]
+        assert rows.loc[category, "change_p"] == pytest.approx(
+            differences.loc[category, "p"], nan_ok=True
+        )
+    changes = found.categories["change_p"].to_numpy()
+    np.testing.assert_allclose(found.categories["change_q"], q_values(changes))
     scores = [
         pd.read_csv(tmp_path / "s" / f"tune-{name}" / "test.csv")["nss"] for name in ("0", "2")
     ]
     prediction = found.prediction.set_index("tune")
     assert prediction.loc["2", "nss"] == pytest.approx(scores[1].mean())
     assert prediction.loc["2", "change"] == pytest.approx((scores[1] - scores[0]).mean())
-    assert prediction.loc["0", "change_high"] == 0
+    assert prediction.loc["0", "change"] == 0
+    for name, values in (("nss", scores[1]), ("change", scores[1] - scores[0])):
+        expected = mean_interval(values.to_numpy())
+        row = dict(prediction.loc["2"])
+        assert Interval.of(row, name) == pytest.approx(expected, nan_ok=True)
     assert len(pd.read_csv(tmp_path / "s" / "categories.csv")) == 3 * 12
 
 

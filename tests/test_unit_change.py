@@ -13,6 +13,7 @@ from salprobe.probe.cli.main import app
 from salprobe.probe.networks.load import Backbone
 from salprobe.probe.runs.probing import probe
 from salprobe.probe.runs.run import Run
+from salprobe.probe.statistics.clusters import mean_interval
 
 LAYER = "units"
 
@@ -43,7 +44,10 @@ def test_a_unit_is_compared_region_by_region(runs: tuple[Run, Run]) -> None:
         if rows.any():
             assert row["before"] == pytest.approx(np.nanmean(red[rows]), abs=1e-6)
             assert row["after"] == pytest.approx(np.nanmean(green[rows]), abs=1e-6)
-            assert row["low"] <= row["difference"] <= row["high"]
+            part = (green - red)[rows], runs[0].regions["image_id"].to_numpy()[rows]
+            expected = mean_interval(*part)
+            found = [row["difference"], row["low"], row["high"]]
+            assert found == pytest.approx(list(expected), abs=1e-6, nan_ok=True)
 
 
 def test_units_are_sorted_by_what_they_respond_to_most(

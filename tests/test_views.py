@@ -24,21 +24,32 @@ UNKNOWN = Interval(2.0, np.nan, np.nan)
 def test_plus_minus_is_half_of_what_the_bounds_are_apart() -> None:
     assert cells.half_width(INTERVAL).plain == "\n±0.75"
     assert cells.with_interval(INTERVAL).plain == "2.00 ±0.75"
-    assert cells.score(INTERVAL).plain == "2.00\n±0.75"
-    assert cells.change(INTERVAL).plain == "+2.00\n±0.75"
+    assert cells.bracketed(INTERVAL).plain == "2.00 [1.50, 3.00]"
+    assert cells.score(*INTERVAL).plain == "2.00\n±0.75"
+    assert cells.change(*INTERVAL, 0.01).plain == "+2.00\n±0.75"
 
 
 def test_an_interval_that_is_not_known_is_not_printed() -> None:
     assert cells.half_width(UNKNOWN).plain == ""
     assert cells.with_interval(UNKNOWN).plain == "2.00"
-    assert cells.score(Interval.none()).plain == "–"
-    assert cells.change(Interval.none()).plain == "–"
+    assert cells.bracketed(UNKNOWN).plain == "2.00"
+    assert cells.score(*Interval.none()).plain == "–"
+    assert cells.change(*Interval.none(), np.nan).plain == "–"
 
 
-def test_a_change_is_bold_where_its_interval_excludes_zero() -> None:
-    assert cells.change(INTERVAL).style == "bold green"
-    assert cells.change(Interval(-2.0, -3.0, -1.5)).style == "bold red"
-    assert cells.change(Interval(2.0, -1.5, 3.0)).style == "dim"
+def test_a_change_is_bold_where_it_holds_for_the_table_as_a_whole() -> None:
+    assert cells.change(*INTERVAL, 0.049).style == "bold green"
+    assert cells.change(-2.0, -3.0, -1.5, 0.049).style == "bold red"
+    for q in (0.05, np.nan):  # though the interval excludes 0
+        assert cells.change(*INTERVAL, q).style == "dim"
+
+
+def test_counts_shares_and_small_p() -> None:
+    assert cells.with_count(1.0, 12).plain == "1.00\n12"
+    assert cells.with_count(1.0, 0).plain == "1.00\n·"
+    assert cells.with_count(np.nan, 0).plain == "–"
+    assert (cells.percent(0.555).plain, cells.percent(np.nan).plain) == ("56%", "–")
+    assert [cells.small(p) for p in (0.0001, 0.012, np.nan)] == ["<0.001", "0.012", "–"]
 
 
 def drawn(picture: np.ndarray, saliency: np.ndarray | None = None) -> np.ndarray:

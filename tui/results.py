@@ -7,7 +7,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
 import pandas as pd
 from PIL import Image
 from rich.text import Text
@@ -29,16 +28,21 @@ from .dialogs import Ask, Choose
 from .drawing import draw, warm
 from .picture import Picture
 from .plots import Plots
-from .runs import maps, names, read_search, resampling, so_far, sources, warm_up
+from .runs import maps, names, read_search, so_far, sources
 from .shades import difference, plain, score, tally
 
 MEASURES = {
-    "top10_mean": "mean NSS of the top 10 units",
-    "top10_crossval": "the same, cross-validated",
+    "top10_crossval": "mean NSS of 10 units, chosen and scored on different stimuli",
+    "top10_mean": "as in the paper: mean NSS of the top 10 units on the stimuli that chose them",
     "above_threshold": "units whose mean NSS is above 1.5",
+    "contrast": "contrast of the cross-fitted units: category less other regions of its stimuli",
+    "selective": "selective units: contrast above 0, false discovery rate 5 % over the table",
+    "shuffled": "position without content: the top 10 units at regions of other stimuli",
+    "share": "share of the ceiling (what half of the observers predict of the others), in percent",
     "paper": "He et al. 2019, Table 2",
 }
 
+_WHOLE = ("above_threshold", "selective", "share")  # shown without decimals
 _UNITS, _REGIONS = 60, 200  # rows listed at most
 _NARROW = 64
 
@@ -75,7 +79,7 @@ class ResultsReview(App[None]):
         self.names = names(self.folders)
         self.run_: Run | None = None
         self.other: Run | None = None
-        self.measure = "top10_mean"
+        self.measure = "top10_crossval"
         self.layer = self.category = ""
         self.unit = 0
         self.level = "run"
@@ -87,7 +91,6 @@ class ResultsReview(App[None]):
         self.shown: Image.Image | None = None
         self._sources = lru_cache(maxsize=4)(sources)
         self._maps = lru_cache(maxsize=8)(maps)
-        self._resampling = lru_cache(maxsize=32)(resampling)
 
     def compose(self) -> ComposeResult:
         """Lay out the runs, the table and the picture."""
@@ -276,16 +279,11 @@ class ResultsReview(App[None]):
                 return
             self.run_ = Run.open(folder)
             self._table()
-            self._warm_up(self.run_)
         except InputError as error:
             self.run_ = None
             self.query_one("#table", DataTable).clear(columns=True)
             self.query_one("#picture").display = False
             self._say(f"{error}\n{so_far(folder)}".rstrip())
-
-    @work(thread=True, exclusive=True, group="warm")
-    def _warm_up(self, run: Run) -> None:
-        warm_up(run)
 
     def _poll(self) -> None:
         """Reopen a run that was not finished."""
@@ -324,10 +322,15 @@ class ResultsReview(App[None]):
         """Return the rows of a measure, and its description."""
         run = self._run()
         paper = paper_table(run) if self.measure == "paper" else None
-        table = run.table(self.measure) if paper is None else paper
+        if paper is not None:
+            table = paper
+        elif self.measure == "share":
+            table = 100 * run.shares()
+        else:
+            table = run.table(self.measure)
         self.layers, self.columns = list(map(str, table.index)), list(map(str, table.columns))
         self.frame = table.reset_index(names="layer")
-        cell = tally if self.measure == "above_threshold" else score
+        cell = tally if self.measure in _WHOLE else score
         rows = [
             [Text(layer), *map(cell, row)]
             for layer, row in zip(self.layers, table.to_numpy(float).tolist(), strict=True)
@@ -343,8 +346,7 @@ class ResultsReview(App[None]):
             self.layers += [str(layer)] * 3
             both = [list(map(score, part[name].tolist())) for name in ("after", "before")]
             change = [
-                difference(*values)
-                for values in part[["difference", "low", "high"]].itertuples(index=False)
+                difference(*values) for values in part[["difference", "q"]].itertuples(index=False)
             ]
             rows += [
                 [Text(str(layer)), *both[0]],
@@ -353,26 +355,23 @@ class ResultsReview(App[None]):
             ]
         name = self.names[self.folders.index(earlier.folder)]
         return rows, (
-            f"mean NSS of the top 10 units, before: {name}; change bold: its 95 % interval "
-            "excludes 0"
+            f"mean NSS of 10 cross-fitted units, before: {name}; change bold: not 0, false "
+            "discovery rate 5 %"
         )
 
     def _units(self) -> None:
-        """Show a layer's units for a category, best first, with intervals over stimuli."""
+        """Show a layer's units for a category, best first, with intervals for these so chosen."""
         run = self._run()
         self.level = "units"
-        units = run.best_units(self.category)
-        best = units[units["layer"] == self.layer].head(_UNITS)
-        group, resamples = self._resampling(run, self.category)
-        columns = best["unit"].to_numpy()
-        scores = run.scores_of(self.layer)[group.rows][:, columns].astype(np.float64)
-        bounds = resamples.interval(scores, group.stimulus)
-        self.frame = best.drop(columns="layer").assign(low=bounds.low, high=bounds.high)
+        self.frame = run.best_units(self.category, _UNITS, self.layer).drop(columns="layer")
         self._fill(
             list(self.frame.columns),
             [[plain(value) for value in row] for row in self.frame.itertuples(index=False)],
         )
-        self._say(f"{self.layer}: units for {self.category}, the best first, 95 % intervals")
+        self._say(
+            f"{self.layer}: units for {self.category}, the best first; 95 % intervals allow for "
+            "the choice"
+        )
 
     def _regions(self) -> None:
         """Show the category's regions, ordered by the unit's score."""

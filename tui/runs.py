@@ -16,8 +16,6 @@ from ..datasets.errors import InputError
 from ..datasets.files import read_json
 from ..datasets.stimuli import Stimuli
 from ..probe.runs.run import Run
-from ..probe.statistics.bootstrap import Resamples
-from ..probe.statistics.selectivity import Group, groups
 
 _one_at_a_time = Lock()
 
@@ -78,16 +76,6 @@ def maps(run: Run, layer: str, image_id: int, stimuli: Stimuli) -> np.ndarray:
         return activation(model, chosen, picture)
 
 
-def resampling(run: Run, category: str) -> tuple[Group, Resamples]:
-    """Return a category's regions, and bootstrap resamples of the run's stimuli."""
-    return groups(run.regions, [category], 0)[category], _resamples(run)
-
-
-@lru_cache(maxsize=4)
-def _resamples(run: Run) -> Resamples:
-    return Resamples.draw(run.regions["image_id"].nunique(), 0)
-
-
 def read_search(folder: Path) -> tuple[pd.DataFrame, str] | None:
     """Read results of `probe popout`: mean NMM by feature and model, or by layer of networks.
 
@@ -123,8 +111,3 @@ def so_far(folder: Path) -> str:
         return ""
     done = int((~np.isnan(scores[:, 0])).sum())
     return f"{done} of {len(scores)} regions are scored so far"
-
-
-def warm_up(run: Run) -> None:
-    """Draw a run's resamples before they are needed."""
-    _resamples(run)

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from rich.text import Text
 
+from ..probe.statistics.clusters import FDR
+
 
 def score(value: Any) -> Text:
     """Return a score on its colour; other values as plain text."""
@@ -25,19 +27,21 @@ def sequential(value: float) -> str:
     return on(int(red), int(green), int(blue))
 
 
-def difference(value: float, low: float, high: float) -> Text:
-    """Return a change, blue if down and red if up; bold if its interval excludes 0."""
+def difference(value: float, q: float) -> Text:
+    """Return a change, blue if down and red if up; bold if its q is below 5 %."""
     from matplotlib import colormaps
 
     if np.isnan(value):
         return Text("–", style="dim", justify="right")
     red, green, blue, _ = colormaps["RdBu_r"](0.5 + 0.5 * min(1.0, max(-1.0, value)), bytes=True)
-    style = ("bold " if low > 0 or high < 0 else "") + on(int(red), int(green), int(blue))
+    style = ("bold " if q < FDR else "") + on(int(red), int(green), int(blue))
     return Text(f"{value:+.2f}", style=style, justify="right")
 
 
 def tally(value: float) -> Text:
     """Return a number of units; a dot stands for 0."""
+    if np.isnan(value):
+        return Text("–", style="dim", justify="right")
     return Text(f"{value:.0f}" if value else "·", justify="right")
 
 

@@ -1,4 +1,4 @@
-"""Two runs side by side: differences per layer and category, with paired intervals."""
+"""Two runs side by side: differences per layer and category, cross-fitted and paired."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ import pandas as pd
 
 from ...datasets.errors import InputError
 from ..runs.run import Run
-from ..statistics.bootstrap import Resamples
-from ..statistics.selectivity import groups, top_series, top_units
+from ..statistics.clusters import q_values
+from ..statistics.cross_fit import cross_fit
+from ..statistics.selectivity import TOP, fold_means, groups
 
 
 def compare(before: Run, after: Run, seed: int = 0) -> pd.DataFrame:
-    """Compare the top-10 means of two runs on the regions that both scored.
+    """Compare the cross-fitted top-10 means of two runs on the regions that both scored.
 
-    Layers are matched by name. Each run uses its own ten units per layer and category, chosen
-    on all of its regions.
+    Layers are matched by name. Each run uses its own ten units per layer and category, chosen on
+    two thirds of the shared stimuli and scored on the third; see `cross_fit`.
 
     Returns
     -------
     DataFrame
-        ``layer, category, before, after, difference, low, high``: low and high are the 95 %
-        interval of the difference, from a bootstrap that draws the same stimuli for both
-        runs.
+        ``layer, category, before, after, difference, low, high, p, q``: low and high are the 95 %
+        interval of the difference, p that of no difference, from the same resampled stimuli and
+        parts for both runs; q is Benjamini–Hochberg's over the table. NaN for too few stimuli.
 
     Raises
     ------
@@ -47,7 +48,7 @@ def compare(before: Run, after: Run, seed: int = 0) -> pd.DataFrame:
     ... )
     >>> change = sp.compare(small, large)
     >>> list(change.columns)
-    ['layer', 'category', 'before', 'after', 'difference', 'low', 'high']
+    ['layer', 'category', 'before', 'after', 'difference', 'low', 'high', 'p', 'q']
     """
     layers = {layer.name: layer for layer in after.layers}
     shared = [layer for layer in before.layers if layer.name in layers]
@@ -60,31 +61,28 @@ def compare(before: Run, after: Run, seed: int = 0) -> pd.DataFrame:
     regions, rows = shared_regions(before, after)
     categories = [name for name in before.categories if name in after.categories]
     by_category = groups(regions, categories, seed)
-    resamples = Resamples.draw(regions["image_id"].nunique(), seed)
     records = []
     for layer in shared:
         pair = ((before, layer, rows[0]), (after, layers[layer.name], rows[1]))
         for category, group in by_category.items():
-            series = []
+            fits = []
             for run, run_layer, run_rows in pair:
-                chosen = run.units[
-                    (run.units["layer"] == run_layer.name) & (run.units["category"] == category)
-                ]
-                mean = chosen["mean"].to_numpy()
                 own = replace(group, rows=run_rows[group.rows])
-                series.append(top_series(run.scores, run_layer, own, top_units(mean)))
-            difference = resamples.interval(series[1] - series[0], group.stimulus)
-            means = [scores.mean() if len(scores) else np.nan for scores in series]
+                means = fold_means(run.scores, run_layer.columns, own)
+                fits += cross_fit(means, means, top=TOP)
+            difference = fits[1] - fits[0]
             records.append(
                 {
                     "layer": layer.name,
                     "category": category,
-                    "before": means[0],
-                    "after": means[1],
-                    **difference.columns("difference", prefix=False),
+                    "before": fits[0].value,
+                    "after": fits[1].value,
+                    **difference.interval.columns("difference", prefix=False),
+                    "p": difference.p,
                 }
             )
-    return pd.DataFrame(records)
+    table = pd.DataFrame(records)
+    return table.assign(q=q_values(table["p"].to_numpy()))
 
 
 def shared_regions(before: Run, after: Run) -> tuple[pd.DataFrame, tuple[np.ndarray, np.ndarray]]:

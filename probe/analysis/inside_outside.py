@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
+from scipy.stats import spearmanr
 
 from ...datasets.errors import InputError
 from ...datasets.files import atomic_write
@@ -27,9 +27,11 @@ from ..runs.inputs import masks_of
 from ..runs.run import Run
 from ..saliency.maps import MapFolder
 from ..saliency.metrics import empirical, nss
-from ..statistics.bootstrap import Resamples, percentiles
-from ..statistics.category_tests import CategoryTests, category_tests
-from ..statistics.selectivity import groups, top_series, top_units
+from ..statistics.category_tests import CategoryTests, category_tests, combined, two_way_anova
+from ..statistics.clusters import mean_interval
+from ..statistics.cross_fit import CrossFit
+from ..statistics.selectivity import Group, groups
+from .inner_saliency import HALVINGS, halved, inner_saliency
 
 MEASURES = ("inner", "output", "difference")
 """Inner saliency, OS and OD."""
@@ -45,16 +47,23 @@ class Output:
     layer : str
     regions : DataFrame
         ``annotation_id, image_id, category, inner, output, empirical, difference``: a region's
-        NSS by the layer's top ten units for its category (their mean), by the model's output
-        and by the empirical saliency map, and the distance between the latter two.
+        NSS by ten units of the layer that other regions of its category chose (see
+        `inner_saliency`), by the model's output and by the empirical saliency map, and the
+        distance between the latter two.
     categories : DataFrame
-        ``category, n`` and each of `MEASURES` with ``_low, _high``: means over regions, 95 %
-        intervals from a bootstrap over stimuli. ``output`` is OS_c, ``difference`` OD_c.
+        ``category, n`` and each of `MEASURES` with ``_low, _high``: means over regions with 95 %
+        intervals over stimuli, that of ``inner`` cross-fitted. ``output`` is OS_c,
+        ``difference`` OD_c.
     correlations : DataFrame
-        ``measure, spearman, low, high, categories``: of inner saliency with ``output`` and with
-        ``difference``, over categories; interval from the same bootstrap.
+        ``measure, spearman, categories``: of inner saliency with ``output`` and with
+        ``difference``, over categories. No interval: resampling stimuli weakens a correlation of
+        categories' means, and the interval misses.
     tests : dict of CategoryTests
-        By measure.
+        By measure. Those of inner saliency are of units chosen on one half of the stimuli and
+        tested on the other, combined over random halvings.
+    measurements : DataFrame
+        ``factor, statistic, p``: inner saliency and output as two measurements, by category; see
+        `two_way_anova`. Halved and combined likewise.
     """
 
     run: Run
@@ -63,6 +72,7 @@ class Output:
     categories: pd.DataFrame
     correlations: pd.DataFrame
     tests: dict[str, CategoryTests]
+    measurements: pd.DataFrame
 
 
 def output(
@@ -88,14 +98,15 @@ def output(
     masks, root : Path, optional
         The mask file and the folder of its images, if they have moved since the run.
     seed : int
-        Seed for the bootstrap.
+        Seed for the splits and resamples.
     progress : Progress
         Where to report; silent by default.
 
     Raises
     ------
     InputError
-        If the run has no readout and no maps are given, or the masks are not the run's.
+        If the run has no readout and no maps are given, the masks are not the run's, or there
+        are too few regions to test.
 
     Examples
     --------
@@ -143,16 +154,32 @@ def output(
 
     regions["empirical"] = _region_scores(regions, mask_set, fixations, blurred, progress)
     regions["difference"] = (regions["output"] - regions["empirical"]).abs()
-    regions["inner"] = np.nan
     by_category = groups(regions, run.categories, seed)
-    for name, group in by_category.items():
-        means = run.units[(run.units["layer"] == chosen) & (run.units["category"] == name)]
-        best = top_units(means["mean"].to_numpy())
-        regions.loc[group.rows, "inner"] = top_series(run.scores, inner, group, best)
-    categories, correlations = _summary(regions, run.categories, seed)
-    scored = regions[regions["n_fixations"] > 0]
-    labels, image = scored["category"].to_numpy(str), scored["image_id"].to_numpy()
-    tests = {name: category_tests(scored[name].to_numpy(), labels, image) for name in MEASURES}
+    scores = np.asarray(run.scores_of(chosen))
+    regions["inner"], fits = inner_saliency(scores, by_category)
+    categories, correlations = _summary(regions, by_category, fits)
+    labels, image = regions["category"].to_numpy(str), regions["image_id"].to_numpy()
+    known = (regions["n_fixations"] > 0).to_numpy()
+    tests = {
+        name: category_tests(regions[name].to_numpy()[known], labels[known], image[known])
+        for name in MEASURES[1:]
+    }
+    single, two_way = [], []
+    with progress.task("tests", 2 * HALVINGS) as advance:
+        for rows, values in halved(scores, by_category, seed):
+            if _testable(labels[rows]):
+                single.append(category_tests(values, labels[rows], image[rows]))
+                both = {"inner": values, "output": regions["output"].to_numpy()[rows]}
+                two_way.append(two_way_anova(both, labels[rows]))
+            advance(1)
+    if not single:
+        raise InputError(
+            f"{run.folder}: too few regions to test: no half of the stimuli has two categories "
+            "with two regions each"
+        )
+    measurements = pd.concat(two_way).groupby("factor", sort=False).median().reset_index()
+    measurements["p"] = (2 * measurements["p"]).clip(upper=1)
+    tests = {"inner": combined(single), **tests}
     columns = [
         "annotation_id",
         "image_id",
@@ -162,13 +189,14 @@ def output(
         "empirical",
         "difference",
     ]
-    return Output(run, chosen, regions[columns], categories, correlations, tests)
+    return Output(run, chosen, regions[columns], categories, correlations, tests, measurements)
 
 
 def write_output(result: Output, folder: Path) -> None:
     """Write the tables and tests as CSV, and ``output.json``."""
     folder.mkdir(parents=True, exist_ok=True)
-    tables = {name: getattr(result, name) for name in ("regions", "categories", "correlations")}
+    names = ("regions", "categories", "correlations", "measurements")
+    tables = {name: getattr(result, name) for name in names}
     for name, tests in result.tests.items():
         tables[f"tests_{name}"], tables[f"pairs_{name}"] = tests.overall, tests.pairs
     for name, table in tables.items():
@@ -202,35 +230,31 @@ def _region_scores(
     return scores
 
 
+def _testable(labels: np.ndarray) -> bool:
+    return int((np.unique(labels, return_counts=True)[1] > 1).sum()) > 1
+
+
 def _summary(
-    regions: pd.DataFrame, names: list[str], seed: int
+    regions: pd.DataFrame, by_category: dict[str, Group], fits: dict[str, CrossFit]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the categories' means and the correlations over categories, with intervals."""
-    by_category = groups(regions, names, seed)
-    resamples = Resamples.draw(regions["image_id"].nunique(), seed)
-    rows, resampled = [], {name: [] for name in MEASURES}
-    for category, group in by_category.items():
-        if not len(group.rows):
-            continue
+    """Return the categories' means with intervals, and the correlations over categories."""
+    rows = []
+    for category, fit in fits.items():
+        group = by_category[category]
         row: dict[str, Any] = {"category": category, "n": len(group.rows)}
-        for name in MEASURES:
+        row |= fit.interval.columns("inner")
+        for name in MEASURES[1:]:
             series = regions[name].to_numpy(np.float64)[group.rows]
-            row |= resamples.interval(series, group.stimulus).columns(name)
-            resampled[name].append(resamples.means(series, group.stimulus))
+            row |= mean_interval(series, group.stimulus).columns(name)
         rows.append(row)
     table = pd.DataFrame(rows)
-    correlations = []
-    for name in MEASURES[1:]:
-        value = _spearman(table["inner"].to_numpy()[None], table[name].to_numpy()[None])[0]
-        drawn = _spearman(np.stack(resampled["inner"], 1), np.stack(resampled[name], 1))
-        spearman = percentiles(value, drawn).columns("spearman", prefix=False)
-        correlations.append({"measure": name, **spearman, "categories": len(table)})
+    known = table.dropna(subset=list(MEASURES))
+    correlations = [
+        {
+            "measure": name,
+            "spearman": float(spearmanr(known["inner"], known[name]).statistic),  # pyright: ignore
+            "categories": len(known),
+        }
+        for name in MEASURES[1:]
+    ]
     return table, pd.DataFrame(correlations)
-
-
-def _spearman(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the rank correlation of each row of two arrays, (n, categories) to (n,)."""
-    x, y = (rankdata(values, axis=1, nan_policy="propagate") for values in (a, b))
-    x, y = (ranks - ranks.mean(axis=1, keepdims=True) for ranks in (x, y))
-    with np.errstate(invalid="ignore"):
-        return (x * y).sum(1) / np.sqrt((x**2).sum(1) * (y**2).sum(1))

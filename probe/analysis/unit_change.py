@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 
 from ...datasets.errors import InputError
+from ...datasets.interval import Interval
 from ..runs.run import Run
-from ..statistics.bootstrap import Resamples
+from ..statistics.clusters import means, q_values
 from ..statistics.selectivity import THRESHOLD, groups
 from .compare import shared_regions
 
@@ -30,8 +31,9 @@ class UnitChange:
     unit : int
         Counted from 0.
     categories : DataFrame
-        ``category, n, before, after, difference, low, high``: means over regions, and the 95 %
-        interval of the difference from a bootstrap over stimuli.
+        ``category, n, before, after, difference, low, high, q``: means over regions, the 95 %
+        interval of the difference, stimuli being independent, and Benjamini–Hochberg's q of no
+        difference over the categories. NaN for too few stimuli.
     regions : DataFrame
         ``annotation_id, image_id, category, before, after, difference``, the largest absolute
         change first.
@@ -43,7 +45,7 @@ class UnitChange:
     regions: pd.DataFrame
 
 
-def unit_change(before: Run, after: Run, layer: str, unit: int, seed: int = 0) -> UnitChange:
+def unit_change(before: Run, after: Run, layer: str, unit: int) -> UnitChange:
     """Compare one unit's scores in two runs, region by region.
 
     Parameters
@@ -52,8 +54,6 @@ def unit_change(before: Run, after: Run, layer: str, unit: int, seed: int = 0) -
     layer : str
     unit : int
         Counted from 0.
-    seed : int
-        Seed for the bootstrap.
 
     Raises
     ------
@@ -80,17 +80,18 @@ def unit_change(before: Run, after: Run, layer: str, unit: int, seed: int = 0) -
             )
         regions[name] = scores[place, unit].astype(np.float64)
     regions["difference"] = regions["after"] - regions["before"]
-    resamples = Resamples.draw(regions["image_id"].nunique(), seed)
-    records = []
-    for category, group in groups(regions, before.categories, seed).items():
+    records, p = [], []
+    for category, group in groups(regions, before.categories, 0).items():
         part = regions.iloc[group.rows]
-        means = part[["before", "after"]].mean().to_dict()
-        difference = resamples.interval(part["difference"].to_numpy(), group.stimulus)
-        row = {"category": category, "n": len(part), **means}
+        found = means(part[["difference"]].to_numpy(), group.stimulus)
+        difference = Interval(*(float(bound[0]) for bound in found.interval))
+        row = {"category": category, "n": len(part), **part[["before", "after"]].mean().to_dict()}
+        p.append(found.p[0])
         records.append(row | difference.columns("difference", prefix=False))
+    categories = pd.DataFrame(records).assign(q=q_values(np.array(p)))
     scored = regions[regions["n_fixations"] > 0].drop(columns="n_fixations")
     order = scored["difference"].abs().sort_values(ascending=False, kind="stable").index
-    return UnitChange(layer, unit, pd.DataFrame(records), scored.loc[order].reset_index(drop=True))
+    return UnitChange(layer, unit, categories, scored.loc[order].reset_index(drop=True))
 
 
 def transitions(before: Run, after: Run, layer: str) -> pd.DataFrame:

@@ -109,7 +109,7 @@ def score(
         Path | None,
         typer.Option("--out", "-o", help="File for the scores of every image (.csv, .parquet)."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed for random draws and resampling.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed for random draws.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Score saliency models on photographs: NSS, AUCs, CC, SIM, KL, information gain."""
@@ -135,7 +135,7 @@ def score(
     if not sources and not folders:
         raise InputError("no model is named; expected --models or --maps")
     table = score_models(dataset, {**sources, **folders}, count, seed, progress)
-    summary = summarise(table, seed)
+    summary = summarise(table)
     if out is not None:
         with atomic_write(out) as file:
             if out.suffix == ".csv":

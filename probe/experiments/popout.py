@@ -140,7 +140,7 @@ def popout(
     table, summary = pd.DataFrame(), pd.DataFrame()
     if sources:
         table = measure_models(arrays, sources, progress)
-        summary = summarise_models(table, seed)
+        summary = summarise_models(table)
     units, per_layer = [], []
     shown = dict(sources)
     for name, network in networks.items():

@@ -30,7 +30,7 @@ from ..popout.units import unit_nmm
 from ..runs.probing import probe
 from ..runs.resuming import check_same, make_folder
 from ..runs.run import Run
-from ..statistics.bootstrap import mean_interval
+from ..statistics.clusters import mean_interval, q_values
 from ..training.recipe import Recipe
 from ..training.split import Split, usual_split
 from ..training.store import write_table
@@ -49,15 +49,15 @@ class Sweep:
     model, layer : str
         The network, and the layer at which it was cut.
     categories : DataFrame
-        ``tune, category, top10_mean, top10_low, top10_high, top10_crossval, above_threshold``
-        as in a run's summary (Table 3), and ``change, change_low, change_high``: the gain of
-        the top ten over the first step, with its paired 95 % interval (Figure 4).
+        ``tune, category, top10_mean …`` as in a run's summary (Table 3), and ``change,
+        change_low, change_high, change_p, change_q``: the gain over the first step (Figure 4);
+        see `compare`.
     prediction : DataFrame
         ``tune, nss, nss_low, nss_high, change, change_low, change_high``: NSS of the predicted
-        maps on the test stimuli, intervals from a bootstrap over stimuli.
+        maps on the test stimuli, intervals over stimuli.
     popout : DataFrame
-        ``tune, nmm, nmm_low, nmm_high, readout_nmm``: NMM of the layer's top ten units on
-        search arrays (Table 6), and of the predicted maps; empty without arrays.
+        ``tune, nmm, nmm_low, nmm_high, nmm_crossval, readout_nmm``: NMM of the layer's units on
+        search arrays (Table 6; see `unit_nmm`), and of the predicted maps; empty without arrays.
     """
 
     folder: Path
@@ -190,8 +190,10 @@ def sweep(
         runs,
         model if isinstance(model, str) else model.model,
         cut,
-        pd.concat([table.assign(tune=name) for name, table in rows.items()], ignore_index=True),
-        _prediction(names, predictions, recipe.seed),
+        with_q(
+            pd.concat([table.assign(tune=name) for name, table in rows.items()], ignore_index=True)
+        ),
+        _prediction(names, predictions),
         _popout(names, scores, cut),
     )
     for name in ("categories", "prediction", "popout"):
@@ -251,29 +253,38 @@ def enter(out: Path, kind: str, parameters: dict, masks: MaskSet) -> None:
 
 
 def changes(before: Run, after: Run, layer: str, seed: int) -> pd.DataFrame:
-    """Return a run's summary of one layer, with ``change, change_low, change_high``.
+    """Return a run's summary of one layer, with ``change, change_low, change_high, change_p``.
 
     Parameters
     ----------
     before, after : Run
     layer : str
     seed : int
-        Seed for the bootstrap of `compare`.
+        Seed for `compare`, from which the change comes.
     """
     table = after.summary[after.summary["layer"] == layer].drop(columns="layer")
     compared = compare(before, after, seed)
     compared = compared[compared["layer"] == layer].set_index("category").loc[table["category"]]
     change = Interval.of(dict(compared.items()), "difference", prefix=False).columns("change")
-    return table.assign(**{name: column.to_numpy() for name, column in change.items()})
+    columns = {**change, "change_p": compared["p"]}
+    return table.assign(**{name: column.to_numpy() for name, column in columns.items()})
 
 
-def _prediction(names: list[str], predictions: list[np.ndarray], seed: int) -> pd.DataFrame:
+def with_q(table: pd.DataFrame) -> pd.DataFrame:
+    """Add ``change_q``: Benjamini–Hochberg's q of ``change_p`` over the table."""
+    return table.assign(change_q=q_values(table["change_p"].to_numpy()))
+
+
+def _prediction(names: list[str], predictions: list[np.ndarray]) -> pd.DataFrame:
     rows = []
     for name, values in zip(names, predictions, strict=True):
-        nss = mean_interval(values, seed).columns("nss")
-        change = mean_interval(values - predictions[0], seed).columns("change")
+        nss = mean_interval(values).columns("nss")
+        change = mean_interval(values - predictions[0]).columns("change")
         rows.append({"tune": name, **nss, **change})
     return pd.DataFrame(rows)
+
+
+_POPOUT = ["tune", "nmm", "nmm_low", "nmm_high", "nmm_crossval", "readout_nmm"]
 
 
 def _popout(names: list[str], scores: list[pd.DataFrame], layer: str) -> pd.DataFrame:
@@ -281,4 +292,4 @@ def _popout(names: list[str], scores: list[pd.DataFrame], layer: str) -> pd.Data
         {"tune": name, **table.loc[layer].to_dict(), "readout_nmm": table.loc["readout", "nmm"]}
         for name, table in zip(names, scores, strict=False)
     ]
-    return pd.DataFrame(rows, columns=["tune", "nmm", "nmm_low", "nmm_high", "readout_nmm"])
+    return pd.DataFrame(rows, columns=_POPOUT)

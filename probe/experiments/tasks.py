@@ -30,12 +30,12 @@ from ..networks.model import Model
 from ..runs.probing import probe
 from ..runs.run import Run
 from ..saliency.metrics import nss
-from ..statistics.bootstrap import mean_interval
+from ..statistics.clusters import mean_interval
 from ..training.recipe import Recipe
 from ..training.split import stratified_split
 from ..training.store import write_table
 from ..training.train import train
-from .sweep import changes, enter, unseen_regions
+from .sweep import changes, enter, unseen_regions, with_q
 
 TASKS = {
     "pt": "pre-trained",
@@ -44,6 +44,7 @@ TASKS = {
 }
 """The paper's names of the three networks."""
 
+_CHANGE = ("change", "change_low", "change_high", "change_p", "change_q")
 _TRAINED: dict[str, Task] = {"sp": "saliency", "sr": "scenes"}
 
 
@@ -60,15 +61,16 @@ class Tasks:
         The network, and the layer at which it was cut.
     categories : DataFrame
         ``task, category, top10_mean …`` as in a run's summary (Table 7), and ``change,
-        change_low, change_high``: over the pre-trained network, with paired 95 % intervals.
+        change_low, change_high, change_p, change_q``: over the pre-trained network; see `compare`.
     between : DataFrame
-        ``task, category, change, change_low, change_high``: saliency over scenes.
+        ``task, category, change, change_low, change_high, change_p, change_q``: saliency over
+        scenes.
     images : DataFrame
         ``image_id, image, scene, predicted, correct, pt, sp, sr``: of each test stimulus, the
         NSS of the mean of the layer's activation maps, for each network.
     attention : DataFrame
         ``prediction, n, task, nss, low, high``: its means over stimuli whose scene was
-        recognised, or not (Table 8), with intervals from a bootstrap over stimuli.
+        recognised, or not (Table 8), with intervals over stimuli.
     accuracy : dict
         ``test``: balanced accuracy; ``chance``.
     """
@@ -200,10 +202,12 @@ def compare_tasks(
         runs,
         backbone.model,
         cut,
-        pd.concat([table.assign(task=name) for name, table in rows.items()], ignore_index=True),
-        between[["category", "change", "change_low", "change_high"]].assign(task="sp over sr"),
+        with_q(
+            pd.concat([table.assign(task=name) for name, table in rows.items()], ignore_index=True)
+        ),
+        with_q(between)[["category", *_CHANGE]].assign(task="sp over sr"),
         images,
-        _table8(images, recipe.seed),
+        _table8(images),
         {"test": float(recalls.mean()), "chance": 1 / len(recalls)},
     )
     for name in ("categories", "between", "images", "attention"):
@@ -252,12 +256,12 @@ def _attention(
     return scores
 
 
-def _table8(images: pd.DataFrame, seed: int) -> pd.DataFrame:
+def _table8(images: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for prediction, correct in (("correct", True), ("wrong", False)):
         part = images[images["correct"] == correct]
         for task in TASKS:
             values = part[task].dropna().to_numpy()
-            nss = mean_interval(values, seed).columns("nss", prefix=False)
+            nss = mean_interval(values).columns("nss", prefix=False)
             rows.append({"prediction": prediction, "n": len(values), "task": task, **nss})
     return pd.DataFrame(rows)

@@ -22,7 +22,7 @@ from ...datasets.masks.regions import mask_of
 from ...datasets.progress import SILENT, Progress
 from ...datasets.stimuli import Popout, Stimulus
 from ..saliency.maps import MapOf
-from ..statistics.bootstrap import mean_interval
+from ..statistics.clusters import mean_interval
 
 MEASURES = ("nmm", "msr_target", "msr_background", "gsi", "fixations")
 MOST_FIXATIONS = 100
@@ -162,13 +162,13 @@ def measure_models(
     return pd.DataFrame(rows)
 
 
-def summarise_models(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+def summarise_models(table: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each model.
 
     Returns
     -------
     DataFrame
-        ``model, arrays``; ``nmm`` with its 95 % interval ``nmm_low, nmm_high`` (bootstrap over
+        ``model, arrays``; ``nmm`` with its 95 % interval ``nmm_low, nmm_high`` (over
         arrays); ``found``: share of arrays whose target has a higher maximum than any distractor;
         ``gsi``: mean; ``msr_target, msr_background, fixations``: medians, which outliers and
         infinite quotients do not move.
@@ -180,7 +180,7 @@ def summarise_models(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
             {
                 "model": name,
                 "arrays": len(part),
-                **mean_interval(values, seed).columns("nmm"),
+                **mean_interval(values).columns("nmm"),
                 "found": float((part["msr_target"] > 1).mean()),
                 "gsi": part["gsi"].mean(),
                 **{k: part[k].median() for k in ("msr_target", "msr_background", "fixations")},

@@ -27,8 +27,8 @@ from ..saliency.maps import MapOf
 from ..scoring.batches import MaskPlan
 from ..scoring.loading import load_batches
 from ..scoring.scorer import Scorer
-from ..statistics.bootstrap import mean_interval
-from ..statistics.selectivity import TOP
+from ..statistics.cross_fit import Folds, cross_fit
+from ..statistics.selectivity import TOP, top_units
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +40,9 @@ class UnitScores:
     units : DataFrame
         ``layer, unit, nmm``: the mean over arrays.
     summary : DataFrame
-        ``layer, nmm, nmm_low, nmm_high``: mean of the `TOP` highest units, with a 95 % interval
-        from a bootstrap over arrays that keeps the units.
+        ``layer, nmm``: mean of the `TOP` highest units, as in the paper; ``nmm_low, nmm_high,
+        nmm_crossval``: that of units chosen on two thirds of the arrays and scored on the third
+        (see `cross_fit`), and its 95 % interval.
     layer : Layer
         The layer whose top units score highest.
     best : dict
@@ -78,7 +79,7 @@ def unit_nmm(
     device : str
         ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
     seed : int
-        For the bootstrap.
+        For the bootstrap and the parts.
     progress : Progress
         Where to report; silent by default.
 
@@ -101,13 +102,15 @@ def unit_nmm(
     table = np.concatenate(scores).astype(np.float64)
     units, summary = [], []
     columns = layer_units(chosen)
+    folds = Folds.of(np.arange(len(table)), len(table), seed)
     for layer in columns:
         values = table[:, layer.columns]
         mean = values.mean(axis=0)
         units.append(pd.DataFrame({"layer": layer.name, "unit": np.arange(len(mean)), "nmm": mean}))
-        best = np.argsort(-mean, kind="stable")[:TOP]
-        nmm = mean_interval(values[:, best].mean(axis=1), seed)
-        summary.append({"layer": layer.name, **nmm.columns("nmm")})
+        means = folds.means(values)
+        crossval = cross_fit(means, means, top=TOP)[0].interval
+        row = {"nmm_low": crossval.low, "nmm_high": crossval.high, "nmm_crossval": crossval.value}
+        summary.append({"layer": layer.name, "nmm": mean[top_units(mean)].mean(), **row})
     per_layer = pd.DataFrame(summary)
     place = int(per_layer["nmm"].to_numpy().argmax())
     layer = chosen[place]

@@ -73,7 +73,7 @@ class BadImage(Part):
 
 
 class RunInfo(Record):
-    """The content of ``run.json``.
+    """The content of ``run.json``. Format 1 had other statistics, which are computed anew.
 
     Attributes
     ----------
@@ -100,6 +100,7 @@ class RunInfo(Record):
 
     file_name: ClassVar[str] = "run.json"
     kind: ClassVar[str] = "run"
+    newest: ClassVar[int] = 2
 
     parameters: RunParameters
     masks: str | None = None

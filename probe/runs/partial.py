@@ -1,4 +1,4 @@
-"""An unfinished run on disk: scores written in place, and a journal of finished batches."""
+"""An unfinished run on disk: arrays written in place, and a journal of finished batches."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ import numpy as np
 from ...datasets.errors import InputError
 from ...datasets.files import atomic_write
 
+ARRAYS = ("scores", "shuffled")
+"""Names of the arrays of a run folder, all of the same shape."""
+
 
 class Partial:
-    """The scores and journals of an unfinished run folder.
+    """The arrays and journals of an unfinished run folder.
 
     Each process writes the rows of its own batches, then a line to its own journal; both are on
     disk before the next batch begins. A line that a crash cut short is ignored.
@@ -23,34 +26,36 @@ class Partial:
     folder : Path
         The run folder.
     shape : (rows, columns)
-        Shape of the scores: regions × units.
+        Shape of each of `ARRAYS`: regions × units.
     rank : int
         This process's number; process 0 creates and finishes the files.
     """
 
     def __init__(self, folder: Path, shape: tuple[int, int], rank: int = 0) -> None:
         self.folder, self.shape, self.rank = folder, shape, rank
-        self.path = folder / "scores.partial.npy"
+        self._paths = {name: folder / f"{name}.partial.npy" for name in ARRAYS}
         self._journal = folder / f"journal.{rank}.jsonl"
 
     def create(self) -> None:
-        """Create the file of scores, all NaN, unless it exists.
+        """Create the arrays, all NaN, unless they exist.
 
-        If a crash followed the renaming in `finish`, the file is renamed back.
+        If a crash followed a renaming in `finish`, the file is renamed back.
         """
-        if self.path.exists():
-            return
-        finished = self.folder / "scores.npy"
-        if finished.exists() and any(self.folder.glob("journal.*.jsonl")):
-            finished.replace(self.path)
+        begun = any(self.folder.glob("journal.*.jsonl"))
+        for name, path in self._paths.items():
+            finished = self.folder / f"{name}.npy"
+            if begun and finished.exists() and not path.exists():
+                finished.replace(path)
+        if all(path.exists() for path in self._paths.values()):
             return
         self.remove()
-        with atomic_write(self.path) as file:
-            header = {"descr": "<f4", "fortran_order": False, "shape": self.shape}
-            np.lib.format.write_array_header_1_0(file, header)
-            row = np.full(self.shape[1], np.nan, dtype="<f4").tobytes()
-            for _ in range(self.shape[0]):
-                file.write(row)
+        for path in self._paths.values():
+            with atomic_write(path) as file:
+                header = {"descr": "<f4", "fortran_order": False, "shape": self.shape}
+                np.lib.format.write_array_header_1_0(file, header)
+                row = np.full(self.shape[1], np.nan, dtype="<f4").tobytes()
+                for _ in range(self.shape[0]):
+                    file.write(row)
 
     def done(self) -> dict[int, dict]:
         """Return the journal entries of all processes, by batch."""
@@ -62,14 +67,23 @@ class Partial:
         return entries
 
     def write(self, batch: int, rows: list[tuple[int, np.ndarray]], entry: dict) -> None:
-        """Write a batch's (first row, scores) pairs, then its journal entry."""
-        with self.path.open("r+b") as file:
-            start = self.path.stat().st_size - 4 * self.shape[0] * self.shape[1]
-            for first, scores in rows:
-                file.seek(start + 4 * first * self.shape[1])
-                file.write(np.ascontiguousarray(scores, dtype="<f4").data)
-            file.flush()
-            os.fsync(file.fileno())
+        """Write a batch, then its journal entry.
+
+        Parameters
+        ----------
+        batch : int
+        rows : list of (int, float32 array, shape (arrays, regions, units))
+            First row, and the rows of each of `ARRAYS`.
+        entry : dict
+        """
+        for place, path in enumerate(self._paths.values()):
+            with path.open("r+b") as file:
+                start = path.stat().st_size - 4 * self.shape[0] * self.shape[1]
+                for first, arrays in rows:
+                    file.seek(start + 4 * first * self.shape[1])
+                    file.write(np.ascontiguousarray(arrays[place], dtype="<f4").data)
+                file.flush()
+                os.fsync(file.fileno())
         self._mend()
         with self._journal.open("ab") as file:
             file.write(json.dumps({"batch": batch, **entry}).encode() + b"\n")
@@ -77,21 +91,24 @@ class Partial:
             os.fsync(file.fileno())
 
     def finish(self, keep: np.ndarray) -> None:
-        """Turn the scores into ``scores.npy``, keeping only some rows (bool, shape (rows,))."""
-        if keep.all():
-            self.path.replace(self.folder / "scores.npy")
-            return
-        scores = np.load(self.path, mmap_mode="r")
-        with atomic_write(self.folder / "scores.npy") as file:
-            shape = (int(keep.sum()), self.shape[1])
-            header = {"descr": "<f4", "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(file, header)
-            for row in np.flatnonzero(keep):
-                file.write(scores[row].tobytes())
+        """Turn the arrays into ``scores.npy`` …, keeping only some rows (bool, shape (rows,))."""
+        for name, path in self._paths.items():
+            finished = self.folder / f"{name}.npy"
+            if keep.all():
+                path.replace(finished)
+                continue
+            scores = np.load(path, mmap_mode="r")
+            with atomic_write(finished) as file:
+                shape = (int(keep.sum()), self.shape[1])
+                header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(file, header)
+                for row in np.flatnonzero(keep):
+                    file.write(scores[row].tobytes())
 
     def remove(self) -> None:
         """Remove the files that only an unfinished run needs."""
-        self.path.unlink(missing_ok=True)
+        for path in self._paths.values():
+            path.unlink(missing_ok=True)
         for path in self.folder.glob("journal.*.jsonl"):
             path.unlink()
 
@@ -114,7 +131,7 @@ def check_space(folder: Path, shape: tuple[int, int]) -> None:
     InputError
         If the disk has too little space.
     """
-    needed = 4 * shape[0] * shape[1]
+    needed = 4 * shape[0] * shape[1] * len(ARRAYS)
     status = os.statvfs(folder) if hasattr(os, "statvfs") else None
     if status is not None and status.f_bavail * status.f_frsize < needed:
         raise InputError(

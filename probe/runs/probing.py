@@ -33,13 +33,15 @@ from ..records.columns import layer_units
 from ..records.record import provenance
 from ..records.run_info import LayerInfo, Paths, RunInfo, RunParameters
 from ..records.train_info import TrainInfo
-from ..scoring.batches import Plan, make_plan
+from ..scoring.batches import SHUFFLED, Plan, make_plan
 from ..scoring.loading import load_batches
 from ..scoring.scorer import Scorer
 from ..statistics.selectivity import THRESHOLD, summarise
-from .partial import Partial, check_space
+from .partial import ARRAYS, Partial, check_space
 from .resuming import check_same, make_folder
 from .run import Run, write_table
+
+_PER_REGION = {"n_fixations": np.int64, "ceiling": np.float64}
 
 
 def probe(
@@ -218,14 +220,23 @@ def _score(
     bar = progress.task("probing", plan.n_stimuli, done=finished)
     with scorer, bar as advance:
         for number, loaded, bad in loading:
-            scores = scorer.score(loaded)
             rows = [
-                (stimulus.item.first_row, part)
-                for stimulus, part in zip(loaded, scores, strict=True)
+                (stimulus.item.first_row, _with_shuffled(scores, len(stimulus.item.regions)))
+                for stimulus, scores in zip(loaded, scorer.score(loaded), strict=True)
             ]
-            counts = {str(stimulus.item.first_row): stimulus.n_fixations for stimulus in loaded}
-            partial.write(number, rows, {"bad": bad, "n_fixations": counts})
+            per_region = {
+                name: {str(stimulus.item.first_row): getattr(stimulus, name) for stimulus in loaded}
+                for name in _PER_REGION
+            }
+            partial.write(number, rows, {"bad": bad, **per_region})
             advance(len(plan.batches[number]))
+
+
+def _with_shuffled(scores: np.ndarray, n_regions: int) -> np.ndarray:
+    """Return the regions' own scores, and the means of those shuffled: (2, regions, units)."""
+    own, shuffled = scores[:n_regions], scores[n_regions:]
+    each = np.ma.masked_invalid(shuffled.reshape(n_regions, SHUFFLED, scores.shape[1]))
+    return np.stack([own, each.mean(axis=1).filled(np.nan)])
 
 
 def _finish(
@@ -243,18 +254,20 @@ def _finish(
     skipped = np.isin(regions["image_id"], [image["image_id"] for image in bad])
     if skipped.all():
         raise InputError(f"{target}: no image could be read")
-    n_fixations = np.zeros(len(regions), dtype=np.int64)
-    for entry in entries.values():
-        for first, counts in entry["n_fixations"].items():
-            n_fixations[int(first) : int(first) + len(counts)] = counts
-    regions["n_fixations"] = n_fixations
+    for name, dtype in _PER_REGION.items():
+        column = np.zeros(len(regions), dtype=dtype)
+        for entry in entries.values():
+            for first, values in entry[name].items():
+                column[int(first) : int(first) + len(values)] = values
+        regions[name] = column
     regions = regions[~skipped].reset_index(drop=True)
     partial.finish(~skipped)
     info = RunInfo.read(target)
-    scores = np.load(target / "scores.npy", mmap_mode="r")
+    scores, shuffled = (np.load(target / f"{name}.npy", mmap_mode="r") for name in ARRAYS)
     units, summary = summarise(
         *(scores, regions, layer_units(info.layers), info.categories),
         seed=info.parameters.seed,
+        shuffled=shuffled,
         progress=progress,
     )
     for name, table in (("regions", regions), ("units", units), ("summary", summary)):

@@ -11,9 +11,12 @@ import pandas as pd
 
 from ...datasets.errors import InputError
 from ...datasets.files import atomic_write
+from ...datasets.interval import Interval
 from ...datasets.notebook import html_table, printable
 from ..records.columns import LayerUnits, layer_units
 from ..records.run_info import RunInfo
+from ..statistics.clusters import widened_for_selection
+from ..statistics.selectivity import SUMMARY_COLUMNS, UNIT_COLUMNS, groups, summarise
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +38,7 @@ class Run:
     'run'
     >>> run = sp.Run.open("run")
     >>> list(run.best_units("text").columns)
-    ['layer', 'unit', 'mean', 'sd', 'n', 'name']
+    ['layer', 'unit', 'mean', 'mean_low', ..., 'sd', 'n', 'name']
     >>> run.scores_of("log_gabor").shape == (len(run.regions), 24)
     True
     """
@@ -94,6 +97,14 @@ class Run:
         return self.folder.resolve().name
 
     @cached_property
+    def shuffled(self) -> np.ndarray | None:
+        """NSS of the same maps at regions of the same category from other stimuli.
+
+        float32 as `scores`; None in a run that was made before these were scored.
+        """
+        return self._array("shuffled") if (self.folder / "shuffled.npy").exists() else None
+
+    @cached_property
     def scores(self) -> np.ndarray:
         """NSS of every region (row) and unit (column), float32, memory-mapped.
 
@@ -102,26 +113,36 @@ class Run:
         InputError
             If ``scores.npy`` cannot be read.
         """
-        path = self.folder / "scores.npy"
-        try:
-            return np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path}: cannot be read ({error})") from error
+        return self._array("scores")
 
     @cached_property
     def regions(self) -> pd.DataFrame:
-        """``annotation_id, image_id, category, n_fixations``, one row per row of the scores."""
+        """``annotation_id, image_id, category, n_fixations, ceiling``, a row for each of scores."""
         return self._table("regions", ["annotation_id", "image_id", "category", "n_fixations"])
 
-    @cached_property
+    @property
     def units(self) -> pd.DataFrame:
-        """``layer, unit, category, mean, sd, n``."""
-        return self._table("units", ["layer", "unit", "category", "mean", "sd", "n"])
+        """Statistics of each unit and category; the columns are those of `summarise`."""
+        return self._statistics[0]
 
-    @cached_property
+    @property
     def summary(self) -> pd.DataFrame:
         """Statistics of each layer and category; the columns are those of `summarise`."""
-        return self._table("summary", ["layer", "category", "top10_mean", "top10_crossval"])
+        return self._statistics[1]
+
+    @cached_property
+    def _statistics(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The tables in the folder; computed anew if one is lost, or older than this format."""
+        columns = {"units": UNIT_COLUMNS, "summary": SUMMARY_COLUMNS}
+        files = [self.folder / f"{name}.parquet" for name in columns]
+        if self.info.format == RunInfo.newest and all(file.exists() for file in files):
+            units, summary = (self._table(name, list(needed)) for name, needed in columns.items())
+            return units, summary
+        return summarise(
+            *(self.scores, self.regions, self.layers, self.categories),
+            seed=self.info.parameters.seed,
+            shuffled=self.shuffled,
+        )
 
     @cached_property
     def layers(self) -> list[LayerUnits]:
@@ -152,13 +173,34 @@ class Run:
         names = [layer.name for layer in reversed(self.info.layers)]
         return wide.loc[names, self.categories].rename_axis(index=None, columns=None)
 
-    def best_units(self, category: str) -> pd.DataFrame:
-        """Return all units, the best for a category first, with their names if they have any.
+    def shares(self) -> pd.DataFrame:
+        """Return the cross-fitted means' shares of the ceiling, layers × categories as `table`.
+
+        NaN where the ceiling is unknown or not above 0.
+        """
+        ceiling = self.table("ceiling")
+        return self.table("top10_crossval") / ceiling.where(ceiling > 0)
+
+    def best_units(
+        self, category: str, most: int | None = None, layer: str | None = None
+    ) -> pd.DataFrame:
+        """Return the units with the highest mean NSS for a category, the best first.
+
+        Parameters
+        ----------
+        category : str
+        most : int, optional
+            How many; by default all.
+        layer : str, optional
+            Choose among the units of this layer only.
 
         Returns
         -------
         DataFrame
-            ``layer, unit, mean, sd, n`` and, where units have names, ``name``.
+            ``layer, unit, mean, mean_low, mean_high, contrast, contrast_low, contrast_high,
+            contrast_q, shuffled, sd, n`` and, where units have names, ``name``; see `summarise`.
+            The intervals allow for these units being selected from all, so that 5 % or fewer of
+            them miss; those of all units are intervals of units named beforehand.
 
         Raises
         ------
@@ -170,6 +212,8 @@ class Run:
                 f"no category {category!r} in this run; expected {', '.join(self.categories)}"
             )
         units = self.units[self.units["category"] == category].drop(columns="category")
+        if layer is not None:
+            units = units[units["layer"] == layer]
         names = {
             (layer.name, index): name
             for layer in self.info.layers
@@ -178,7 +222,22 @@ class Run:
         if names:
             keys = zip(units["layer"], units["unit"], strict=True)
             units = units.assign(name=[names.get(key, "") for key in keys])
-        return units.sort_values("mean", ascending=False, kind="stable", ignore_index=True)
+        units = units.sort_values("mean", ascending=False, kind="stable", ignore_index=True)
+        chosen = units.head(len(units) if most is None else most).copy()
+        group = groups(self.regions, [*self.categories], 0)[category]
+        for name, n_stimuli in zip(("mean", "contrast"), group.n_stimuli, strict=True):
+            own = Interval.of(dict(chosen.items()), name)
+            widened = widened_for_selection(own, n_stimuli, len(chosen), len(units))
+            chosen = chosen.assign(**widened.columns(name))
+        first = [name for name in UNIT_COLUMNS if name not in ("category", "sd", "n")]
+        return chosen[[*first, "sd", "n", *(["name"] if names else [])]]
+
+    def _array(self, name: str) -> np.ndarray:
+        path = self.folder / f"{name}.npy"
+        try:
+            return np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: cannot be read ({error})") from error
 
     def _table(self, name: str, columns: list[str]) -> pd.DataFrame:
         path = self.folder / f"{name}.parquet"

@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 from ...datasets.errors import InputError
 from ...datasets.progress import SILENT, Progress
 from ...datasets.stimuli import Dataset, Stimulus
-from ..statistics.bootstrap import mean_interval
+from ..statistics.clusters import mean_interval
 from .maps import MapOf
 from .metrics import (
     auc_borji,
@@ -109,12 +109,12 @@ def score(
     )
 
 
-def summarise(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
-    """Return ``model, measure, mean, low, high``, 95 % intervals from a bootstrap over images."""
+def summarise(table: pd.DataFrame) -> pd.DataFrame:
+    """Return ``model, measure, mean, low, high``, 95 % intervals over images."""
     rows = []
     for name, part in table.groupby("model", sort=False):
         for measure in MEASURES:
-            mean = mean_interval(part[measure].to_numpy(), seed)
+            mean = mean_interval(part[measure].to_numpy())
             rows.append({"model": name, "measure": measure, **mean.columns("mean", prefix=False)})
     return pd.DataFrame(rows)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,11 @@ from ...datasets.masks.mask_set import MaskSet
 from ...datasets.masks.regions import distinct_pixels, inside, mask_of
 from ...datasets.stimuli import Stimuli, Stimulus
 from ..networks.model import network_input
+from .ceiling import ceilings
 from .nss import Pixels
+
+SHUFFLED = 3
+"""Regions of the same category from other stimuli that each region's map is also scored at."""
 
 _MASK_BATCH = 8
 
@@ -39,15 +44,19 @@ class Loaded:
     rgb : uint8 array, shape (height, width, 3)
         Resized to the network's input.
     pixels : list of Pixels
-        The distinct fixated pixels of each region.
+        The distinct fixated pixels of each region; then of `SHUFFLED` regions of other stimuli
+        for each of them, if the plan has any.
     n_fixations : list of int
         Fixations inside each region's mask.
+    ceiling : list of float
+        See `ceilings`.
     """
 
     item: Item
     rgb: np.ndarray
     pixels: list[Pixels]
     n_fixations: list[int]
+    ceiling: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +71,7 @@ class Plan:
     stimuli: Stimuli
     fixations: Fixations
     batches: list[list[Item]]
+    _fixated: dict[int, Pixels] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def n_regions(self) -> int:
@@ -95,12 +105,53 @@ class Plan:
         """
         rgb = network_input(self.stimuli.read(item.stimulus), input_size)
         fixations = self.fixations.of(item.stimulus.id)
-        pixels, counts = [], []
-        for region in item.regions:
-            within = inside(region, item.stimulus, fixations)
-            pixels.append(distinct_pixels(fixations.x[within], fixations.y[within]))
-            counts.append(int(within.sum()))
-        return Loaded(item, rgb, pixels, counts)
+        within = [inside(region, item.stimulus, fixations) for region in item.regions]
+        own = [distinct_pixels(fixations.x[k], fixations.y[k]) for k in within]
+        degree = self.masks.info.salprobe.px_per_degree
+        ceiling = [np.nan] * len(own)
+        if degree is not None:
+            ceiling = ceilings(item.stimulus, fixations, within, degree).tolist()
+        shuffled = [
+            pixels for region in item.regions for pixels in self._shuffled(region, item.stimulus)
+        ]
+        return Loaded(item, rgb, own + shuffled, [int(k.sum()) for k in within], ceiling)
+
+    def _shuffled(self, region: Annotation, onto: Stimulus) -> list[Pixels]:
+        """Return the fixated pixels of regions of the same category, moved to this stimulus.
+
+        The regions are drawn by the region's id; positions are relative to the stimulus's size.
+        """
+        found: list[Pixels] = []
+        same = self._by_category[region.category_id]
+        for k in np.random.default_rng(region.id).permutation(len(same)):
+            stimulus, other = same[k]
+            if stimulus.id == onto.id or not len((pixels := self._pixels(stimulus, other))[0]):
+                continue
+            x, y = pixels
+            if (stimulus.width, stimulus.height) != (onto.width, onto.height):
+                x, y = x * onto.width // stimulus.width, y * onto.height // stimulus.height
+                x, y = distinct_pixels(x, y)
+            found.append((x, y))
+            if len(found) == SHUFFLED:
+                break
+        nothing = np.empty(0, dtype=np.int64)
+        return found + [(nothing, nothing)] * (SHUFFLED - len(found))
+
+    def _pixels(self, stimulus: Stimulus, region: Annotation) -> Pixels:
+        if region.id not in self._fixated:
+            fixations = self.fixations.of(stimulus.id)
+            within = inside(region, stimulus, fixations)
+            self._fixated[region.id] = distinct_pixels(fixations.x[within], fixations.y[within])
+        return self._fixated[region.id]
+
+    @cached_property
+    def _by_category(self) -> dict[int, list[tuple[Stimulus, Annotation]]]:
+        regions: dict[int, list[tuple[Stimulus, Annotation]]] = {}
+        for batch in self.batches:
+            for item in batch:
+                for region in item.regions:
+                    regions.setdefault(region.category_id, []).append((item.stimulus, region))
+        return regions
 
 
 @dataclass(frozen=True, eq=False)

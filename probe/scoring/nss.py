@@ -79,19 +79,19 @@ def kernels(
         ⟨first, X⟩ is the mean over the whole resized map, ⟨1 + r, X⟩ over region r's pixels;
         zeros for a region without pixels.
     """
-    rows, columns = resize(map_size[0], image_size[0]), resize(map_size[1], image_size[1])
-    result = np.zeros((1 + len(regions), *map_size))
+    (h, w), n = map_size, 1 + len(regions)
+    rows, columns = resize(h, image_size[0]), resize(w, image_size[1])
+    counts = np.array([len(x) for x, _ in regions], dtype=np.int64)
+    region = np.repeat(np.arange(1, n), counts)
+    x, y = (np.concatenate([pixels[axis] for pixels in regions] or [counts]) for axis in (0, 1))
+    result = np.zeros(n * h * w)
+    share = np.repeat(1 / np.maximum(counts, 1), counts)
+    for row, row_weight in ((rows.low, 1 - rows.weight), (rows.high, rows.weight)):
+        for column, weight in ((columns.low, 1 - columns.weight), (columns.high, columns.weight)):
+            place = (region * h + row[y]) * w + column[x]
+            result += np.bincount(place, row_weight[y] * weight[x] * share, minlength=len(result))
+    result = result.reshape(n, h, w)
     result[0] = np.outer(rows.mean, columns.mean)
-    for kernel, (x, y) in zip(result[1:], regions, strict=True):
-        if len(x) == 0:
-            continue
-        for row, row_weight in ((rows.low, 1 - rows.weight), (rows.high, rows.weight)):
-            for column, weight in (
-                (columns.low, 1 - columns.weight),
-                (columns.high, columns.weight),
-            ):
-                np.add.at(kernel, (row[y], column[x]), row_weight[y] * weight[x])
-        kernel /= len(x)
     return result.astype(np.float32)
 
 

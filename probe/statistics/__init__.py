@@ -1,1 +1,1 @@
-"""Bootstrap, selectivity of units, tests between categories: arrays in, numbers out."""
+"""Selectivity of units, cross-fitting, tests between categories: arrays in, numbers out."""

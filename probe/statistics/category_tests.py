@@ -2,13 +2,16 @@
 
 References
 ----------
-He et al., CVPR 2019, sections 5.2 and 6: one-way ANOVA and multiple comparisons. Dunn,
-"Multiple comparisons using rank sums", Technometrics 6(3), 1964.
+He et al., CVPR 2019, sections 5.2 and 6: one-way and two-way ANOVA, multiple comparisons. Dunn,
+"Multiple comparisons using rank sums", Technometrics 6(3), 1964. Meinshausen, Meier & Bühlmann,
+"p-values for high-dimensional regression", Journal of the American Statistical Association
+104(488), 2009 (twice the median of p from random splits is a p).
 """
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,6 +92,64 @@ def category_tests(values: np.ndarray, category: np.ndarray, stimulus: np.ndarra
         }
     )
     return CategoryTests(pd.DataFrame(overall, columns=["test", "statistic", "p"]), pairs)
+
+
+def combined(several: Sequence[CategoryTests]) -> CategoryTests:
+    """Combine tests of the same measure on random splits of the stimuli.
+
+    Returns
+    -------
+    CategoryTests
+        Twice the median p, 1 at most; medians of the statistics and the differences. The intervals
+        of single splits do not combine: NaN.
+    """
+    overall = pd.concat([tests.overall for tests in several])
+    pairs = pd.concat([tests.pairs for tests in several]).drop(columns=["low", "high"])
+    overall = overall.groupby("test", sort=False).median().reset_index()
+    pairs = pairs.groupby(["first", "second"]).median().reset_index()
+    for table, columns in ((overall, ["p"]), (pairs, ["p_tukey", "p_dunn"])):
+        table[columns] = (2 * table[columns]).clip(upper=1)
+    pairs.insert(3, "low", np.nan)
+    pairs.insert(4, "high", np.nan)
+    return CategoryTests(overall, pairs)
+
+
+def two_way_anova(values: Mapping[str, np.ndarray], category: np.ndarray) -> pd.DataFrame:
+    """Test measurement × category by analysis of variance (type II), as in the paper.
+
+    Parameters
+    ----------
+    values : mapping from a measurement's name to a float array, shape (n,)
+        One value per region for each measurement.
+    category : str array, shape (n,)
+        Category of each region; categories with a single region are left out.
+
+    Returns
+    -------
+    DataFrame
+        ``factor, statistic, p``: measurement, category, and their interaction. The measurements
+        of a region are taken for independent, as in the paper.
+    """
+    import statsmodels.formula.api as smf
+    from statsmodels.stats.anova import anova_lm
+
+    names, counts = np.unique(category, return_counts=True)
+    kept = np.isin(category, names[counts > 1])
+    frame = pd.concat(
+        [
+            pd.DataFrame({"value": v[kept], "category": category[kept], "measurement": name})
+            for name, v in values.items()
+        ]
+    )
+    fitted = smf.ols("value ~ C(measurement) * C(category)", frame).fit()
+    table = anova_lm(fitted, typ=2).iloc[:3]
+    return pd.DataFrame(
+        {
+            "factor": ["measurement", "category", "measurement × category"],
+            "statistic": table["F"].to_numpy(),
+            "p": table["PR(>F)"].to_numpy(),
+        }
+    )
 
 
 def _mixed_model(frame: pd.DataFrame) -> tuple[float, float]:

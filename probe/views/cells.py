@@ -14,13 +14,19 @@ from rich.text import Text
 
 from ...datasets.interval import Interval
 from ...terminal.tables import category_table
+from ..statistics.clusters import FDR
 from ..statistics.selectivity import THRESHOLD
+
+MARKS = (
+    f"± half its 95 % interval (bold: not 0, at a false discovery rate of {FDR:.0%} in this table)"
+)
+"""What a title says of a table of changes."""
 
 
 def grid(
     title: str,
-    frame: pd.DataFrame | Interval,
-    cell: Callable[[Any], Text],
+    frames: pd.DataFrame | tuple[pd.DataFrame, ...],
+    cell: Callable[..., Text],
     first: str = "layer",
 ) -> Table:
     """Lay out a table of rows × categories.
@@ -28,20 +34,19 @@ def grid(
     Parameters
     ----------
     title : str
-    frame : DataFrame, or Interval of DataFrames
+    frames : DataFrame, or tuple of DataFrames (such as an `Interval` of them)
         Rows × categories.
     cell : callable
-        Renders one number, or one `Interval`.
+        Renders a cell from one number of each frame.
     first : str
         Heading of the column of row names.
     """
-    frames = frame if isinstance(frame, Interval) else (frame,)
-    values = [frame.to_numpy(np.float64) for frame in frames]
-    table = category_table(title, first, map(str, frames[0].columns))
-    for row, name in enumerate(frames[0].index):
-        places = ([array[row, k] for array in values] for k in range(frames[0].shape[1]))
-        contents = (Interval(*place) if len(place) == 3 else place[0] for place in places)
-        table.add_row(str(name), *map(cell, contents))
+    given = frames if isinstance(frames, tuple) else (frames,)
+    values = [frame.to_numpy(np.float64) for frame in given]
+    table = category_table(title, first, map(str, given[0].columns))
+    for row, name in enumerate(given[0].index):
+        places = ([array[row, k] for array in values] for k in range(given[0].shape[1]))
+        table.add_row(str(name), *(cell(*place) for place in places))
     return table
 
 
@@ -95,9 +100,33 @@ def with_interval(interval: Interval) -> Text:
     return text
 
 
-def score(interval: Interval) -> Text:
+def bracketed(interval: Interval) -> Text:
+    """Render a number and its interval's bounds on one line."""
+    text = Text(number(interval.value))
+    if not np.isnan(interval.low):
+        text.append(f" [{interval.low:.2f}, {interval.high:.2f}]", style="dim")
+    return text
+
+
+def small(p: float) -> str:
+    """Format a p or q: what is below 0.001 as that."""
+    return "–" if np.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def percent(share: float) -> Text:
+    """Render a share."""
+    return Text("–", style="dim") if np.isnan(share) else Text(f"{share:.0%}")
+
+
+def with_count(value: float, units: float) -> Text:
+    """Render a shaded score, with a number of units below it."""
+    below = "" if np.isnan(value) else f"\n{units:.0f}" if units else "\n·"
+    return shaded(value) + Text(below, style="not bold dim")
+
+
+def score(value: float, low: float, high: float) -> Text:
     """Render a shaded score, with half its interval's width below it."""
-    return shaded(interval.value) + half_width(interval)
+    return shaded(value) + half_width(Interval(value, low, high))
 
 
 def shaded(value: float) -> Text:
@@ -110,14 +139,13 @@ def shaded(value: float) -> Text:
     return Text(f"{value:.2f}", style=f"{bold}rgb({red},{green},{blue})")
 
 
-def change(interval: Interval) -> Text:
-    """Render a difference: bold and coloured if its interval excludes 0."""
-    value = interval.value
+def change(value: float, low: float, high: float, q: float) -> Text:
+    """Render a difference: bold and coloured if its q in the whole table is below 5 %."""
     if np.isnan(value):
         return Text("–", style="dim")
     colour = "green" if value > 0 else "red"
-    style = f"bold {colour}" if interval.excludes_zero else "dim"
-    return Text(f"{value:+.2f}", style=style) + half_width(interval)
+    style = f"bold {colour}" if q < FDR else "dim"
+    return Text(f"{value:+.2f}", style=style) + half_width(Interval(value, low, high))
 
 
 def paper_tables() -> dict[str, Any]:

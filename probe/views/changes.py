@@ -8,13 +8,14 @@ from rich.text import Text
 
 from ...datasets.interval import Interval
 from ...terminal.tables import plain_table
+from ..analysis.inner_saliency import HALVINGS
 from ..analysis.inside_outside import MEASURES, Output
 from ..analysis.unit_change import UnitChange, transition_table
 from ..runs.run import Run
 from ..statistics.category_tests import CategoryTests
 from ..statistics.selectivity import THRESHOLD, TOP
+from .cells import MARKS, count, grid, number, with_interval
 from .cells import change as change_cell
-from .cells import count, grid, number, with_interval
 from .run import describe
 
 _MOST = 10  # regions or units listed
@@ -22,10 +23,10 @@ _MOST = 10  # regions or units listed
 
 def render_change(before: Run, after: Run, change: UnitChange) -> Group:
     """Return the terminal view of a unit's change, by category and for the regions most changed."""
-    title = f"{change.layer}, unit {change.unit}: mean NSS, ± half the 95 % interval"
+    title = f"{change.layer}, unit {change.unit}: mean NSS, {MARKS}"
     table = plain_table(title, "category", ("regions", "before", "after", "change"))
     for row in change.categories.to_dict("records"):
-        gain = change_cell(Interval.of(row, "difference", prefix=False))
+        gain = change_cell(*Interval.of(row, "difference", prefix=False), row["q"])
         cells = (number(row["before"]), number(row["after"]), Text(" ").join(gain.split()))
         table.add_row(str(row["category"]), str(row["n"]), *cells)
     most = plain_table("Regions where it changed most", "region", ("image", "before", "after"))
@@ -60,7 +61,10 @@ def render_transitions(units: pd.DataFrame, categories: list[str], layer: str) -
 def render_output(output: Output) -> Group:
     """Return the terminal view of a model's output: OS and OD, correlations, tests."""
     names = ("inner saliency", "output, OS", "difference, OD")
-    title = f"Top {TOP} units of {output.layer} and the output: mean NSS, ± half its 95 % interval"
+    title = (
+        f"{TOP} units of {output.layer}, chosen and scored on different stimuli, and the output: "
+        "mean NSS, ± half its 95 % interval"
+    )
     table = plain_table(title, "category", ("regions", *names))
     for row in output.categories.to_dict("records"):
         cells = (with_interval(Interval.of(row, m)) for m in MEASURES)
@@ -70,7 +74,7 @@ def render_output(output: Output) -> Group:
         parts.append(
             Text(
                 f"Spearman of inner saliency and {row['measure']} over {row['categories']} "
-                f"categories: {row['spearman']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
+                f"categories: {row['spearman']:.2f}"
             )
         )
     tests = plain_table(
@@ -86,7 +90,17 @@ def render_output(output: Output) -> Group:
     for category in output.categories["category"]:
         cells = [_differing(output.tests[measure], str(category)) for measure in MEASURES]
         pairs.add_row(str(category), *cells)
-    return Group(*parts, tests, pairs)
+    two_way = "; ".join(
+        f"{row['factor']} p {row['p']:.1g} (F {row['statistic']:.1f})"
+        for row in output.measurements.to_dict("records")
+    )
+    notes = (
+        f"Inner saliency and output as two measurements, ANOVA: {two_way}.",
+        "p of inner saliency: units chosen on one half of the stimuli and tested on the other, "
+        f"twice the median of {2 * HALVINGS} halves. Tukey's and Dunn's p hold for each measure as "
+        "a whole.",
+    )
+    return Group(*parts, tests, pairs, *(Text(note) for note in notes))
 
 
 def _differing(tests: CategoryTests, category: str) -> str:

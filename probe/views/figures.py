@@ -118,12 +118,9 @@ def draw_output(output: Output, path: Path) -> None:
                 ecolor="0.6",
                 label=row["category"],
             )
-        row = output.correlations.set_index("measure").loc[name].to_dict()
-        spearman = Interval.of(row, "spearman", prefix=False)
-        axis.set_title(
-            f"Spearman {spearman.value:.2f} [{spearman.low:.2f}, {spearman.high:.2f}]", fontsize=10
-        )
-        axis.set_xlabel(f"inner saliency: top 10 units of {output.layer} (NSS)")
+        spearman = output.correlations.set_index("measure").loc[name, "spearman"]
+        axis.set_title(f"Spearman {spearman:.2f}", fontsize=10)
+        axis.set_xlabel(f"inner saliency: {TOP} cross-fitted units of {output.layer} (NSS)")
         axis.set_ylabel(label)
         axis.spines[["top", "right"]].set_visible(False)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right", frameon=False)
@@ -258,7 +255,7 @@ def draw_gains(sweep: Sweep, path: Path) -> None:
         range(gain.value.shape[1]),
         [str(category).replace(" ", "\n") for category in gain.value.columns],
     )
-    axis.set_ylabel(f"gain in mean NSS of the top {TOP}")
+    axis.set_ylabel(f"gain in mean NSS of {TOP} units, cross-fitted")
     axis.set_title(
         f"{sweep.layer}: gain over tune {next(iter(sweep.runs))}, 95 % intervals", fontsize=10
     )

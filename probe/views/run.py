@@ -6,42 +6,83 @@ import io
 
 import numpy as np
 import pandas as pd
-from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from ...datasets.interval import Interval
+from ...terminal.tables import plain_table
 from ..choices import Format
 from ..runs.run import Run
+from ..statistics.clusters import FDR, MIN_STIMULI
 from ..statistics.selectivity import THRESHOLD, TOP
-from .cells import change, count, grid, intervals, number, paper_tables, score, shaded
+from .cells import (
+    MARKS,
+    bracketed,
+    change,
+    count,
+    grid,
+    intervals,
+    number,
+    paper_tables,
+    percent,
+    score,
+    shaded,
+    small,
+    wide,
+    with_count,
+)
 
 
 def render_run(run: Run) -> Group:
     """Return the terminal view of a run: its category tables and its numbers of regions."""
-    top10 = Interval(*(run.table(f"top10_{name}") for name in ("mean", "low", "high")))
+    top10 = Interval(*(run.table(f"top10_{name}") for name in ("crossval", "low", "high")))
+    contrast = Interval(*(run.table(name) for name in Interval.none().columns("contrast")))
     parts: list[RenderableType] = [
         Text(describe(run), style="bold"),
         grid(
-            f"Mean NSS of the top {TOP} units, ± half its 95 % interval over stimuli",
+            f"Mean NSS of {TOP} units, chosen on two thirds of the stimuli and scored on the "
+            "third, ± half its 95 % interval",
             top10,
             score,
         ),
         grid(
-            f"The same, cross-validated: top {TOP} chosen on one half of the stimuli, "
-            "scored on the other",
-            run.table("top10_crossval"),
-            shaded,
+            f"As in the paper: mean NSS of the top {TOP} units on the stimuli that chose them (too "
+            f"high, hence no interval), and below it the number of units above {THRESHOLD}",
+            (run.table("top10_mean"), run.table("above_threshold")),
+            with_count,
         ),
-        grid(f"Units whose mean NSS is above {THRESHOLD}", run.table("above_threshold"), count),
+        grid(
+            "Contrast: what the cross-fitted units score in the category's regions, less what "
+            "they score in the other regions of the same stimuli",
+            contrast,
+            score,
+        ),
+        grid(
+            f"Selective units: contrast above 0, false discovery rate {FDR:.0%} over the table",
+            run.table("selective"),
+            count,
+        ),
     ]
+    if run.summary["ceiling"].notna().any():
+        parts.append(_shares(run))
     paper = paper_table(run)
     if paper is not None:
         title = "He et al. 2019, Table 2 (VGG-16, OSIE-SR), for comparison"
         parts.append(grid(title, paper, shaded))
-    parts.append(_counts(run))
-    return Group(*parts)
+    return Group(*parts, *_notes(run))
+
+
+def _shares(run: Run) -> Table:
+    """Return the table of the layers' shares of the ceiling, with the ceiling below."""
+    title = (
+        "Share of the ceiling, which is the NSS of the empirical saliency map of half of the "
+        "observers at the other half's fixations"
+    )
+    table = grid(title, run.shares(), percent)
+    table.add_section()
+    table.add_row("ceiling", *map(shaded, run.table("ceiling").iloc[0]))
+    return table
 
 
 def describe(run: Run) -> str:
@@ -72,32 +113,46 @@ def render_units(run: Run, category: str, most: int) -> Group:
     InputError
         If the run has no such category.
     """
-    units = run.best_units(category).head(most)
-    title = f"Best units for {category}"
-    table = Table(
-        title=title,
-        title_justify="left",
-        title_style="italic",
-        box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
+    units = run.best_units(category, most)
+    named = ["name"] if "name" in units else []
+    columns = ("unit", *named, "NSS", "contrast", "q", "shuffled", "sd", "regions")
+    title = (
+        f"Best units for {category}, with 95 % intervals that allow for their selection from "
+        f"{sum(layer.units for layer in run.info.layers)} units"
     )
-    for name in units.columns:
-        table.add_column(name, justify="left" if name in ("layer", "name") else "right")
-    for record in units.itertuples(index=False):
-        table.add_row(*(number(value) for value in record))
-    return Group(Text(describe(run), style="bold"), table)
+    table = plain_table(title, "layer", columns)
+    for row in units.to_dict("records"):
+        table.add_row(
+            str(row["layer"]),
+            str(row["unit"]),
+            *(str(row[name]) for name in named),
+            bracketed(Interval.of(row, "mean")),
+            bracketed(Interval.of(row, "contrast")),
+            small(row["contrast_q"]),
+            number(row["shuffled"]),
+            number(row["sd"]),
+            str(row["n"]),
+        )
+    note = (
+        "contrast: NSS in the category's regions less that in the other regions of the same "
+        "stimuli; q: false discovery rate of a contrast above 0, over all units and categories; "
+        "shuffled: NSS at regions of the category from other stimuli"
+    )
+    return Group(Text(describe(run), style="bold"), table, Text(note, style="dim"))
 
 
 def render_differences(before: Run, after: Run, differences: pd.DataFrame) -> Group:
-    """Return the terminal view of a comparison; a difference is bold if its interval excludes 0."""
-    changes = intervals(differences, "layer", "difference", prefix=False)
-    last_first = Interval(*(frame.iloc[::-1] for frame in changes))
+    """Return the terminal view of a comparison."""
+    frames = (
+        *intervals(differences, "layer", "difference", prefix=False),
+        wide(differences, "layer", "q"),
+    )
     return Group(
         Text(f"before: {describe(before)}\nafter:  {describe(after)}\n", style="bold"),
         grid(
-            f"Change of the mean NSS of the top {TOP} units, ± half its 95 % interval "
-            "(bold: the interval excludes 0)",
-            last_first,
+            f"Change of the mean NSS of {TOP} units, chosen and scored on different stimuli, "
+            f"{MARKS}",
+            tuple(frame.iloc[::-1] for frame in frames),
             change,
         ),
     )
@@ -138,13 +193,27 @@ def as_html(renderable: RenderableType, title: str) -> str:
     return page.replace("<head>", f"<head>\n<title>{title}</title>", 1)
 
 
-def _counts(run: Run) -> Text:
+def _notes(run: Run) -> list[Text]:
+    """Return what stands below the tables: the control, what has no interval, the counts."""
+    notes, summary = [], run.summary
+    if summary["shuffled"].notna().any():
+        highest = summary.sort_values("shuffled").dropna(subset=["shuffled"]).iloc[-1]
+        notes.append(
+            "Position without content: at regions of the same category from other stimuli the top "
+            f"{TOP} units score {summary['shuffled'].mean():.2f} on average, "
+            f"{highest['shuffled']:.2f} at most ({highest['layer']}, {highest['category']})."
+        )
+    few = summary.loc[summary["top10_mean"].notna() & summary["top10_low"].isna(), "category"]
+    if len(few):
+        notes.append(
+            f"No interval and no test with fewer than {MIN_STIMULI} stimuli: "
+            f"{', '.join(dict.fromkeys(few))}."
+        )
     regions = run.regions
     per = regions.loc[regions["n_fixations"] > 0, "category"].value_counts()
-    text = Text("Regions: ", style="dim")
-    text.append(", ".join(f"{name} {per.get(name, 0)}" for name in run.categories))
+    counts = "Regions: " + ", ".join(f"{name} {per.get(name, 0)}" for name in run.categories)
     if run.info.without_fixations:
-        text.append(f"; {run.info.without_fixations} without fixations have no score")
+        counts += f"; {run.info.without_fixations} without fixations have no score"
     if run.info.bad_images:
-        text.append(f"; {len(run.info.bad_images)} images could not be read and were skipped")
-    return text
+        counts += f"; {len(run.info.bad_images)} images could not be read and were skipped"
+    return [Text(note, style="dim") for note in [*notes, counts]]

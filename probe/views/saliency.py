@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from rich.console import Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from ...datasets.interval import Interval
 from ...terminal.tables import plain_table
@@ -34,11 +35,16 @@ def render_search(search: Search) -> Group:
         parts.append(_features(search.measures))
     for name, layers in search.layers.groupby("model", sort=False) if len(search.layers) else ():
         values = paper["table5"]["nmm_top10"] if str(name) == "vgg16" else {}
-        columns = ("NMM", *(["paper"] if values else []))
-        table = plain_table(f"{name}: mean NMM of each layer's top {TOP} units", "layer", columns)
+        columns = (f"{TOP} units, cross-fitted", f"top {TOP}", *(["paper"] if values else []))
+        title = (
+            f"{name}: mean NMM of {TOP} units of each layer, chosen and scored on different arrays "
+            "or, as in the paper, on the same"
+        )
+        table = plain_table(title, "layer", columns)
         for row in layers.to_dict("records"):
-            cells = [with_interval(Interval.of(row, "nmm"))]
-            cells += [number(values.get(row["layer"], np.nan))] if values else []
+            crossval = Interval(row["nmm_crossval"], row["nmm_low"], row["nmm_high"])
+            cells = [with_interval(crossval), Text(number(row["nmm"]))]
+            cells += [Text(number(values.get(row["layer"], np.nan)))] if values else []
             table.add_row(str(row["layer"]), *cells)
         parts.append(table)
     return Group(*parts)

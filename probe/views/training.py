@@ -15,8 +15,8 @@ from ..experiments.tasks import TASKS, Tasks
 from ..records.train_info import TrainInfo
 from ..statistics.selectivity import THRESHOLD, TOP
 from .cells import (
+    MARKS,
     change,
-    count,
     grid,
     intervals,
     number,
@@ -24,6 +24,7 @@ from .cells import (
     score,
     shaded,
     wide,
+    with_count,
     with_interval,
 )
 from .run import describe
@@ -89,7 +90,7 @@ def as_in_paper(result: Sweep | Tasks) -> bool:
 
 
 def selectivity(frame: pd.DataFrame, rows: str, title: str) -> tuple[Table, Table]:
-    """Return two tables for several runs: mean NSS of the top ten, and units above T.
+    """Return two tables for several runs: cross-fitted means of ten units, and the paper's.
 
     Parameters
     ----------
@@ -100,19 +101,20 @@ def selectivity(frame: pd.DataFrame, rows: str, title: str) -> tuple[Table, Tabl
     title : str
         Beginning of both titles.
     """
-    columns = ("top10_mean", "top10_low", "top10_high")
-    top10 = Interval(*(wide(frame, rows, name) for name in columns))
+    columns = ("top10_crossval", "top10_low", "top10_high")
     return (
         grid(
-            f"{title}mean NSS of the top {TOP} units, ± half its 95 % interval over stimuli",
-            top10,
+            f"{title}mean NSS of {TOP} units, chosen and scored on different stimuli, ± half its "
+            "95 % interval",
+            tuple(wide(frame, rows, name) for name in columns),
             score,
             rows,
         ),
         grid(
-            f"{title}units whose mean NSS is above {THRESHOLD}",
-            wide(frame, rows, "above_threshold"),
-            count,
+            f"{title}as in the paper: mean NSS of the top {TOP} units on the stimuli that chose "
+            f"them, and below it the number of units above {THRESHOLD}",
+            (wide(frame, rows, "top10_mean"), wide(frame, rows, "above_threshold")),
+            with_count,
             rows,
         ),
     )
@@ -124,15 +126,16 @@ def gains(frame: pd.DataFrame, rows: str, over: str) -> Table:
     Parameters
     ----------
     frame : DataFrame
-        ``category, change, change_low, change_high``, and the column that names the rows.
+        ``category, change, change_low, change_high, change_q``, and the column that names the
+        rows.
     rows : str
         Column that names the runs.
     over : str
         Name of the run compared with.
     """
     return grid(
-        f"Gain over {over}, ± half its paired 95 % interval (bold: the interval excludes 0)",
-        intervals(frame, rows, "change"),
+        f"Gain over {over} of the former, {MARKS}",
+        (*intervals(frame, rows, "change"), wide(frame, rows, "change_q")),
         change,
         rows,
     )
@@ -151,11 +154,18 @@ def _prediction(sweep: Sweep) -> Table:
 
 def _popout(sweep: Sweep, paper: dict[str, float]) -> Table:
     has_paper = as_in_paper(sweep)
-    columns = (f"{sweep.layer}, top {TOP}", "predicted map", *(["paper"] if has_paper else []))
-    table = plain_table("Mean NMM on search arrays (Table 6)", "tune", columns)
+    columns = (f"{TOP} units, cross-fitted", f"top {TOP}", "predicted map")
+    table = plain_table(
+        f"Mean NMM on search arrays (Table 6): units of {sweep.layer}, chosen and scored on "
+        "different arrays or, as in the paper, on the same; predicted maps",
+        "tune",
+        (*columns, *(["paper"] if has_paper else [])),
+    )
     for row in sweep.popout.to_dict("records"):
+        crossval = Interval(row["nmm_crossval"], row["nmm_low"], row["nmm_high"])
         cells: list[Text | str] = [
-            with_interval(Interval.of(row, "nmm")),
+            with_interval(crossval),
+            number(row["nmm"]),
             number(row["readout_nmm"]),
         ]
         cells += [number(paper.get(str(row["tune"]), np.nan))] if has_paper else []
