@@ -99,7 +99,7 @@ def test_surroundedness_is_what_a_flood_from_the_border_does_not_reach() -> None
         inside = ndimage.binary_dilation(one & ~reached, structure=eight, iterations=3)
         if inside.any():
             expected += inside / np.linalg.norm(inside)
-    np.testing.assert_allclose(_attention(boolean), expected, atol=1e-6)
+    np.testing.assert_allclose(_attention(boolean, ~boolean), expected, atol=1e-6)
     assert expected.max() > 0
 
 
