@@ -65,9 +65,7 @@ def _shrunk(rgb: np.ndarray, scale: float) -> np.ndarray:
     return cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
 
 
-def _finished(
-    total: np.ndarray, dilations: int, sigma: float, size: tuple[int, ...]
-) -> np.ndarray:
+def _finished(total: np.ndarray, dilations: int, sigma: float, size: tuple[int, ...]) -> np.ndarray:
     """Dilate and blur the sum of the attention maps, as the release does: in 8 bits."""
     saliency = _eight_bits(total)
     saliency = cv2.dilate(saliency, None, iterations=dilations)  # type: ignore[call-overload]
