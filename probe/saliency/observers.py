@@ -89,7 +89,7 @@ class Human:
             image.id: _likelihoods(dataset.fixations.of(image.id), image, dataset.px_per_degree)
             for image in chosen
         }
-        self._total = sum(self._likelihoods.values())
+        self._total = np.sum(list(self._likelihoods.values()), axis=0)
 
     def blur(self, stimulus: Stimulus) -> tuple[float, float]:
         """Return the blur in degrees and the uniform share, fitted on all other images."""
