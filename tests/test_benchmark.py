@@ -36,7 +36,11 @@ def left_half(stimulus: Stimulus) -> np.ndarray:
 
 
 def flat(stimulus: Stimulus) -> np.ndarray:
-    return np.ones((stimulus.height, stimulus.width))
+    return np.ones(stimulus.size)
+
+
+def uniform(stimulus: Stimulus) -> np.ndarray:
+    return np.full(stimulus.size, 1 / (stimulus.height * stimulus.width))
 
 
 @pytest.fixture
@@ -53,7 +57,8 @@ def row_of(table: pd.DataFrame, number: int) -> pd.Series:
 def test_information_is_gained_over_where_people_look_on_all_other_images(
     left_right_right: Dataset,
 ) -> None:
-    table = benchmark.score(left_right_right, {"flat": flat})
+    table = benchmark.score(left_right_right, {"uniform": uniform})
+    assert set(table["kind"]) == {"density"}
     # Nobody looks left on the others: the baseline there is its floor, 1 of 1001 parts.
     assert row_of(table, 1)["IG"] == pytest.approx(np.log2(1001), abs=1e-3)
     # On images 2 and 3 half of the others look where their people do, at relative places.
@@ -73,7 +78,7 @@ def test_the_baseline_is_the_blurred_map_of_the_others(left_right_right: Dataset
     counts = np.zeros((HEIGHT, WIDTH))
     counts[90:100, 150:160] = 1
     known = gaussian_filter(counts, 2.0, mode="constant") + 1e-3 * 100 / counts.size
-    known[0, 0] = 0  # the measure takes every map from its minimum up
+    known /= known.sum()
     found = benchmark.score(only_two, {"known": lambda stimulus: known})
     assert row_of(found, 1)["IG"] == pytest.approx(0, abs=1e-4)
 
@@ -84,18 +89,16 @@ def test_shuffled_auc_compares_with_fixations_on_other_images(left_right_right: 
     assert row_of(table, 1)["sAUC"] == 1
     # Images 2 and 3: all look right; of the others, half look left (1 exceeds 0), half right
     # (a tie): (0 + 1/2) / 2. Relative places: image 3 is twice as large.
-    assert row_of(table, 2)["sAUC"] == pytest.approx(0.25, abs=0.02)
-    assert row_of(table, 3)["sAUC"] == pytest.approx(0.25, abs=0.02)
+    assert row_of(table, 2)["sAUC"] == pytest.approx(0.25, abs=1e-12)
+    assert row_of(table, 3)["sAUC"] == pytest.approx(0.25, abs=1e-12)
 
 
-def test_of_many_others_ten_are_drawn() -> None:
-    middle, left = (range(90, 110), range(60, 80)), (range(30, 32), range(50, 52))
-    dataset = dataset_of({1: middle} | dict.fromkeys(range(2, 40), left), {})
-    x, y = benchmark._on_others(
-        *(dataset, list(dataset.stimuli), dataset.stimuli[0], np.random.default_rng(0))
-    )
-    assert len(x) == len(y) == 10 * 4
-    assert set(x.tolist()) == {30, 31} and set(y.tolist()) == {50, 51}
+def test_shuffled_auc_takes_all_other_images() -> None:
+    # 38 others look where the map is 0, one where it is 1; image 1's people where it is 1.
+    left, right = (range(30, 32), range(50, 52)), (range(150, 152), range(50, 52))
+    dataset = dataset_of({1: left, 2: left} | dict.fromkeys(range(3, 41), right), {})
+    found = row_of(benchmark.score(dataset, {"left": left_half}, count=2), 1)["sAUC"]
+    assert found == pytest.approx((38 + 1 / 2) / 39)
 
 
 def test_rows_are_models_and_images_in_order(left_right_right: Dataset) -> None:

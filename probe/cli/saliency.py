@@ -78,11 +78,10 @@ def maps(
     makes those of a factory anew.
     """
     from ..saliency.maps import maps_of
-    from ..saliency.writing import folder_names, identity, pictures, write_maps
+    from ..saliency.writing import identity, pictures, write_maps
 
     names = words(models)
     files = parse_weights(weights, names)
-    folder_names(names)
     stimuli, dataset = pictures(
         source,
         names,

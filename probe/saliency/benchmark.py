@@ -163,11 +163,11 @@ class _Others:
     """The fixations on all images but one, at the same relative positions on that one."""
 
     def __init__(self, dataset: Dataset) -> None:
-        looked = dataset.fixations
         sizes = {image.id: (image.width, image.height) for image in dataset.stimuli}
-        self._looked = looked
+        looked = dataset.fixations
+        self._looked = looked.where(np.isin(looked.image_id, list(sizes)))
         self._width, self._height = (
-            np.array([sizes[number][side] for number in looked.image_id.tolist()], dtype=np.int64)
+            np.array([sizes[one][side] for one in self._looked.image_id.tolist()], dtype=np.int64)
             for side in (0, 1)
         )
 

@@ -47,6 +47,10 @@ class MapFiles:
 
     def begin(self, targets: Sequence[str]) -> None:
         """Refuse places outside the folder, and files in the way that no earlier call wrote."""
+        record = self._folder / RECORD
+        if record.exists() and not record.read_bytes().endswith(b"\n"):
+            with record.open("a", encoding="utf-8") as file:  # ends a line that was cut off
+                file.write("\n")
         root = self._folder.resolve()
         for target in targets:
             path = self._folder / target
