@@ -196,9 +196,11 @@ def score(
     """
     from ...datasets.files import atomic_write
     from ...datasets.sources.load import load_dataset
+    from ...datasets.stimuli import Stimuli
     from ..saliency.benchmark import score as score_models
     from ..saliency.benchmark import summarise
     from ..saliency.maps import MapFolder, maps_of
+    from ..saliency.observers import viewed
     from ..views.saliency import render_scores
 
     if count is not None and count < 2:
@@ -207,7 +209,8 @@ def score(
         raise InputError(f"{out}: expected a name that ends in .csv or .parquet")
     dataset = load_dataset(source, root, fixations, px_per_degree, progress=progress)
     names = words(models)
-    folders = {name: MapFolder(path, dataset.stimuli) for name, path in parse_maps(maps).items()}
+    scored = Stimuli(dataset.stimuli.root, tuple(viewed(dataset)[:count]))
+    folders = {name: MapFolder(path, scored) for name, path in parse_maps(maps).items()}
     if not names and not folders:
         raise InputError("no model is named; expected --models or --maps")
     for name in names:

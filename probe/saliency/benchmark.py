@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from ...datasets.progress import SILENT, Progress
 from ...datasets.stimuli import Dataset, Stimulus
 from ..statistics.bootstrap import mean_interval
 from .densities import Fitted, is_density
-from .maps import MapOf
+from .maps import MapOf, maps_of
 from .metrics import (
     auc_borji,
     auc_judd,
@@ -33,7 +33,7 @@ MEASURES = ("NSS", "AUC-Judd", "AUC-Borji", "sAUC", "CC", "SIM", "KL", "IG")
 
 def score(
     dataset: Dataset,
-    models: Mapping[str, MapOf],
+    models: Mapping[str, MapOf] | Sequence[str],
     count: int | None = None,
     seed: int = 0,
     progress: Progress = SILENT,
@@ -43,10 +43,10 @@ def score(
     Parameters
     ----------
     dataset : Dataset
-    models : mapping
-        From a name to the function that returns a stimulus's map. `Human` is scored by leaving
-        out one subject at a time: the others' density on the subject's own fixations, and the
-        mean over subjects.
+    models : sequence of str, or mapping
+        Names, as for `saliency_map`, and ``human``, ``centre``; or, by name, functions that return
+        a stimulus's map. ``human`` is scored by leaving out one subject at a time: the others'
+        density on the subject's own fixations, and the mean over subjects.
     count : int, optional
         Score only the first images.
     seed : int
@@ -77,7 +77,13 @@ def score(
     >>> scores = sp.score(dataset, {"bright": bright}, count=2)
     >>> scores.columns[:4].tolist()
     ['model', 'image_id', 'file_name', 'NSS']
+    >>> scores = sp.score(dataset, ["human", "centre"])
+    >>> human, centre = scores.groupby("model", sort=False)["NSS"].mean()
+    >>> bool(human > centre)
+    True
     """
+    if not isinstance(models, Mapping):
+        models = maps_of(models, dataset.stimuli, dataset)
     images = viewed(dataset)
     stimuli = images[:count]
     if len(stimuli) < 2:
