@@ -1,5 +1,6 @@
 """Which fixations the benchmark of saliency models takes as an image's own, and as the others'."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from scipy.ndimage import gaussian_filter
 
 from salprobe.datasets.errors import InputError
 from salprobe.datasets.fixations import Fixations
+from salprobe.datasets.sources.load import load_dataset
 from salprobe.datasets.stimuli import Dataset, Stimuli, Stimulus
+from salprobe.probe.cli.main import app
 from salprobe.probe.saliency import benchmark
 
 WIDTH, HEIGHT = 200, 150
@@ -111,3 +114,33 @@ def test_rows_are_models_and_images_in_order(left_right_right: Dataset) -> None:
     ]
     with pytest.raises(InputError, match="1 images with fixations: expected 2 or more"):
         benchmark.score(left_right_right, {"flat": flat}, count=1)
+
+
+def test_the_papers_table_1_stands_beside_ours(gaze_world: Path, capsys) -> None:
+    models = ("--models", "centre,human,bms")
+    app(["score", str(gaze_world), *models], standalone_mode=False)
+    printed = capsys.readouterr().out
+    human = next(line for line in printed.splitlines() if "Human IO" in line).split()
+    table = benchmark.score(load_dataset(str(gaze_world)), ["human"])
+    assert human == ["Human", "IO", "3.29", f"{table['NSS'].mean():.2f}"]
+    sam = next(line for line in printed.splitlines() if "SAM (ResNet-50)" in line).split()
+    assert sam == ["SAM", "(ResNet-50)", "2.34", "–"]
+    assert "MIT300's fixations are not public" in printed
+    kinds = next(line for line in printed.splitlines() if "is a" in line).split()
+    assert kinds == ["is", "a", "density", "density", "map"]
+    app(["score", str(gaze_world), *models, "--json"], standalone_mode=False)
+    record = json.loads(capsys.readouterr().out)
+    assert {(one["model"], one["kind"]) for one in record} == {
+        *(("centre", "density"), ("human", "density"), ("bms", "map"))
+    }
+
+
+def test_a_folder_needs_maps_of_the_scored_images_only(gaze_world: Path, tmp_path: Path) -> None:
+    for number in (1, 10):
+        np.save(tmp_path / f"{number}.npy", np.random.default_rng(0).random((72, 96)))
+    scoring = ["score", str(gaze_world), "--maps", f"x={tmp_path}"]
+    app([*scoring, "-n", "2"], standalone_mode=False)
+    with pytest.raises(InputError, match="no map of 11"):
+        app([*scoring, "-n", "3"], standalone_mode=False)
+    with pytest.raises(InputError, match="bms is given by --models and by --maps"):
+        app([*scoring, "--maps", f"bms={tmp_path}", "--models", "bms"], standalone_mode=False)

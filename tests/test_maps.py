@@ -246,9 +246,25 @@ def test_search_arrays_and_datasets(gaze_world: Path, tmp_path: Path) -> None:
 
 
 def test_the_maps_of_a_former_call_are_no_pictures(album: Path) -> None:
-    for _ in range(2):
-        probe("maps", album, "--models", "bms", "-o", album / "maps", "--format", "png")
-        assert len(written(album / "maps")) == 5
+    for out in (album / "maps", album / "maps", album):
+        probe("maps", album, "--models", "bms", "-o", out, "--format", "png")
+    assert len(written(album / "maps")) == len(written(album / "bms")) == 5
+
+
+def test_a_map_is_not_taken_for_two_pictures(tmp_path: Path) -> None:
+    np.save(tmp_path / "1.npy", np.ones((6, 8)))
+    one, two = (Stimuli(tmp_path, tuple(of(*n))) for n in (["a/1.jpg"], ["a/1.jpg", "b/1.jpg"]))
+    assert MapFolder(tmp_path, one)(one[0]).shape == (6, 8)
+    with pytest.raises(InputError, match="no map of a/1 and 1 more"):
+        MapFolder(tmp_path, two)
+    # What is left of an earlier, ambiguous set of pictures does not come first.
+    (tmp_path / "a").mkdir()
+    np.save(tmp_path / "a" / "1.npy", np.full((6, 8), 2))
+    np.save(tmp_path / "a" / "1.jpg.npy", np.full((6, 8), 3))
+    assert MapFolder(tmp_path, one)(one[0]).max() == 2
+    alike = Stimuli(tmp_path, tuple(of("a/1.jpg", "a/1.png")))
+    np.save(tmp_path / "a" / "1.png.npy", np.full((6, 8), 4))
+    assert [MapFolder(tmp_path, alike)(image).max() for image in alike] == [3, 4]
 
 
 def test_weights_by_name(album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

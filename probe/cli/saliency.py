@@ -88,7 +88,6 @@ def maps(
         root=root,
         fixations=fixations,
         px_per_degree=px_per_degree,
-        but=out,
         progress=progress,
     )
     written = write_maps(
@@ -208,14 +207,14 @@ def score(
     if out is not None and out.suffix not in (".csv", ".parquet"):
         raise InputError(f"{out}: expected a name that ends in .csv or .parquet")
     dataset = load_dataset(source, root, fixations, px_per_degree, progress=progress)
-    names = words(models)
-    scored = Stimuli(dataset.stimuli.root, tuple(viewed(dataset)[:count]))
-    folders = {name: MapFolder(path, scored) for name, path in parse_maps(maps).items()}
-    if not names and not folders:
+    names, given = words(models), parse_maps(maps)
+    if not names and not given:
         raise InputError("no model is named; expected --models or --maps")
     for name in names:
-        if name in folders:
+        if name in given:
             raise InputError(f"{name} is given by --models and by --maps")
+    scored = Stimuli(dataset.stimuli.root, tuple(viewed(dataset)[:count]))
+    folders = {name: MapFolder(path, scored) for name, path in given.items()}
     files = parse_weights(weights, names)
     sources = maps_of(names, dataset.stimuli, dataset, files) if names else {}
     table = score_models(dataset, {**sources, **folders}, count, seed, progress)

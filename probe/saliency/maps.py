@@ -176,7 +176,7 @@ class MapFolder:
             short = name.with_suffix("")
             candidates = [str(name)] if alike[short] > 1 else [str(short), str(name)]
             candidates += [name.stem] if times[name.stem] == 1 else []
-            stems[number] = next((one for one in candidates if one in paths), candidates[-1])
+            stems[number] = next((one for one in candidates if one in paths), candidates[0])
         missing = [stem for stem in stems.values() if stem not in paths]
         if missing:
             raise InputError(

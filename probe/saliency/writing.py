@@ -34,7 +34,7 @@ from ..choices import MapFormat
 from ..records.train_info import TrainInfo
 from .classical import MODELS
 from .maps import OBSERVERS, MapOf
-from .stores import Mark, map_datasets, map_files
+from .stores import RECORD, Mark, map_datasets, map_files
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,8 @@ def write_maps(
     out = Path(out)
     names, folders = map_names(stimuli), folder_names(list(models))
     keys = hdf5_keys([stimulus.file_name for stimulus in stimuli])
+    for stimulus in stimuli:
+        stimuli.path(stimulus)  # all are there
     out.mkdir(parents=True, exist_ok=True)
     result = {}
     for model, map_of in models.items():
@@ -211,7 +213,6 @@ def pictures(
     root: str | Path | None = None,
     fixations: str | Path | None = None,
     px_per_degree: float | None = None,
-    but: str | Path | None = None,
     progress: Progress = SILENT,
 ) -> tuple[Stimuli, Dataset | None]:
     """Return the pictures that a source holds, and their fixations if a model is made of them.
@@ -220,14 +221,12 @@ def pictures(
     ----------
     source : str or path
         A mask file such as ``popout.json``, or its name or folder; a folder of pictures, its
-        sub-folders included; or a dataset, as for `load_dataset`. A folder is read as a dataset
-        if a model is made of fixations.
+        sub-folders included, but not those of maps that `write_maps` wrote; or a dataset, as for
+        `load_dataset`. A folder is read as a dataset if a model is made of fixations.
     names : sequence of str
         The models.
     root, fixations, px_per_degree
         As for `load_dataset`.
-    but : path, optional
-        A folder to leave out: that of the maps.
     progress : Progress
 
     Raises
@@ -255,18 +254,17 @@ def pictures(
     if needed or table or not path.is_dir() or str(source) in (*PUBLISHED, SALICON):
         dataset = load_dataset(str(source), root, fixations, px_per_degree, progress=progress)
         return dataset.stimuli, dataset
-    files = sorted(_images_below(path, Path(but) if but else None))
-    return Stimuli.from_folder(path, files), None
+    return Stimuli.from_folder(path, _images_below(path)), None
 
 
-def _images_below(folder: Path, but: Path | None) -> list[str]:
+def _images_below(folder: Path) -> list[str]:
     """Return the relative paths of the pictures in a folder and its visible sub-folders."""
-    left_out = but.resolve() if but else None
-    found = []
-    for path in folder.rglob("*"):
-        name = path.relative_to(folder)
-        hidden = any(part.startswith(".") for part in name.parts)
-        inside = left_out and left_out != folder.resolve() and left_out in path.resolve().parents
-        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file() and not (hidden or inside):
-            found.append(name.as_posix())
-    return found
+    of_maps = {record.parent for record in folder.rglob(RECORD)}
+    return sorted(
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.suffix.lower() in IMAGE_SUFFIXES
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and of_maps.isdisjoint(path.parents)
+    )

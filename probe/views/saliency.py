@@ -60,12 +60,17 @@ def render_scores(summary: pd.DataFrame, title: str) -> Group:
         table.add_row(str(measure), *cells)
     kinds = summary.drop_duplicates("model").set_index("model")["kind"]
     table.add_row("is a", *(f"[dim]{kinds[model]}[/dim]" for model in models))
-    return Group(table, _IG_NOTE, _beside_table1(summary), _MIT300_NOTE)
+    notes = [_IG_NOTE, *([_HUMAN_NOTE] if "human" in models else [])]
+    return Group(table, *notes, _beside_table1(summary), _MIT300_NOTE)
 
 
 _IG_NOTE = (
     "[dim]IG is over the centre bias, in bits. A density's is that of the density as it is; a "
     "map's, of a density made of it, with blur and centre bias fitted on other images.[/dim]"
+)
+_HUMAN_NOTE = (
+    "[dim]human: each subject's fixations against the others', mean over subjects. Its CC, SIM and "
+    "KL are with one subject's map, so they are not comparable with the models'.[/dim]"
 )
 _MIT300_NOTE = (
     "[dim]MIT300's fixations are not public: nothing here is scored on them, and the images of "
