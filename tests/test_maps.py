@@ -7,6 +7,7 @@ import shutil
 import warnings
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -189,6 +190,22 @@ def test_a_file_that_was_changed_or_is_not_ours(album: Path, tmp_path: Path) -> 
     with pytest.raises(InputError, match="leads out of"):
         write_maps(stimuli, {"k": counted([])}, out, **options)
     assert not any((tmp_path / "elsewhere").iterdir())
+
+
+def test_a_dataset_that_was_changed_is_made_anew(album: Path, tmp_path: Path) -> None:
+    stimuli, _ = pictures(album, [])
+    options = {"format": "hdf5", "identities": {"m": "a"}}
+    write_maps(stimuli, {"m": counted([])}, tmp_path, **options)
+    with h5py.File(tmp_path / "m.hdf5", "a") as file:
+        file["sub/1.png"][0, 0] += 1
+    calls: list[str] = []
+    write_maps(stimuli, {"m": counted(calls)}, tmp_path, **options)
+    assert calls == ["sub/1.png"]
+    # Fewer pictures have other keys; what is no longer asked for goes.
+    fewer = Stimuli(album, stimuli.images[2:])
+    write_maps(fewer, {"m": counted(calls)}, tmp_path, **options)
+    with h5py.File(tmp_path / "m.hdf5") as file:
+        assert set(file) - {"sub"} == {"1.bmp", "1.png"} and not len(file["sub"])
 
 
 def test_a_line_cut_off_makes_its_map_anew(album: Path, tmp_path: Path) -> None:

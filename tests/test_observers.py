@@ -10,6 +10,7 @@ from scipy.ndimage import gaussian_filter
 
 from salprobe.datasets.errors import InputError
 from salprobe.datasets.fixations import Fixations
+from salprobe.datasets.sources.osie import load_osie
 from salprobe.datasets.stimuli import Dataset, Stimuli, Stimulus
 from salprobe.probe.saliency import benchmark, observers
 from salprobe.probe.saliency.densities import Fitted, is_density
@@ -143,3 +144,13 @@ def test_an_image_takes_no_part_in_its_own_fit() -> None:
 def test_densities_are_known_by_their_sum() -> None:
     assert is_density(np.full((4, 5), 1 / 20)) and not is_density(np.ones((4, 5)))
     assert not is_density(np.array([[1.5, -0.5]]))
+
+
+def test_people_on_photographs(osie_root: Path) -> None:
+    dataset = load_osie(osie_root)
+    human = Human(dataset)
+    assert human.blur(dataset.stimuli[0]) == (pytest.approx(0.71, abs=0.01), 1 / 16)
+    table = benchmark.score(dataset, {"human": human, "centre": CentreBias(dataset)}, count=4)
+    means = table.groupby("model")[["NSS", "IG", "sAUC"]].mean()
+    assert means.loc["human", "NSS"] > 3 > 1.5 > means.loc["centre", "NSS"] > 0.5
+    assert means.loc["human", "IG"] > 1.5 and means.loc["centre", "sAUC"] < 0.6

@@ -36,8 +36,8 @@ class _Image:
 
     Attributes
     ----------
-    saliency : float array, shape (rows, columns)
-    centre : float array, shape (rows, columns)
+    saliency : float32 array, shape (rows, columns)
+    centre : float32 array, shape (rows, columns)
         Logarithm of the centre bias.
     cells : int array, shape (n,)
         Flat index of each fixation's cell.
@@ -80,8 +80,8 @@ class Fitted:
         )
         self._images.append(
             _Image(
-                small,
-                np.log(bias),
+                small.astype(np.float32),
+                np.log(bias).astype(np.float32),
                 (y * rows // height) * columns + x * columns // width,
                 self._px_per_degree * columns / width,
                 float(np.log2(centre[y, x] / centre.sum()).mean()),
@@ -93,26 +93,26 @@ class Fitted:
         """Return each image's information gain over the centre bias, in bits, shape (n,)."""
         count = len(self._images)
         fold = np.arange(count) % min(_FOLDS, count)
-        found = np.full((len(_SIGMAS), count), np.nan)
-        fitted = np.full((len(_SIGMAS), fold.max() + 1), -np.inf)
-        for row, sigma in enumerate(_SIGMAS):
-            features = [self._features(image, sigma) for image in self._images]
-            for k in range(fold.max() + 1):
-                seen = np.flatnonzero(fold != k)
-                seen = seen[:: -(-len(seen) // _MOST_IMAGES)]
-                weights, fitted[row, k] = _maximum([features[i] for i in seen])
-                for i in np.flatnonzero(fold == k):
-                    found[row, i] = _likelihood(features[i], weights)
-        best = fitted.argmax(0)[fold]
-        per_pixel = found[best, np.arange(count)] / np.log(2) - [
-            np.log2(image.area) for image in self._images
-        ]
-        return per_pixel - [image.baseline for image in self._images]
+        gains = np.empty(count)
+        for k in range(fold.max() + 1):
+            others = np.flatnonzero(fold != k)
+            others = others[:: -(-len(others) // _MOST_IMAGES)]
+            fits = {}
+            for sigma in _SIGMAS:
+                fits[sigma] = _maximum([self._features(self._images[i], sigma) for i in others])
+            sigma = max(fits, key=lambda one: fits[one][1])
+            for i in np.flatnonzero(fold == k):
+                image = self._images[i]
+                likelihood = _likelihood(self._features(image, sigma), fits[sigma][0])
+                gains[i] = likelihood / np.log(2) - np.log2(image.area) - image.baseline
+        return gains
 
     @staticmethod
     def _features(image: _Image, sigma: float) -> tuple[np.ndarray, np.ndarray]:
         """Return the features of all cells, (2, cells), and their mean at fixations, (2,)."""
-        soft = gaussian_filter(image.saliency, sigma * image.px_per_degree, mode="nearest")
+        soft = gaussian_filter(
+            image.saliency.astype(np.float64), sigma * image.px_per_degree, mode="nearest"
+        )
         soft = soft - soft.min()
         top = soft.max()
         stretched = soft / top if top > 0 else soft

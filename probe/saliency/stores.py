@@ -87,7 +87,8 @@ def _encoded(saliency: np.ndarray, format: MapFormat) -> bytes:
     if format == "npy":
         np.save(buffer, saliency)
     else:
-        low, high = float(saliency.min()), float(saliency.max())
+        saliency = saliency.astype(np.float64)
+        low, high = saliency.min(), saliency.max()
         stretched = (saliency - low) * (255 / (high - low)) if high > low else saliency * 0
         Image.fromarray(np.rint(stretched).astype(np.uint8)).save(buffer, format="png")
     return buffer.getvalue()
@@ -110,18 +111,26 @@ class MapDatasets:
 
     def has(self, target: str, mark: Mark) -> bool:
         """Return whether a map is there, whole, and of this mark."""
-        if mark is None or target not in self._file:
+        dataset = self._file.get(target)
+        if mark is None or not isinstance(dataset, h5py.Dataset):
             return False
-        attributes = self._file[target].attrs
-        return all(attributes.get(key) == value for key, value in mark.items())
+        try:
+            there = {**mark, "sha256": _sha256(dataset[()])}
+        except OSError:  # damaged
+            return False
+        return all(dataset.attrs.get(key) == value for key, value in there.items())
 
     def put(self, target: str, saliency: np.ndarray, mark: Mark) -> None:
         """Write a map, float32 (height, width), and its mark."""
         if target in self._file:
             del self._file[target]
         dataset = self._file.create_dataset(target, data=saliency, compression=4)
-        dataset.attrs.update(mark or {})
+        dataset.attrs.update({"sha256": _sha256(saliency), **(mark or {})})
         self._file.flush()
+
+
+def _sha256(saliency: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(saliency).tobytes()).hexdigest()
 
 
 @contextmanager
