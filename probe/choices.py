@@ -11,5 +11,8 @@ Task = Literal["saliency", "scenes"]
 Schedule = Literal["constant", "cosine"]
 """Schedule of the learning rates over a training."""
 
+MapFormat = Literal["npy", "png", "hdf5"]
+"""Format of the maps that `probe maps` writes."""
+
 Format = Literal["table", "md", "csv", "json", "latex", "html"]
 """Output format of a table."""

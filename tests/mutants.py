@@ -19,7 +19,7 @@ COPY = ROOT / ".cache" / "mutants"
 FOLDERS = ("annotate", "datasets", "probe", "terminal", "tui")
 
 MODULES = (
-    "probe/statistics/bootstrap.py",
+    "probe/statistics/cross_fit.py",
     "probe/statistics/category_tests.py",
     "probe/statistics/selectivity.py",
     "probe/scoring/batches.py",
@@ -35,7 +35,7 @@ MODULES = (
 TESTS = (
     "tests/test_agree.py",
     "tests/test_batches.py",
-    "tests/test_bootstrap.py",
+    "tests/test_cross_fit.py",
     "tests/test_fixation_metrics.py",
     "tests/test_matching.py",
     "tests/test_output.py",

@@ -54,3 +54,11 @@ def other_colours() -> nn.Module:
     network = Colours()
     network.units.weight.data[[0, 1]] = network.units.weight.data[[1, 0]]
     return network
+
+
+def reddish() -> nn.Module:
+    """Return a network whose output is one map."""
+    network = nn.Conv2d(3, 1, 1, bias=False)
+    with torch.no_grad():
+        network.weight.copy_(torch.tensor([1.0, -0.5, -0.25])[None, :, None, None])
+    return network

@@ -1,5 +1,6 @@
 """Which fixations the benchmark of saliency models takes as an image's own, and as the others'."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from scipy.ndimage import gaussian_filter
 
 from salprobe.datasets.errors import InputError
 from salprobe.datasets.fixations import Fixations
+from salprobe.datasets.sources.load import load_dataset
 from salprobe.datasets.stimuli import Dataset, Stimuli, Stimulus
+from salprobe.probe.cli.main import app
 from salprobe.probe.saliency import benchmark
 
 WIDTH, HEIGHT = 200, 150
@@ -36,7 +39,11 @@ def left_half(stimulus: Stimulus) -> np.ndarray:
 
 
 def flat(stimulus: Stimulus) -> np.ndarray:
-    return np.ones((stimulus.height, stimulus.width))
+    return np.ones(stimulus.size)
+
+
+def uniform(stimulus: Stimulus) -> np.ndarray:
+    return np.full(stimulus.size, 1 / (stimulus.height * stimulus.width))
 
 
 @pytest.fixture
@@ -53,7 +60,8 @@ def row_of(table: pd.DataFrame, number: int) -> pd.Series:
 def test_information_is_gained_over_where_people_look_on_all_other_images(
     left_right_right: Dataset,
 ) -> None:
-    table = benchmark.score(left_right_right, {"flat": flat})
+    table = benchmark.score(left_right_right, {"uniform": uniform})
+    assert set(table["kind"]) == {"density"}
     # Nobody looks left on the others: the baseline there is its floor, 1 of 1001 parts.
     assert row_of(table, 1)["IG"] == pytest.approx(np.log2(1001), abs=1e-3)
     # On images 2 and 3 half of the others look where their people do, at relative places.
@@ -73,7 +81,7 @@ def test_the_baseline_is_the_blurred_map_of_the_others(left_right_right: Dataset
     counts = np.zeros((HEIGHT, WIDTH))
     counts[90:100, 150:160] = 1
     known = gaussian_filter(counts, 2.0, mode="constant") + 1e-3 * 100 / counts.size
-    known[0, 0] = 0  # the measure takes every map from its minimum up
+    known /= known.sum()
     found = benchmark.score(only_two, {"known": lambda stimulus: known})
     assert row_of(found, 1)["IG"] == pytest.approx(0, abs=1e-4)
 
@@ -84,18 +92,16 @@ def test_shuffled_auc_compares_with_fixations_on_other_images(left_right_right: 
     assert row_of(table, 1)["sAUC"] == 1
     # Images 2 and 3: all look right; of the others, half look left (1 exceeds 0), half right
     # (a tie): (0 + 1/2) / 2. Relative places: image 3 is twice as large.
-    assert row_of(table, 2)["sAUC"] == pytest.approx(0.25, abs=0.02)
-    assert row_of(table, 3)["sAUC"] == pytest.approx(0.25, abs=0.02)
+    assert row_of(table, 2)["sAUC"] == pytest.approx(0.25, abs=1e-12)
+    assert row_of(table, 3)["sAUC"] == pytest.approx(0.25, abs=1e-12)
 
 
-def test_of_many_others_ten_are_drawn() -> None:
-    middle, left = (range(90, 110), range(60, 80)), (range(30, 32), range(50, 52))
-    dataset = dataset_of({1: middle} | dict.fromkeys(range(2, 40), left), {})
-    x, y = benchmark._on_others(
-        *(dataset, list(dataset.stimuli), dataset.stimuli[0], np.random.default_rng(0))
-    )
-    assert len(x) == len(y) == 10 * 4
-    assert set(x.tolist()) == {30, 31} and set(y.tolist()) == {50, 51}
+def test_shuffled_auc_takes_all_other_images() -> None:
+    # 38 others look where the map is 0, one where it is 1; image 1's people where it is 1.
+    left, right = (range(30, 32), range(50, 52)), (range(150, 152), range(50, 52))
+    dataset = dataset_of({1: left, 2: left} | dict.fromkeys(range(3, 41), right), {})
+    found = row_of(benchmark.score(dataset, {"left": left_half}, count=2), 1)["sAUC"]
+    assert found == pytest.approx((38 + 1 / 2) / 39)
 
 
 def test_rows_are_models_and_images_in_order(left_right_right: Dataset) -> None:
@@ -108,3 +114,33 @@ def test_rows_are_models_and_images_in_order(left_right_right: Dataset) -> None:
     ]
     with pytest.raises(InputError, match="1 images with fixations: expected 2 or more"):
         benchmark.score(left_right_right, {"flat": flat}, count=1)
+
+
+def test_the_papers_table_1_stands_beside_ours(gaze_world: Path, capsys) -> None:
+    models = ("--models", "centre,human,bms")
+    app(["score", str(gaze_world), *models], standalone_mode=False)
+    printed = capsys.readouterr().out
+    human = next(line for line in printed.splitlines() if "Human IO" in line).split()
+    table = benchmark.score(load_dataset(str(gaze_world)), ["human"])
+    assert human == ["Human", "IO", "3.29", f"{table['NSS'].mean():.2f}"]
+    sam = next(line for line in printed.splitlines() if "SAM (ResNet-50)" in line).split()
+    assert sam == ["SAM", "(ResNet-50)", "2.34", "–"]
+    assert "MIT300's fixations are not public" in printed
+    kinds = next(line for line in printed.splitlines() if "is a" in line).split()
+    assert kinds == ["is", "a", "density", "density", "map"]
+    app(["score", str(gaze_world), *models, "--json"], standalone_mode=False)
+    record = json.loads(capsys.readouterr().out)
+    assert {(one["model"], one["kind"]) for one in record} == {
+        *(("centre", "density"), ("human", "density"), ("bms", "map"))
+    }
+
+
+def test_a_folder_needs_maps_of_the_scored_images_only(gaze_world: Path, tmp_path: Path) -> None:
+    for number in (1, 10):
+        np.save(tmp_path / f"{number}.npy", np.random.default_rng(0).random((72, 96)))
+    scoring = ["score", str(gaze_world), "--maps", f"x={tmp_path}"]
+    app([*scoring, "-n", "2"], standalone_mode=False)
+    with pytest.raises(InputError, match="no map of 11"):
+        app([*scoring, "-n", "3"], standalone_mode=False)
+    with pytest.raises(InputError, match="bms is given by --models and by --maps"):
+        app([*scoring, "--maps", f"bms={tmp_path}", "--models", "bms"], standalone_mode=False)

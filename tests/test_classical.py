@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from salprobe.datasets.errors import InputError
 from salprobe.datasets.sources.osie import load_osie
-from salprobe.probe.saliency.bms import _attention, _whitened
+from salprobe.probe.saliency.bms import _attention, _lab, _whitened, bms_iccv13
 from salprobe.probe.saliency.classical import MODELS
 from salprobe.probe.saliency.gbvs import _dwell, _nearness, _promoted
 from salprobe.probe.saliency.metrics import nss
@@ -99,8 +99,35 @@ def test_surroundedness_is_what_a_flood_from_the_border_does_not_reach() -> None
         inside = ndimage.binary_dilation(one & ~reached, structure=eight, iterations=3)
         if inside.any():
             expected += inside / np.linalg.norm(inside)
-    np.testing.assert_allclose(_attention(boolean), expected, atol=1e-6)
+    np.testing.assert_allclose(_attention(boolean, ~boolean), expected, atol=1e-6)
     assert expected.max() > 0
+
+
+def test_the_form_of_2013_step_by_step() -> None:
+    """Slowly, at the size that it works at: Lab, thresholds 8 apart, opened, dilated, blurred."""
+    rng = np.random.default_rng(4)
+    rgb = np.full((300, 600, 3), 120, dtype=np.uint8)
+    for _ in range(6):
+        y, x = rng.integers(20, 220), rng.integers(20, 520)
+        rgb[y : y + 50, x : x + 60] = rng.integers(0, 256, 3)
+    square = np.ones((3, 3))
+    total = np.zeros(rgb.shape[:2])
+    for channel in np.moveaxis(_lab(rgb), -1, 0):
+        for threshold in range(0, 256, 8):
+            for one in (channel > threshold, channel <= threshold):
+                # A border that erosion does not eat: pixels outside count as set.
+                kept = ndimage.binary_erosion(one, square, iterations=2, border_value=1)
+                kept = ndimage.binary_dilation(kept, square, iterations=2)
+                labels, count = ndimage.label(kept, square)
+                edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+                inside = np.isin(labels, sorted({*range(1, count + 1)} - {*edge.tolist()}))
+                inside = ndimage.binary_dilation(inside, square, iterations=3)
+                total += inside / max(1e-9, np.linalg.norm(inside))
+    grey = np.rint(total * 255 / total.max())
+    wide = ndimage.grey_dilation(grey, (23, 23))
+    expected = ndimage.gaussian_filter(wide, 20, radius=25, mode="mirror")
+    found = bms_iccv13(rgb)
+    assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.9999
 
 
 def test_filters_have_the_published_shape() -> None:

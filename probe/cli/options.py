@@ -75,6 +75,29 @@ def parse_maps(texts: list[str] | None) -> dict[str, Path]:
     return folders
 
 
+def parse_weights(texts: list[str] | None, models: list[str]) -> dict[str, Path]:
+    """Parse ``NAME=FILE`` options into files of weights by model; a name may contain ``=``.
+
+    Raises
+    ------
+    InputError
+        If a text has another form, names no model or no file, or a name occurs twice.
+    """
+    files: dict[str, Path] = {}
+    for text in texts or []:
+        names = [model for model in models if text.startswith(f"{model}=")]
+        name = max(names, key=len, default="")
+        file = text.removeprefix(f"{name}=")
+        if not name or not file.strip():
+            raise InputError(f"--weights {text!r}: expected NAME=FILE, NAME one of --models")
+        if name in files:
+            raise InputError(f"--weights: {name} is given twice")
+        if not Path(file).is_file():
+            raise InputError(f"--weights {text}: no such file")
+        files[name] = Path(file)
+    return files
+
+
 def parse_unit(text: str) -> tuple[str, int]:
     """Parse ``LAYER:UNIT``, as in ``conv5_3:288``.
 

@@ -1,4 +1,4 @@
-"""The ``probe`` commands that evaluate saliency models: ``popout`` and ``score``."""
+"""The ``probe`` commands on saliency models: ``maps``, ``popout`` and ``score``."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ import typer
 from ...datasets.errors import InputError
 from ...terminal.console import notes, print_data
 from ...terminal.progress import progress
-from .options import DeviceOption, WeightsOption, parse_maps, words
+from ..choices import MapFormat
+from .options import DeviceOption, WeightsOption, parse_maps, parse_weights, words
 
 app = typer.Typer()
 
 ModelsOption = Annotated[
     str,
     typer.Option(
-        help="Models, comma-separated: gbvs, itti, bms, spectral, a training folder, "
-        "module:factory …"
+        help="Models, comma-separated: gbvs, gbvs-uncentred, itti, bms, bms-iccv13, spectral, a "
+        "training folder, module:factory; for maps and score also human, centre."
     ),
 ]
 MapsOption = Annotated[
@@ -27,6 +28,81 @@ MapsOption = Annotated[
         "--maps", metavar="NAME=DIR", help="Folder of a model's saliency maps; repeatable."
     ),
 ]
+
+ModelWeightsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--weights",
+        metavar="NAME=FILE",
+        help="Weights of a training folder or a factory's network; repeatable.",
+    ),
+]
+
+
+@app.command(epilog="Example: [bold]probe maps popout/ --models gbvs,bms,bms-iccv13 -o maps[/bold]")
+def maps(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="Folder of pictures, with its sub-folders; popout.json or another mask file, or "
+            "its folder; or a dataset, named as for probe score.",
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="DIR", help="Folder to write the maps to.")
+    ],
+    models: ModelsOption = "",
+    weights: ModelWeightsOption = None,
+    format: Annotated[
+        MapFormat,
+        typer.Option(
+            "--format",
+            "-f",
+            help="npy: float32, as the model puts the map out. png: 8 bits, each map stretched "
+            "from its minimum to its maximum. hdf5: one file for each model, as pysaliency reads "
+            "it.",
+        ),
+    ] = "npy",
+    root: Annotated[Path | None, typer.Option(help="Folder of the images.")] = None,
+    fixations: Annotated[
+        Path | None, typer.Option(help="Table of fixations, for human and centre.")
+    ] = None,
+    px_per_degree: Annotated[
+        float | None, typer.Option(help="Pixels in one degree of visual angle.")
+    ] = None,
+) -> None:
+    """Write saliency maps of pictures: DIR/MODEL/NAME.npy, at each picture's size.
+
+    If interrupted, the same command goes on: it keeps maps of the same picture and model, and
+    makes those of a factory anew.
+    """
+    from ..saliency.maps import maps_of
+    from ..saliency.writing import identity, pictures, write_maps
+
+    names = words(models)
+    files = parse_weights(weights, names)
+    stimuli, dataset = pictures(
+        source,
+        names,
+        root=root,
+        fixations=fixations,
+        px_per_degree=px_per_degree,
+        progress=progress,
+    )
+    written = write_maps(
+        stimuli,
+        maps_of(names, stimuli, dataset, files),
+        out,
+        format=format,
+        identities={name: identity(name, files.get(name), dataset) for name in names},
+        progress=progress,
+    )
+    for one in written.values():
+        kept = f", {one.kept} kept" if one.kept else ""
+        notes.print(f"{one.path}: {one.made} maps written{kept}", markup=False)
+    if format == "png":
+        notes.print("each map is stretched from its minimum to its maximum, in 8 bits")
 
 
 @app.command(
@@ -85,7 +161,7 @@ def popout(
         notes.print(f"figure: {figure}", markup=False)
 
 
-@app.command(epilog="Example: [bold]probe score osie --models gbvs,bms,itti -n 50[/bold]")
+@app.command(epilog="Example: [bold]probe score osie --models gbvs,bms,centre,human -n 50[/bold]")
 def score(
     source: Annotated[
         str,
@@ -95,6 +171,7 @@ def score(
     ],
     models: ModelsOption = "",
     maps: MapsOption = None,
+    weights: ModelWeightsOption = None,
     root: Annotated[Path | None, typer.Option(help="Folder of the images.")] = None,
     fixations: Annotated[
         Path | None, typer.Option(help="Table of fixations, for a folder of images.")
@@ -112,12 +189,17 @@ def score(
     seed: Annotated[int, typer.Option(min=0, help="Seed for random draws.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Score saliency models on photographs: NSS, AUCs, CC, SIM, KL, information gain."""
+    """Score saliency models on photographs: NSS, AUCs, CC, SIM, KL, information gain.
+
+    human leaves out one subject at a time: the others' fixations, blurred, predict theirs.
+    """
     from ...datasets.files import atomic_write
     from ...datasets.sources.load import load_dataset
+    from ...datasets.stimuli import Stimuli
     from ..saliency.benchmark import score as score_models
     from ..saliency.benchmark import summarise
-    from ..saliency.maps import MapFolder, from_function, function_named
+    from ..saliency.maps import MapFolder, maps_of
+    from ..saliency.observers import viewed
     from ..views.saliency import render_scores
 
     if count is not None and count < 2:
@@ -125,15 +207,16 @@ def score(
     if out is not None and out.suffix not in (".csv", ".parquet"):
         raise InputError(f"{out}: expected a name that ends in .csv or .parquet")
     dataset = load_dataset(source, root, fixations, px_per_degree, progress=progress)
-    sources = {}
-    for name in words(models):
-        function = function_named(name)
-        if function is None:
-            raise InputError(f"{name}: not a saliency model; expected gbvs, itti, bms, spectral …")
-        sources[name] = from_function(name, function, dataset.stimuli)
-    folders = {name: MapFolder(path, dataset.stimuli) for name, path in parse_maps(maps).items()}
-    if not sources and not folders:
+    names, given = words(models), parse_maps(maps)
+    if not names and not given:
         raise InputError("no model is named; expected --models or --maps")
+    for name in names:
+        if name in given:
+            raise InputError(f"{name} is given by --models and by --maps")
+    scored = Stimuli(dataset.stimuli.root, tuple(viewed(dataset)[:count]))
+    folders = {name: MapFolder(path, scored) for name, path in given.items()}
+    files = parse_weights(weights, names)
+    sources = maps_of(names, dataset.stimuli, dataset, files) if names else {}
     table = score_models(dataset, {**sources, **folders}, count, seed, progress)
     summary = summarise(table)
     if out is not None:

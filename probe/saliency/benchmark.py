@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.ndimage import gaussian_filter
 
 from ...datasets.errors import InputError
+from ...datasets.fixations import Fixations
 from ...datasets.progress import SILENT, Progress
 from ...datasets.stimuli import Dataset, Stimulus
 from ..statistics.clusters import mean_interval
-from .maps import MapOf
+from .densities import Fitted, is_density
+from .maps import MapOf, maps_of
 from .metrics import (
     auc_borji,
     auc_judd,
@@ -24,14 +26,14 @@ from .metrics import (
     nss,
     sim,
 )
+from .observers import CentreBias, Human, viewed
 
 MEASURES = ("NSS", "AUC-Judd", "AUC-Borji", "sAUC", "CC", "SIM", "KL", "IG")
-_OTHERS = 10  # images that sAUC draws its negatives from, as in the benchmark
 
 
 def score(
     dataset: Dataset,
-    models: Mapping[str, MapOf],
+    models: Mapping[str, MapOf] | Sequence[str],
     count: int | None = None,
     seed: int = 0,
     progress: Progress = SILENT,
@@ -41,19 +43,24 @@ def score(
     Parameters
     ----------
     dataset : Dataset
-    models : mapping
-        From a name to the function that returns a stimulus's map.
+    models : sequence of str, or mapping
+        Names, as for `saliency_map`, and ``human``, ``centre``; or, by name, functions that return
+        a stimulus's map. ``human`` is scored by leaving out one subject at a time: the others'
+        density on the subject's own fixations, and the mean over subjects.
     count : int, optional
         Score only the first images.
     seed : int
-        For the random draws of AUC-Borji and sAUC.
+        For the random draws of AUC-Borji.
 
     Returns
     -------
     DataFrame
-        ``model, image_id, file_name`` and `MEASURES`, a row for each model and image with
-        fixations. The empirical saliency map is the fixations blurred by one degree. IG is over a
-        centre-bias baseline: the blurred fixations of all other images, at relative positions.
+        ``model, image_id, file_name``, `MEASURES` and ``kind``, a row for each model and image
+        with fixations. The empirical saliency map is the fixations blurred by one degree. sAUC
+        is against all other images' fixations, at relative positions. IG is over `CentreBias`. A
+        model's ``kind`` is ``density`` if each of its maps is one (`is_density`), whose IG is
+        that of the map as it is; or else ``map``, whose IG is that of a density with blur and
+        centre bias fitted on other images (`Fitted`).
 
     Raises
     ------
@@ -70,91 +77,108 @@ def score(
     >>> scores = sp.score(dataset, {"bright": bright}, count=2)
     >>> scores.columns[:4].tolist()
     ['model', 'image_id', 'file_name', 'NSS']
+    >>> scores = sp.score(dataset, ["human", "centre"])
+    >>> human, centre = scores.groupby("model", sort=False)["NSS"].mean()
+    >>> bool(human > centre)
+    True
     """
-    viewed = [image for image in dataset.stimuli if len(dataset.fixations.of(image.id))]
-    stimuli = viewed[:count]
+    if not isinstance(models, Mapping):
+        models = maps_of(models, dataset.stimuli, dataset)
+    images = viewed(dataset)
+    stimuli = images[:count]
     if len(stimuli) < 2:
         raise InputError(f"{len(stimuli)} images with fixations: expected 2 or more")
-    centre = _CentreBias(dataset, viewed)
-    rows = []
+    centre, others = CentreBias(dataset), _Others(dataset)
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in models}
+    fitted = {name: Fitted(dataset.px_per_degree) for name in models}
     with progress.task("scoring", len(models) * len(stimuli)) as advance:
         for stimulus in stimuli:
-            looked = dataset.fixations.of(stimulus.id)
-            x, y = looked.x, looked.y
-            size = (stimulus.height, stimulus.width)
-            blurred = empirical(x, y, size, dataset.px_per_degree)
-            baseline = centre.without(stimulus)
-            rng = np.random.default_rng([seed, stimulus.id])
-            other_x, other_y = _on_others(dataset, viewed, stimulus, rng)
+            baseline, negatives = centre(stimulus), others.of(stimulus)
             for name, map_of in models.items():
                 drawing = np.random.default_rng([seed, stimulus.id, 1])  # the same for every model
-                saliency = map_of(stimulus)
-                values = (
-                    nss(saliency, x, y),
-                    auc_judd(saliency, x, y),
-                    auc_borji(saliency, x, y, drawing),
-                    auc_shuffled(saliency, x, y, other_x, other_y, drawing),
-                    cc(saliency, blurred),
-                    sim(saliency, blurred),
-                    kl(saliency, blurred),
-                    information_gain(saliency, baseline, x, y),
+                densities = True
+                values = []
+                for saliency, looked in _trials(map_of, stimulus, dataset):
+                    x, y = looked.x, looked.y
+                    blurred = empirical(x, y, stimulus.size, dataset.px_per_degree)
+                    values.append(
+                        (
+                            nss(saliency, x, y),
+                            auc_judd(saliency, x, y),
+                            auc_borji(saliency, x, y, drawing),
+                            auc_shuffled(saliency, x, y, *negatives),
+                            cc(saliency, blurred),
+                            sim(saliency, blurred),
+                            kl(saliency, blurred),
+                            information_gain(saliency, baseline, x, y),
+                        )
+                    )
+                    densities &= is_density(saliency)
+                    if not isinstance(map_of, Human):
+                        fitted[name].add(saliency, baseline, x, y)
+                rows[name].append(
+                    {
+                        "model": name,
+                        "image_id": stimulus.id,
+                        "file_name": stimulus.file_name,
+                        **dict(zip(MEASURES, np.mean(values, axis=0).tolist(), strict=True)),
+                        "kind": "density" if densities else "map",
+                    }
                 )
-                keys = {"model": name, "image_id": stimulus.id, "file_name": stimulus.file_name}
-                rows.append({**keys, **dict(zip(MEASURES, values, strict=True))})
                 advance(1)
-    return (
-        pd.DataFrame(rows)
-        .sort_values("model", kind="stable", key=lambda m: m.map(list(models).index))
-        .reset_index(drop=True)
-    )
+    tables = []
+    for name, of_model in rows.items():
+        table = pd.DataFrame(of_model)
+        if (table["kind"] == "map").any():
+            table["kind"], table["IG"] = "map", fitted[name].gains()
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
 
 
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
-    """Return ``model, measure, mean, low, high``, 95 % intervals over images."""
+    """Return ``model, kind, measure, mean, low, high``; 95 % intervals over images.
+
+    ``kind`` is that of `score`.
+    """
     rows = []
     for name, part in table.groupby("model", sort=False):
         for measure in MEASURES:
             mean = mean_interval(part[measure].to_numpy())
-            rows.append({"model": name, "measure": measure, **mean.columns("mean", prefix=False)})
+            kind = part["kind"].iloc[0]
+            rows.append(
+                {
+                    "model": name,
+                    "kind": kind,
+                    "measure": measure,
+                    **mean.columns("mean", prefix=False),
+                }
+            )
     return pd.DataFrame(rows)
 
 
-class _CentreBias:
-    """Blurred fixations of all images but one, on a grid of relative positions."""
-
-    _SHAPE = (150, 200)
-
-    def __init__(self, dataset: Dataset, stimuli: list[Stimulus]) -> None:
-        self._dataset = dataset
-        self._all = sum((self._counts(stimulus) for stimulus in stimuli), np.zeros(self._SHAPE))
-
-    def without(self, stimulus: Stimulus) -> np.ndarray:
-        """Return the baseline density for a stimulus, nowhere 0."""
-        import cv2
-
-        counts = self._all - self._counts(stimulus)
-        sigma = self._dataset.px_per_degree * self._SHAPE[1] / stimulus.width
-        smooth = gaussian_filter(counts, sigma, mode="constant") + 1e-3 * counts.sum() / counts.size
-        return cv2.resize(smooth, (stimulus.width, stimulus.height))
-
-    def _counts(self, stimulus: Stimulus) -> np.ndarray:
-        looked = self._dataset.fixations.of(stimulus.id)
-        counts = np.zeros(self._SHAPE)
-        rows = looked.y * self._SHAPE[0] // stimulus.height
-        np.add.at(counts, (rows, looked.x * self._SHAPE[1] // stimulus.width), 1)
-        return counts
+def _trials(
+    map_of: MapOf, stimulus: Stimulus, dataset: Dataset
+) -> Iterable[tuple[np.ndarray, Fixations]]:
+    """Return maps and the fixations that each is scored on: one, or one for every subject."""
+    if isinstance(map_of, Human):
+        return map_of.without_each(stimulus)
+    return [(map_of(stimulus), dataset.fixations.of(stimulus.id))]
 
 
-def _on_others(
-    dataset: Dataset, stimuli: list[Stimulus], stimulus: Stimulus, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return fixations on other images, at the same relative positions on this image."""
-    others = [image for image in stimuli if image.id != stimulus.id]
-    chosen = rng.choice(len(others), min(_OTHERS, len(others)), replace=False)
-    places = []
-    for k in chosen:
-        looked = dataset.fixations.of(others[k].id)
-        x = looked.x * stimulus.width // others[k].width
-        places.append((x, looked.y * stimulus.height // others[k].height))
-    x, y = (np.concatenate(part) for part in zip(*places, strict=True))
-    return x, y
+class _Others:
+    """The fixations on all images but one, at the same relative positions on that one."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        sizes = {image.id: (image.width, image.height) for image in dataset.stimuli}
+        looked = dataset.fixations
+        self._looked = looked.where(np.isin(looked.image_id, list(sizes)))
+        self._width, self._height = (
+            np.array([sizes[one][side] for one in self._looked.image_id.tolist()], dtype=np.int64)
+            for side in (0, 1)
+        )
+
+    def of(self, stimulus: Stimulus) -> tuple[np.ndarray, np.ndarray]:
+        """Return x and y, int64 arrays, on a stimulus."""
+        other = self._looked.image_id != stimulus.id
+        x = self._looked.x[other] * stimulus.width // self._width[other]
+        return x, self._looked.y[other] * stimulus.height // self._height[other]

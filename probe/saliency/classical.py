@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .bms import bms
+from .bms import bms, bms_iccv13
 from .gbvs import gbvs, gbvs_uncentred, itti
 from .spectral import spectral_residual
 
@@ -20,6 +20,7 @@ MODELS: dict[str, SaliencyModel] = {
     "gbvs-uncentred": gbvs_uncentred,
     "itti": itti,
     "bms": bms,
+    "bms-iccv13": bms_iccv13,
     "spectral": spectral_residual,
 }
 """The models, by the names that commands use."""

@@ -1,9 +1,10 @@
-"""Saliency maps from classical models, a folder of maps, a trained network or a function."""
+"""Saliency maps from models by name, a folder of maps, a trained network or a function."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import cv2
@@ -12,16 +13,20 @@ import torch
 from PIL import Image
 
 from ...datasets.errors import InputError
-from ...datasets.stimuli import IMAGE_SUFFIXES, Stimuli, Stimulus, read_picture
+from ...datasets.stimuli import IMAGE_SUFFIXES, Dataset, Stimuli, Stimulus, read_picture
 from ..networks.activation import resized
 from ..networks.factory import from_factory
 from ..networks.heads import SaliencyModel
-from ..networks.load import load_trained
-from ..networks.model import network_input
+from ..networks.load import load_model, load_trained
+from ..networks.model import Model, network_input
 from .classical import MODELS
+from .observers import CentreBias, Human
 
 MapOf = Callable[[Stimulus], np.ndarray]
 """From a stimulus to its saliency map, float64 (height, width)."""
+
+OBSERVERS: dict[str, Callable[[Dataset], MapOf]] = {"human": Human, "centre": CentreBias}
+"""The models that are made of a dataset's fixations, by the names that commands use."""
 
 _ARRAYS = (".npy", ".mat", ".h5", ".hdf5")
 
@@ -67,6 +72,57 @@ def saliency_map(model: str, rgb: np.ndarray) -> np.ndarray:
     return saliency
 
 
+def maps_of(
+    names: Sequence[str],
+    stimuli: Stimuli,
+    dataset: Dataset | None = None,
+    weights: Mapping[str, str | Path] = {},
+) -> dict[str, MapOf]:
+    """Return the maps of saliency models by name.
+
+    Parameters
+    ----------
+    names : sequence of str
+        As for `saliency_map`; also ``human`` and ``centre``, and a factory of a torch Module that
+        returns one map.
+    stimuli : Stimuli
+    dataset : Dataset, optional
+        The fixations that ``human`` and ``centre`` are made of.
+    weights : mapping of path
+        Files of weights, by the names of trained networks and factories of a Module.
+
+    Raises
+    ------
+    InputError
+        If there is no such model, a name is given twice or none at all, or weights are given to
+        what has none.
+    """
+    if not names:
+        raise InputError("no model is named; expected --models")
+    if len(set(names)) < len(names):
+        raise InputError(f"a model is given twice among {', '.join(names)}")
+    for name in weights:
+        if name not in names:
+            raise InputError(f"--weights {name}={weights[name]}: no such model in --models")
+    models: dict[str, MapOf] = {}
+    for name in names:
+        if name in OBSERVERS:
+            if name in weights:
+                raise InputError(f"{name} has no weights; expected no --weights")
+            if dataset is None:
+                raise InputError(f"{name}: is made of fixations; expected a dataset that has some")
+            models[name] = OBSERVERS[name](dataset)
+            continue
+        function = function_named(name, weights.get(name))
+        if function is None and ":" in name:
+            function = network_maps(load_model(name, str(weights.get(name, "default"))))
+        if function is None:
+            known = ", ".join([*MODELS, *OBSERVERS])
+            raise InputError(f"{name}: not a saliency model; expected {known} …")
+        models[name] = from_function(name, function, stimuli)
+    return models
+
+
 def from_function(name: str, function: Callable[[np.ndarray], Any], stimuli: Stimuli) -> MapOf:
     """Return a function's maps; it takes RGB pictures, uint8 (height, width, 3).
 
@@ -83,6 +139,9 @@ def from_function(name: str, function: Callable[[np.ndarray], Any], stimuli: Sti
 
 class MapFolder:
     """A folder of maps, each named like its image: PNG, JPEG, NPY, MAT or HDF5.
+
+    The map of ``a/1.jpg`` is ``a/1.npy`` or, if another image differs only in its ending,
+    ``a/1.jpg.npy``, as `probe maps` writes them; or ``1.npy``, if no other image has that name.
 
     Parameters
     ----------
@@ -104,8 +163,20 @@ class MapFolder:
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder of maps")
         suffixes = (*IMAGE_SUFFIXES, *_ARRAYS)
-        paths = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix in suffixes}
-        stems = {image.id: Path(image.file_name).stem for image in stimuli}
+        paths = {
+            path.relative_to(folder).with_suffix("").as_posix(): path
+            for path in sorted(folder.rglob("*"))
+            if path.suffix in suffixes
+        }
+        names = {image.id: PurePosixPath(image.file_name) for image in stimuli}
+        alike = Counter(name.with_suffix("") for name in names.values())
+        times = Counter(name.stem for name in names.values())
+        stems = {}
+        for number, name in names.items():
+            short = name.with_suffix("")
+            candidates = [str(name)] if alike[short] > 1 else [str(short), str(name)]
+            candidates += [name.stem] if times[name.stem] == 1 else []
+            stems[number] = next((one for one in candidates if one in paths), candidates[0])
         missing = [stem for stem in stems.values() if stem not in paths]
         if missing:
             raise InputError(
@@ -164,28 +235,36 @@ def _checked(place: str, saliency: np.ndarray, stimulus: Stimulus) -> tuple[np.n
     return cv2.resize(saliency, size[::-1], interpolation=cv2.INTER_LINEAR), True
 
 
-def function_named(name: str) -> Callable[[np.ndarray], Any] | None:
+def function_named(
+    name: str, weights: str | Path | None = None
+) -> Callable[[np.ndarray], Any] | None:
     """Return the function from pictures to saliency maps that a name stands for, or None.
 
-    A classical model, what ``module:factory`` returns, or the network of a training folder. A
-    factory that returns a torch Module gives None: its units are scored instead.
+    A classical model, what ``module:factory`` returns, or the network of a training folder, with
+    a file of weights if given. A factory that returns a torch Module gives None.
 
     Raises
     ------
     InputError
-        As `predictor`, or if the factory fails.
+        As `predictor`, if the factory fails, or if weights are given to what has none.
     """
     if name in MODELS:
+        if weights is not None:
+            raise InputError(f"{name} has no weights; expected no --weights")
         return MODELS[name]
     if (Path(name) / "train.json").is_file():
-        return predictor(Path(name))
+        return predictor(Path(name), "default" if weights is None else str(weights))
     if ":" not in name:
         return None
     product = from_factory(name)
-    return product if callable(product) and not hasattr(product, "state_dict") else None
+    if not callable(product) or hasattr(product, "state_dict"):
+        return None
+    if weights is not None:
+        raise InputError(f"{name}: made a function, which has no weights; expected no --weights")
+    return product
 
 
-def predictor(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
+def predictor(folder: Path, weights: str = "default") -> Callable[[np.ndarray], np.ndarray]:
     """Return the function from pictures to saliency maps that a training folder holds.
 
     Pictures are uint8 (height, width, 3), maps float32 (height, width).
@@ -195,15 +274,29 @@ def predictor(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
     InputError
         As `load_trained`, or if the network was not trained for saliency.
     """
-    model = load_trained(folder)
+    model = load_trained(folder, weights)
     if not isinstance(model.network, SaliencyModel):
         raise InputError(f"{folder}: was not trained for saliency")
-    network = model.network
+    return network_maps(model)
+
+
+def network_maps(model: Model) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the function from pictures to a network's map, resized to the picture (bilinear).
+
+    The function raises `InputError` if the network does not return one map, (1, 1, height, width)
+    or (1, height, width).
+    """
 
     def predict(picture: np.ndarray) -> np.ndarray:
         rgb = network_input(Image.fromarray(picture), model.input_size)
         with torch.inference_mode():
-            saliency = network(model.images(rgb[None]))[0, 0]
-            return resized(saliency, picture.shape[:2]).numpy()
+            maps = model.network(model.images(rgb[None]))
+            if not isinstance(maps, torch.Tensor) or maps.ndim < 3 or maps[..., 0, 0].numel() != 1:
+                got = tuple(maps.shape) if isinstance(maps, torch.Tensor) else type(maps).__name__
+                raise InputError(
+                    f"{model.name}: expected a network that returns one map, "
+                    f"(1, 1, height, width), got {got}"
+                )
+            return resized(maps.reshape(maps.shape[-2:]), picture.shape[:2]).numpy()
 
     return predict

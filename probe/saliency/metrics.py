@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from scipy.ndimage import gaussian_filter
 
 from ..scoring.nss import map_nss
 
@@ -35,9 +34,19 @@ def empirical(
     -------
     float64 array, shape (height, width)
     """
-    counts = np.zeros(size)
-    np.add.at(counts, (y, x), 1)
-    return gaussian_filter(counts, px_per_degree, mode="constant")
+    return blurred(x, y, size, px_per_degree)
+
+
+def blurred(x: np.ndarray, y: np.ndarray, size: tuple[int, int], sigma: float) -> np.ndarray:
+    """Return fixations blurred by a Gaussian of ``sigma`` pixels, cut at 4σ.
+
+    What falls off the edge is lost. Equal to a filtered image of counts, but made of each
+    fixation's row and column, which is faster for some hundred fixations.
+    """
+    rows, columns = (
+        _bells(place, length, sigma) for place, length in zip((y, x), size, strict=True)
+    )
+    return rows.T @ columns
 
 
 def nss(saliency: np.ndarray, x: np.ndarray, y: np.ndarray) -> float:
@@ -76,17 +85,12 @@ def auc_borji(
 
 
 def auc_shuffled(
-    saliency: np.ndarray,
-    x: np.ndarray,
-    y: np.ndarray,
-    other_x: np.ndarray,
-    other_y: np.ndarray,
-    rng: np.random.Generator,
-    splits: int = 100,
+    saliency: np.ndarray, x: np.ndarray, y: np.ndarray, other_x: np.ndarray, other_y: np.ndarray
 ) -> float:
-    """Return the area under the ROC curve: fixations against as many on other images.
+    """Return the area under the ROC curve: fixations against all those on other images.
 
-    A map that only predicts people's bias to the centre gains nothing from it here.
+    A map that only predicts people's bias to the centre gains nothing from it here. Nothing is
+    drawn at random; draws of as many others as there are fixations have this mean.
 
     Parameters
     ----------
@@ -94,15 +98,9 @@ def auc_shuffled(
     x, y : int arrays, shape (n,)
         Fixations.
     other_x, other_y : int arrays, shape (m,)
-        Fixations on other images, drawn from without replacement.
-    rng : Generator
-    splits : int
-        How many times to draw; the result is the mean.
+        Fixations on other images.
     """
-    positive, others = saliency[y, x], saliency[other_y, other_x]
-    count = min(len(positive), len(others))
-    draws = (rng.choice(others, count, replace=False) for _ in range(splits))
-    return float(np.mean([_auc(positive, negative) for negative in draws]))
+    return _auc(saliency[y, x], saliency[other_y, other_x])
 
 
 def cc(saliency: np.ndarray, empirical: np.ndarray) -> float:
@@ -113,13 +111,21 @@ def cc(saliency: np.ndarray, empirical: np.ndarray) -> float:
 
 
 def sim(saliency: np.ndarray, empirical: np.ndarray) -> float:
-    """Return the sum of the smaller of two densities, each from its map's minimum up."""
-    return float(np.minimum(_density(_raised(saliency)), _density(_raised(empirical))).sum())
+    """Return the sum of the smaller of two densities, each from its map's minimum up.
+
+    The minimum is subtracted as in the MIT benchmark's code; pysaliency subtracts only a negative
+    one. Maps with a minimum of 0 score the same in both.
+    """
+    smaller = np.minimum(*(density(image - image.min()) for image in (saliency, empirical)))
+    return float(smaller.sum())
 
 
 def kl(saliency: np.ndarray, empirical: np.ndarray) -> float:
-    """Return Σ q log(ε + q / (p + ε)), natural logarithm: q the empirical density, p the map's."""
-    p, q = _density(_raised(saliency)), _density(empirical)
+    """Return Σ q log(ε + q / (p + ε)), natural logarithm: q the empirical density, p the map's.
+
+    ε is 2⁻⁵², as in the MIT benchmark's code. See `density` for how a map becomes a density.
+    """
+    p, q = density(saliency), density(empirical)
     return float((q * np.log(_EPSILON + q / (p + _EPSILON))).sum())
 
 
@@ -131,12 +137,32 @@ def information_gain(
     Parameters
     ----------
     saliency, baseline : float arrays, shape (height, width)
-        The map's density is measured from its minimum up.
+        Densities, or maps to be divided by their sum; see `density`.
     x, y : int arrays, shape (n,)
         Fixations.
     """
-    p, b = _density(_raised(saliency)), _density(baseline)
+    p, b = density(saliency), density(baseline)
     return float(np.mean(np.log2(_EPSILON + p[y, x]) - np.log2(_EPSILON + b[y, x])))
+
+
+def density(image: np.ndarray) -> np.ndarray:
+    """Return a map divided by its sum; uniform if it is 0 everywhere.
+
+    A map with negative values is raised to a minimum of 0 first; no other map's minimum is
+    subtracted, as in pysaliency and the MIT benchmark's KL.
+    """
+    image = image - min(image.min(), 0)
+    total = image.sum()
+    return image / total if total > 0 else np.full(image.shape, 1 / image.size)
+
+
+def _bells(place: np.ndarray, length: int, sigma: float) -> np.ndarray:
+    """Return a Gaussian around each place, float64 (n, length)."""
+    reach = int(4 * sigma + 0.5)
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    kernel /= kernel.sum()
+    away = np.arange(length) - np.asarray(place)[:, None]
+    return np.where(abs(away) <= reach, kernel[away.clip(-reach, reach) + reach], 0)
 
 
 def _auc(positive: np.ndarray, negative: np.ndarray) -> float:
@@ -145,12 +171,3 @@ def _auc(positive: np.ndarray, negative: np.ndarray) -> float:
     below = np.searchsorted(ordered, positive, "left")
     not_above = np.searchsorted(ordered, positive, "right")
     return float((below + not_above).sum() / (2 * len(positive) * len(negative)))
-
-
-def _raised(image: np.ndarray) -> np.ndarray:
-    return image - image.min()
-
-
-def _density(image: np.ndarray) -> np.ndarray:
-    total = image.sum()
-    return image / total if total > 0 else np.full(image.shape, 1 / image.size)

@@ -50,8 +50,11 @@ def render_search(search: Search) -> Group:
     return Group(*parts)
 
 
-def render_scores(summary: pd.DataFrame, title: str) -> Table:
-    """Return the terminal view of models' scores on photographs, with half their intervals."""
+def render_scores(summary: pd.DataFrame, title: str) -> Group:
+    """Return the terminal view of models' scores on photographs, beside the paper's Table 1.
+
+    Numbers have half their intervals; the last row says what each model's maps are.
+    """
     models = list(dict.fromkeys(summary["model"]))
     table = plain_table(title, "measure", models)
     for measure, rows in summary.groupby("measure", sort=False):
@@ -61,7 +64,42 @@ def render_scores(summary: pd.DataFrame, title: str) -> Table:
             row = by_model.loc[model].to_dict()
             cells.append(with_interval(Interval.of(row, "mean", prefix=False)))
         table.add_row(str(measure), *cells)
+    kinds = summary.drop_duplicates("model").set_index("model")["kind"]
+    table.add_row("is a", *(f"[dim]{kinds[model]}[/dim]" for model in models))
+    notes = [_IG_NOTE, *([_HUMAN_NOTE] if "human" in models else [])]
+    return Group(table, *notes, _beside_table1(summary), _MIT300_NOTE)
+
+
+_IG_NOTE = (
+    "[dim]IG is over the centre bias, in bits. A density's is that of the density as it is; a "
+    "map's, of a density made of it, with blur and centre bias fitted on other images.[/dim]"
+)
+_HUMAN_NOTE = (
+    "[dim]human: each subject's fixations against the others', mean over subjects. Its CC, SIM and "
+    "KL are with one subject's map, so they are not comparable with the models'.[/dim]"
+)
+_MIT300_NOTE = (
+    "[dim]MIT300's fixations are not public: nothing here is scored on them, and the images of "
+    "the two columns differ.[/dim]"
+)
+
+
+def _beside_table1(summary: pd.DataFrame) -> Table:
+    """Return the paper's Table 1, with our NSS of the models that it names."""
+    means = summary[summary["measure"] == "NSS"].set_index("model")["mean"].to_dict()
+    ours = {_plain(str(model)): mean for model, mean in means.items()}
+    columns = ("paper, MIT300", "here")
+    table = plain_table("NSS in the paper's Table 1", "model", columns)
+    for name, value in paper_tables()["table1"]["nss"].items():
+        here = ours.get(_plain(name.partition(" (")[0]), np.nan)
+        table.add_row(f"[dim]{name}[/dim]", f"[dim]{value:.2f}[/dim]", number(here))
     return table
+
+
+def _plain(name: str) -> str:
+    """Return a model's name without case, spaces and signs, people as ``human``."""
+    plain = "".join(sign for sign in name.casefold() if sign.isalnum())
+    return {"humanio": "human", "deepgazeii": "deepgaze2"}.get(plain, plain)
 
 
 def _features(measures: pd.DataFrame) -> Table:
