@@ -183,7 +183,9 @@ def test_boolean_maps_have_the_releases_colours_and_rounding() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "least"), [("gbvs", 1.0), ("itti", 0.9), ("bms", 1.2)])
+@pytest.mark.parametrize(
+    ("name", "least"), [("gbvs", 1.0), ("itti", 0.9), ("bms", 1.2), ("bms-iccv13", 1.2)]
+)
 def test_on_photographs(name: str, least: float, osie_root) -> None:
     dataset = load_osie(osie_root)
     scores = []

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 import salprobe as sp
 from salprobe.datasets.errors import InputError
@@ -240,6 +240,16 @@ def test_what_a_models_maps_depend_on(gaze_world: Path, tmp_path: Path) -> None:
     fewer = type(dataset)("x", dataset.stimuli, dataset.fixations.where(np.arange(9)), 8.0)
     assert writing.identity("human", None, fewer) not in hashes
     assert writing.identity("nets:colours", None, None) is None
+    # The maps of the trained network, and with other weights.
+    state = load_file(run / "best.safetensors")
+    save_file({name: value * 2 for name, value in state.items()}, tmp_path / "twice.safetensors")
+    probe("maps", gaze_world, "--models", run, "-o", tmp_path / "own")
+    given = f"{run}={tmp_path / 'twice.safetensors'}"
+    probe("maps", gaze_world, "--models", run, "--weights", given, "-o", tmp_path / "other")
+    own, other = (np.load(tmp_path / out / "run" / "7.npy") for out in ("own", "other"))
+    picture = np.asarray(Image.open(gaze_world / "7.png"))
+    np.testing.assert_allclose(own, sp.saliency_map(str(run), picture), rtol=1e-4, atol=1e-5)
+    assert abs(own - other).max() > 1e-3
 
 
 def test_search_arrays_and_datasets(gaze_world: Path, tmp_path: Path) -> None:

@@ -63,6 +63,12 @@ class Fitted:
     On cells, p ∝ (0.02 + s)ᵃ cᵇ, where s is the blurred map, stretched to the range 0 to 1, and c
     the centre bias. The blur (0 to 3°), a and b have the highest likelihood on the images of four
     of five folds, at most 100; they are then applied to the fifth fold.
+
+    Notes
+    -----
+    With the exponential of s in place of the power, the gain was lower: on 40 photographs of
+    OSIE .29 against .34 bits (GBVS), .59 against .75 (BMS), .38 against .45 (spectral residual).
+    Any floor between .005 and .1 gives the same to .04.
     """
 
     def __init__(self, px_per_degree: float) -> None:
