@@ -16,7 +16,8 @@ from ...datasets.notebook import html_table, printable
 from ..records.columns import LayerUnits, layer_units
 from ..records.run_info import RunInfo
 from ..statistics.clusters import widened_for_selection
-from ..statistics.selectivity import SUMMARY_COLUMNS, UNIT_COLUMNS, groups, summarise
+from ..statistics.cross_fit import cross_fit
+from ..statistics.selectivity import SUMMARY_COLUMNS, UNIT_COLUMNS, fold_means, groups, summarise
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,6 +232,16 @@ class Run:
             chosen = chosen.assign(**widened.columns(name))
         first = [name for name in UNIT_COLUMNS if name not in ("category", "sd", "n")]
         return chosen[[*first, "sd", "n", *(["name"] if names else [])]]
+
+    def best_mean(self, category: str, most: int) -> Interval:
+        """Return the mean NSS of the best units of all layers, cross-fitted, with its interval.
+
+        See `cross_fit`; `most` units are chosen on two thirds of the stimuli and scored on the
+        third.
+        """
+        group = groups(self.regions, self.categories, self.info.parameters.seed)[category]
+        means = fold_means(self.scores, slice(0, self.scores.shape[1]), group)
+        return cross_fit(means, means, top=most)[0].interval
 
     def _array(self, name: str) -> np.ndarray:
         path = self.folder / f"{name}.npy"

@@ -31,6 +31,7 @@ from .cells import (
     small,
     wide,
     with_count,
+    with_interval,
 )
 
 
@@ -138,7 +139,12 @@ def render_units(run: Run, category: str, most: int) -> Group:
         "stimuli; q: false discovery rate of a contrast above 0, over all units and categories; "
         "shuffled: NSS at regions of the category from other stimuli"
     )
-    return Group(Text(describe(run), style="bold"), table, Text(note, style="dim"))
+    chosen = Text(
+        f"mean NSS of these {len(units)}: {units['mean'].mean():.2f}; of as many chosen on "
+    )
+    chosen.append("two thirds of the stimuli and scored on the third: ")
+    chosen.append(with_interval(run.best_mean(category, len(units))))
+    return Group(Text(describe(run), style="bold"), table, chosen, Text(note, style="dim"))
 
 
 def render_differences(before: Run, after: Run, differences: pd.DataFrame) -> Group:
