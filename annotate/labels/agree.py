@@ -234,8 +234,8 @@ def _disputed(
     content = masks.subset(images | {image for image, *_ in missed}, disputed).to_dict()
     for entry in content["annotations"]:
         entry["disagreement"] = disputed[entry["id"]]
-    number = max((region.id for region in masks.annotations), default=0)
-    for number, (image, region, given) in enumerate(missed, start=number + 1):
+    highest = max((region.id for region in masks.annotations), default=0)
+    for number, (image, region, given) in enumerate(missed, start=highest + 1):
         own = next(place for place, category in enumerate(given) if category is not None)
         category = ids_with(content["categories"], str(given[own]))[str(given[own])]
         entry = {"id": number, "image_id": image, "category_id": category}
