@@ -307,9 +307,13 @@ def test_a_renamed_category() -> None:
     with pytest.raises(InputError, match=r"1\.jpg: category 'Face' is not in the mask file; --ren"):
         pull(masks, PROJECT, tasks)
     rename = {"Face": "person head"}
-    found = pull(masks, PROJECT, tasks, rename=rename)
+    renamed = label_config(masks).replace("person head", "Face")
+    project = Project(1, PROJECT.mark, renamed)
+    with pytest.raises(InputError, match="the project has no label 'Faec'; there are: Face, "):
+        pull(masks, project, tasks, rename={"Faec": "person head"})
+    found = pull(masks, project, tasks, rename=rename)
     assert category(found.masks) == "person head"
-    again = pull(found.masks, PROJECT, tasks, rename=rename)  # nothing is left to be renamed
+    again = pull(found.masks, project, tasks, rename=rename)  # nothing is left to be renamed
     assert again.masks.to_dict() == found.masks.to_dict()
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ...datasets.errors import InputError
+from ...terminal.app import refuse_given
 from ...terminal.console import notes
 from ..choices import Format
 from .labels import MasksArgument
@@ -72,6 +73,7 @@ def import_(
 
 @app.command(epilog="Example: [bold]annotate export osie-sr --format labelme -o labelme/[/bold]")
 def export(
+    context: typer.Context,
     masks: MasksArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="File or folder to write.")],
     form: Annotated[Format, typer.Option("--format", help="Format to write.")],
@@ -82,6 +84,8 @@ def export(
     from ...datasets.sources.load import mask_path, root_of
     from ..formats.exchange import export_masks
 
+    if form not in ("labelme", "label-studio"):
+        refuse_given(context, f"does nothing with --format {form}", "root")
     path = mask_path(masks)
     mask_set = MaskSet.read(path)
     try:
@@ -136,4 +140,7 @@ def parse_pairs(option: str, text: str) -> dict[str, str]:
     for pair in pairs:
         if len(pair) != 2 or not all(pair):
             raise InputError(f"{option} {'='.join(pair)!r}: expected THEIRS=OURS")
-    return dict(pairs)  # type: ignore[arg-type]
+    names: dict[str, str] = dict(pairs)  # type: ignore[arg-type]
+    if len(names) < len(pairs):
+        raise InputError(f"{option} {text!r}: one of their names occurs twice")
+    return names

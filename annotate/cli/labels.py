@@ -10,6 +10,7 @@ import typer
 
 from ...datasets.errors import InputError
 from ...datasets.files import check_relative
+from ...terminal.app import refuse_given
 from ...terminal.console import notes, print_data
 from ..choices import Part, Rule
 
@@ -161,6 +162,7 @@ def merge(
     epilog="Example: [bold]annotate split osie-sr --parts train=0.8,test=0.2 -o parts[/bold]"
 )
 def split(
+    context: typer.Context,
     masks: MasksArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the parts.")],
     by: Annotated[
@@ -179,6 +181,7 @@ def split(
     path = mask_path(masks)
     mask_set = MaskSet.read(path)
     if by == "category":
+        refuse_given(context, "does nothing with --by category", "parts", "seed")
         split_masks = split_by_category(mask_set)
     else:
         split_masks = split_by_image(mask_set, _shares(parts), seed)
@@ -194,6 +197,8 @@ def _shares(text: str) -> dict[str, float]:
     shares: dict[str, float] = {}
     for pair in text.split(","):
         name, _, share = (piece.strip() for piece in pair.partition("="))
+        if name in shares:
+            raise InputError(f"--parts {text!r}: {name} occurs twice")
         try:
             shares[check_relative(name)] = float(share)
         except ValueError as error:

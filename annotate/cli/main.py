@@ -9,7 +9,7 @@ import typer
 
 from ...datasets.choices import Unit
 from ...datasets.errors import InputError
-from ...terminal.app import new_app, run_app
+from ...terminal.app import new_app, refuse_given, run_app
 from ...terminal.console import notes
 from ...terminal.progress import progress
 from ..choices import Edits, Method
@@ -72,6 +72,7 @@ def fetch(
     "image=stim,x=gx,y=gy --px-per-degree 32 -o regions.json[/bold]"
 )
 def cluster(
+    context: typer.Context,
     source: Annotated[
         str,
         typer.Argument(
@@ -127,6 +128,10 @@ def cluster(
     from ..regions.cluster import Clustering
     from ..regions.cluster import cluster as find_regions
 
+    if method != "mean-shift":
+        refuse_given(context, f"does nothing with --method {method}", "bandwidth")
+    if method != "dbscan":
+        refuse_given(context, f"does nothing with --method {method}", "radius")
     clustering = Clustering(
         method=method,
         bandwidth=bandwidth,
@@ -216,7 +221,10 @@ def _columns(text: str) -> dict[str, str]:
             raise InputError(
                 f"--columns {'='.join(pair)!r}: expected OURS=THEIRS, ours one of {', '.join(ours)}"
             )
-    return {name.strip(): theirs.strip() for name, theirs in pairs}
+    columns = {name.strip(): theirs.strip() for name, theirs in pairs}
+    if len(columns) < len(pairs):
+        raise InputError(f"--columns {text!r}: one of our names occurs twice")
+    return columns
 
 
 app.add_typer(cli_labels.app)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...datasets.errors import InputError
+from ...terminal.app import refuse_given
 from ...terminal.console import notes
 from ...terminal.progress import progress
 from ..choices import Side
@@ -61,6 +62,7 @@ def serve(port: PortOption = DEFAULT_PORT) -> None:
     epilog="Example: [bold]annotate push osie_regions.json --project OSIE-SR --serve[/bold]"
 )
 def push(
+    context: typer.Context,
     masks: MasksArgument,
     project: ProjectOption,
     url: UrlOption = DEFAULT_URL,
@@ -85,6 +87,7 @@ def push(
     from ...datasets.sources.load import mask_path, root_of
     from ..labelstudio.client import Client
 
+    _refuse_unused(context, serve, "document_root")
     path = mask_path(masks)
     mask_set = MaskSet.read(path)
     folder = root_of(mask_set, root, path.parent).absolute()
@@ -106,6 +109,7 @@ def push(
     "-o osie_sr.json --serve[/bold]"
 )
 def pull(
+    context: typer.Context,
     project: ProjectOption,
     output: Annotated[Path, typer.Option("--output", "-o", help="Mask file to write or update.")],
     masks: Annotated[
@@ -142,6 +146,7 @@ def pull(
     from ..labelstudio.pull import from_project
     from ..labelstudio.pull import pull as bring
 
+    _refuse_unused(context, serve)
     base = None
     if output.exists():
         base = MaskSet.read(output)
@@ -246,6 +251,13 @@ def _push(
         notes.print(f"{len(plan.foreign)} images of the project are not in the mask file")
     if project is not None:
         notes.print(f"label at {client.url}/projects/{project.id}", markup=False)
+
+
+def _refuse_unused(context: typer.Context, serve: bool, *others: str) -> None:
+    if serve:
+        refuse_given(context, "does nothing with --serve", "url", *others)
+    else:
+        refuse_given(context, "does nothing without --serve", "port")
 
 
 def _uuid(masks: Any) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...datasets.categories import CATEGORIES, UNLABELLED
 from ...datasets.errors import InputError
 from ...datasets.files import atomic_folder
 from ...datasets.masks.mask_set import MaskSet
@@ -73,6 +74,12 @@ def import_masks(
     if not source.exists():
         raise InputError(f"{source}: no such file or folder")
     draft = format_named(form).read(source, root)
+    known = {*CATEGORIES, UNLABELLED, *(like.category_of().values() if like else ())}
+    for new in {*(rename or {}).values()} - known:
+        if new not in {*draft.categories, *(region.category for region in draft.regions)}:
+            raise InputError(
+                f"no category {new!r} to rename to; there are: {', '.join(sorted(known))}"
+            )
     draft.rename(rename or {})
     if like is None:
         masks, changes = draft.masks(), None

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from ...datasets.errors import InputError
 from ...datasets.masks.mask_set import MaskSet
-from .config import MASK, OUTLINE, instructions, label_config
+from .config import MASK, OUTLINE, instructions, label_config, labels_of
 
 if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio
@@ -140,11 +140,7 @@ class Client:
 
     def labels(self, project: Project) -> dict[str, set[str]]:
         """Return the labels of a project's polygon and brush tools, by tool name."""
-        from label_studio_sdk.label_interface.interface import LabelInterface
-
-        interface = LabelInterface(project.config)
-        controls = {control.name: control for control in interface.controls}
-        return {name: set(controls[name].labels) for name in (OUTLINE, MASK) if name in controls}
+        return {k: v for k, v in labels_of(project.config).items() if k in (OUTLINE, MASK)}
 
     def set_config(self, project: Project, config: str) -> None:
         """Replace a project's labelling interface."""

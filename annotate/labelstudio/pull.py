@@ -8,7 +8,7 @@ change on both sides is a conflict, and is never merged silently.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, get_args
@@ -22,6 +22,7 @@ from ..choices import Side
 from ..regions.draft import Draft, Region, revise
 from .client import Project
 from .codec import from_results
+from .config import labels_of
 from .push import project_uuid, tasks_by_image
 from .tasks import add_image, annotations_of, annotator_of, content_hash, json_hash, updated
 
@@ -145,11 +146,19 @@ def pull(
         from_results(place, newest["result"], image, draft)
         pulled.images["taken"] += 1
     present = {region.category for region in draft.regions}
+    _check_names(rename or {}, present | set().union(*labels_of(project.config).values()))
     draft.rename({old: new for old, new in (rename or {}).items() if old in present})
     _finish(pulled, draft, project, people, remembered, fixations)
     known = {image.id for image in masks.images}
     pulled.images["not in the mask file"] = sum(number not in known for number in of_image)
     return pulled
+
+
+def _check_names(rename: Mapping[str, str], known: set[str]) -> None:
+    for old in rename:
+        if old not in known:
+            labels = ", ".join(sorted(known)) or "none"
+            raise InputError(f"the project has no label {old!r}; there are: {labels}")
 
 
 def from_project(project: Project, tasks: Sequence[dict]) -> MaskSet:

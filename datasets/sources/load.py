@@ -121,7 +121,7 @@ def load_dataset(
     Raises
     ------
     InputError
-        If there is no such dataset, or it cannot be read.
+        If there is no such dataset, it cannot be read, or an argument does not apply to it.
 
     Examples
     --------
@@ -132,15 +132,17 @@ def load_dataset(
     (8, 1320, True)
     """
     root, table = (Path(path) if path else None for path in (root, table))
+    own = source in (*PUBLISHED, SALICON)
+    if own and (table is not None or px_per_degree is not None or table_format != PLAIN):
+        raise InputError(
+            f"{source} has its own fixations and scale; --fixations, --columns, --unit, "
+            "--drop-invalid and --px-per-degree are for a folder of images"
+        )
     if source in PUBLISHED:
         root = root or default_root(source)
         if not root.is_dir():
             raise InputError(
                 f"{root}: no such folder; `annotate fetch {source}` downloads it there"
-            )
-        if table is not None:
-            raise InputError(
-                f"{source} has its own fixations; --fixations is for a folder of images"
             )
         return load_osie(root)
     if source == SALICON:
@@ -150,12 +152,16 @@ def load_dataset(
         return load_salicon(root, progress)
     path = Path(source)
     if path.is_file() and path.suffix.lower() in TABLE_SUFFIXES:
+        if table is not None:
+            raise InputError(f"{source} is a table of fixations itself; expected no --fixations")
         return load_folder(root or path.parent, path, px_per_degree, table_format)
     if not path.is_dir():
         raise InputError(
             f"{source}: expected {', '.join((*PUBLISHED, SALICON))}, a folder, or a table of "
             f"fixations ({', '.join(TABLE_SUFFIXES)})"
         )
+    if root is not None:
+        raise InputError(f"{source} is the images' folder itself; expected no --root")
     return load_folder(path, table, px_per_degree, table_format)
 
 
