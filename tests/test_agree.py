@@ -10,7 +10,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from salprobe.annotate.labels.agree import agree
 from salprobe.annotate.labels.merge import merge, split_by_category, split_by_image
-from salprobe.annotate.labels.stats import draw, statistics
+from salprobe.annotate.labels.stats import draw, figure_of, statistics
 from salprobe.annotate.labels.tables import agreement_record
 from salprobe.datasets.errors import InputError
 from salprobe.datasets.masks.mask_set import MaskSet
@@ -285,3 +285,13 @@ def test_merging_refuses_images_of_other_sizes(content: dict) -> None:
     other["images"][0]["width"] = 97
     with pytest.raises(InputError, match=r"1\.png has different sizes"):
         merge([MaskSet.from_dict(content), MaskSet.from_dict(other)])
+
+
+def test_the_figure_shows_nothing_where_nothing_is_known(content: dict) -> None:
+    table = statistics(MaskSet.from_dict(content), None)
+    panels = figure_of(table, "title").axes
+    texts = [[one.get_text() for one in panel.texts] for panel in panels]
+    assert texts[0][:3] == ["3", "3", "0"]
+    assert set(texts[1]) == {"–"}
+    assert panels[1].get_xlabel() == "fixations inside, % of all (not known)"
+    assert texts[2][2] == "–"  # no region of this category, and so no area

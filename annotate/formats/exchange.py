@@ -13,6 +13,7 @@ from ...datasets.files import atomic_folder
 from ...datasets.masks.mask_set import MaskSet
 from ..choices import Format
 from ..regions.draft import revise
+from ..regions.matching import identified
 from .registry import format_named, recognised
 
 FOLDERS = ("labelme", "osie-sr", "png")
@@ -63,7 +64,8 @@ def import_masks(
         From the source's categories to ours.
     like : MaskSet, optional
         The mask set that was exported: its images, fixations, ids and other keys are kept, and
-        images that the source lacks stay unchanged.
+        images that the source lacks stay unchanged. Regions are the same if they overlap; an id
+        alone does not make them so.
 
     Raises
     ------
@@ -84,6 +86,7 @@ def import_masks(
     if like is None:
         masks, changes = draft.masks(), None
     else:
+        draft.regions = identified(draft.regions, like)
         revision = revise(like, draft)
         masks, changes = revision.masks, revision.changes
     return Imported(masks, form, draft.lost, changes, len(draft.images))

@@ -85,40 +85,47 @@ class Client:
         self._http.close()
 
     def find(self, title: str, uuid: str | None = None) -> Project | None:
-        """Return the project with a title, or None.
+        """Return the project with a UUID, else the one with a title, or None.
+
+        A UUID finds its project even if it has been renamed in Label Studio.
 
         Raises
         ------
         InputError
-            If several projects have the title, salprobe did not create the project, or its UUID
-            differs.
+            If several projects have the UUID or the title, salprobe did not create the project,
+            or its UUID differs.
         """
         with self._asking():
-            titled = [
-                project for project in self._ls.projects.list(title=title) if project.title == title
-            ]
+            if uuid is None:
+                listed = list(self._ls.projects.list(title=title))
+            else:
+                listed = list(self._ls.projects.list())
+        titled = [project for project in listed if project.title == title]
         ours = [
-            Project(int(project.id or 0), mark, project.label_config or "")
-            for project in titled
+            (project.title, Project(int(project.id or 0), mark, project.label_config or ""))
+            for project in listed
             if (mark := _mark_of(project.description)) is not None
         ]
-        if uuid is not None and any(project.mark["project"] == uuid for project in ours):
-            ours = [project for project in ours if project.mark["project"] == uuid]
-        elif uuid is not None and ours:
-            raise InputError(
-                f"{self.url}: project {title!r} is not the one that the mask file was pulled from"
-            )
-        if len(ours) > 1:
-            numbers = ", ".join(str(project.id) for project in ours)
-            raise InputError(
-                f"{self.url}: projects {numbers} are all titled {title!r}; rename all but one"
-            )
-        if titled and not ours:
+        found = [project for _, project in ours if project.mark["project"] == uuid]
+        if not found:
+            found = [project for name, project in ours if name == title]
+            if uuid is not None and found:
+                raise InputError(
+                    f"{self.url}: project {title!r} is not the one that the mask file was pulled "
+                    "from"
+                )
+        if len(found) > 1:
+            numbers = ", ".join(str(project.id) for project in found)
+            what = f"all titled {title!r}; rename all but one"
+            if uuid is not None:
+                what = "copies of the one that the mask file was pulled from; delete all but one"
+            raise InputError(f"{self.url}: projects {numbers} are {what}")
+        if titled and not found:
             raise InputError(
                 f"{self.url}: project {titled[0].id}, titled {title!r}, was not created by "
                 "`annotate push`; choose another title"
             )
-        return ours[0] if ours else None
+        return found[0] if found else None
 
     def create(self, title: str, masks: MaskSet, uuid: str | None = None) -> Project:
         """Create a project for a mask set's categories."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, get_args
 
 from ...datasets.categories import UNLABELLED
@@ -24,7 +24,15 @@ from .client import Project
 from .codec import from_results
 from .config import labels_of
 from .push import project_uuid, tasks_by_image
-from .tasks import add_image, annotations_of, annotator_of, content_hash, json_hash, updated
+from .tasks import (
+    add_image,
+    annotations_of,
+    annotator_of,
+    content_hash,
+    json_hash,
+    updated,
+    versions_of,
+)
 
 
 @dataclass(frozen=True)
@@ -121,7 +129,9 @@ def pull(
             [[a.get("id"), str(a.get("updated_at")), a["result"]] for a in annotations]
         )
         local = content_hash(own_regions, names)
-        before = memory.local or (_pushed(copies, annotations) if trusted and copies else local)
+        before = memory.local or (
+            _pushed(copies, annotations, local) if trusted and copies else local
+        )
         changed_here = before != local
         if not annotations:
             pulled.images["no longer annotated"] += memory.annotations > 0
@@ -239,20 +249,26 @@ def _conflict(annotations: Sequence[dict], changed_here: bool) -> str | None:
     return "changed here and on the server" if changed_here else None
 
 
-def _pushed(copies: Sequence[dict], annotations: Sequence[dict]) -> str | None:
-    """Return the hash of the regions that annotators saw; None if unknown."""
-    predictions = [entry for task in copies for entry in task.get("predictions") or []]
-    shown = max(predictions, key=updated, default=None)
-    if shown is None:
-        return None
+def _pushed(copies: Sequence[dict], annotations: Sequence[dict], local: str) -> str | None:
+    """Return the hash of the regions that annotators saw; None if unknown.
+
+    That is ``local`` if it had been pushed before the first annotation, even if something else
+    was pushed since: the mask set then has no changes of its own.
+    """
+    versions = [pair for task in copies for pair in versions_of(task)]
     earliest = min((_time(entry.get("created_at")) for entry in annotations), default=None)
-    if earliest is not None and earliest < _time(shown.get("created_at")):
-        return None  # pushed again after it was annotated
-    return shown.get("model_version")
+    seen = {v: _time(made) for v, made in versions if earliest is None or _time(made) <= earliest}
+    if not seen:
+        return None  # pushed after it was annotated
+    return local if local in seen else max(seen, key=lambda version: seen[version])
 
 
 def _time(text: object) -> datetime:
-    return datetime.fromisoformat(str(text))
+    try:
+        time = datetime.fromisoformat(str(text))
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _annotators(before: str | None, people: list[str]) -> str:

@@ -29,6 +29,50 @@ def task_data(image: Stimulus, address: str) -> dict:
     }
 
 
+_MOST_VERSIONS = 50
+
+
+def pushed_before(task: dict, wanted: str) -> dict:
+    """Return the part of a task's ``data`` that says which predictions it had before.
+
+    Parameters
+    ----------
+    task : dict
+        With its data and predictions.
+    wanted : str
+        Version that the next push leaves; it replaces any other.
+
+    Returns
+    -------
+    dict
+        ``pushed``: pairs of a prediction's version and when it was made; empty if there are none.
+    """
+    pushed = _pairs(task["data"].get("pushed"))
+    for pair in _shown(task):
+        if pair[0] != wanted and pair not in pushed:
+            pushed.append(pair)
+    return {"pushed": pushed[-_MOST_VERSIONS:]} if pushed else {}
+
+
+def versions_of(task: dict) -> list[list[str]]:
+    """Return the predictions that a task has had: pairs of a version and when it was made."""
+    return _pairs(task["data"].get("pushed")) + _shown(task)
+
+
+def _shown(task: dict) -> list[list[str]]:
+    predictions = task.get("predictions") or []
+    return [[str(one.get("model_version")), str(one.get("created_at"))] for one in predictions]
+
+
+def _pairs(value: object) -> list[list[str]]:
+    listed = value if isinstance(value, list) else []
+    return [
+        pair
+        for pair in listed
+        if isinstance(pair, list) and len(pair) == 2 and all(isinstance(one, str) for one in pair)
+    ]
+
+
 def prediction(regions: Sequence[Annotation], image: Stimulus, names: dict[int, str]) -> dict:
     """Return an image's regions as a prediction, whose ``model_version`` is their hash."""
     results = [
