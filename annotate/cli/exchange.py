@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ...datasets.errors import InputError
+from ...datasets.files import is_stream
 from ...terminal.app import refuse_given
 from ...terminal.console import notes
 from ..choices import Format
@@ -107,7 +108,7 @@ def export(
     with notes.status(f"writing {output}"):
         lost = export_masks(mask_set, output, form, folder)
     notes.print(f"{output}: {len(mask_set.annotations)} regions as {form}", markup=False)
-    if form == "label-studio":
+    if form == "label-studio" and not is_stream(output):
         notes.print(f"{output.with_suffix('.xml')}: the labelling interface", markup=False)
     for text in lost:
         notes.print(f"left out: {text}", markup=False)

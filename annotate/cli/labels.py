@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ...datasets.errors import InputError
-from ...datasets.files import check_relative
+from ...datasets.files import check_part
 from ...terminal.app import refuse_given
 from ...terminal.console import notes, print_data
 from ..choices import Part, Rule
@@ -185,9 +185,13 @@ def split(
         split_masks = split_by_category(mask_set)
     else:
         split_masks = split_by_image(mask_set, _shares(parts), seed)
+    targets = [
+        output / f"{path.stem}-{check_part(name).replace(' ', '_')}.json" for name in split_masks
+    ]
+    if len(set(targets)) < len(targets):
+        raise InputError(f"{path}: two of its categories would share a file")
     output.mkdir(parents=True, exist_ok=True)
-    for name, part in split_masks.items():
-        target = output / f"{path.stem}-{name.replace(' ', '_')}.json"
+    for target, part in zip(targets, split_masks.values(), strict=True):
         part.write(target)
         count = f"{len(part.annotations)} regions on {len(part.images)} images"
         notes.print(f"{target}: {count}", markup=False)
@@ -200,7 +204,9 @@ def _shares(text: str) -> dict[str, float]:
         if name in shares:
             raise InputError(f"--parts {text!r}: {name} occurs twice")
         try:
-            shares[check_relative(name)] = float(share)
+            shares[check_part(name)] = float(share)
         except ValueError as error:
+            if isinstance(error, InputError):
+                raise
             raise InputError(f"--parts {pair!r}: expected NAME=SHARE, as in train=0.8") from error
     return shares

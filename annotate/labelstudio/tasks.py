@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...datasets.errors import InputError
-from ...datasets.files import atomic_write, read_json
+from ...datasets.files import atomic_write, is_stream, read_json
 from ...datasets.masks.annotation import Annotation
 from ...datasets.masks.mask_set import MaskSet
 from ...datasets.stimuli import Stimuli, Stimulus, image_size
@@ -270,6 +270,7 @@ def write(masks: MaskSet, target: Path, root: Path | None = None) -> list[str]:
         )
     with atomic_write(target) as file:
         file.write(json.dumps(tasks, ensure_ascii=False).encode())
-    with atomic_write(target.with_suffix(".xml")) as file:
-        file.write(label_config(masks).encode())
+    if not is_stream(target):
+        with atomic_write(target.with_suffix(".xml")) as file:
+            file.write(label_config(masks).encode())
     return ["the fixations and the origin of the regions"]
