@@ -16,7 +16,7 @@ from .errors import InputError
 from .files import check_relative
 from .fixations import Fixations
 from .kept import Kept
-from .notebook import html_table, printable
+from .texts import html_table, printable
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 MOST_PIXELS = 178_956_970

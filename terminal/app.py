@@ -8,6 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from ..datasets.errors import InputError
+from ..datasets.texts import printable
 
 _INTERRUPTED = 130
 
@@ -88,6 +89,6 @@ def run_app(app: typer.Typer, program: str) -> None:
 
 
 def _fail(program: str, message: str, code: int) -> NoReturn:
-    one_line = " ".join(message.split())
+    one_line = printable(" ".join(message.split()))
     print(f"{program}: {one_line}", file=sys.stderr)
     sys.exit(code)

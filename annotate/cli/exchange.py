@@ -12,7 +12,7 @@ import typer
 from ...datasets.errors import InputError
 from ...datasets.files import is_stream
 from ...terminal.app import refuse_given
-from ...terminal.console import notes
+from ...terminal.console import notes, working
 from ..choices import Format
 from .labels import MasksArgument
 
@@ -53,7 +53,7 @@ def import_(
     from ..formats.exchange import import_masks
 
     base = load_masks(like) if like else None
-    with notes.status(f"reading {source}"):
+    with working(f"reading {source}"):
         imported = import_masks(source, form, root, parse_pairs("--rename", rename), base)
     target = imported_path(output)
     if target != Path(output):
@@ -65,7 +65,7 @@ def import_(
     if imported.changes is not None:
         notes.print(f"on {imported.images} images: {changes_text(total(imported.changes))}")
     for text, times in imported.lost.items():
-        notes.print(f"left out: {text} ({times} times)", markup=False)
+        notes.print(f"left out: {text} ({times} times)")
     if imported.masks.fixations is None and not imported.masks.info.salprobe.dataset:
         notes.print(
             "the result holds no fixations: --like keeps those of the mask file that was exported"
@@ -105,13 +105,13 @@ def export(
                 "no images found, so the files do not point to any (--root names their folder)"
             )
             folder = None
-    with notes.status(f"writing {output}"):
+    with working(f"writing {output}"):
         lost = export_masks(mask_set, output, form, folder)
-    notes.print(f"{output}: {len(mask_set.annotations)} regions as {form}", markup=False)
+    notes.print(f"{output}: {len(mask_set.annotations)} regions as {form}")
     if form == "label-studio" and not is_stream(output):
-        notes.print(f"{output.with_suffix('.xml')}: the labelling interface", markup=False)
+        notes.print(f"{output.with_suffix('.xml')}: the labelling interface")
     for text in lost:
-        notes.print(f"left out: {text}", markup=False)
+        notes.print(f"left out: {text}")
 
 
 def total(changes: Mapping[str, Counter[str]]) -> Counter[str]:

@@ -10,6 +10,7 @@ import typer
 
 from ...datasets.errors import InputError
 from ...datasets.files import check_part
+from ...datasets.texts import printable
 from ...terminal.app import refuse_given
 from ...terminal.console import notes, print_data
 from ..choices import Part, Rule
@@ -53,18 +54,19 @@ def check(
         problems += image_problems(Stimuli(folder, tuple(mask_set.images)))
         problems += suspicions(mask_set, fixations)
     if as_json:
-        print(json.dumps([vars(problem) for problem in problems], ensure_ascii=False))
+        print_data(json.dumps([vars(problem) for problem in problems], ensure_ascii=False))
     else:
         for problem in problems:
-            print(f"{problem.severity}: {problem.kind}: {problem.place}: {problem.text}")
+            line = f"{problem.severity}: {problem.kind}: {problem.place}: {problem.text}"
+            print_data(printable(line))
     errors = sum(problem.severity == "error" for problem in problems)
-    notes.print(f"{path}: {errors} errors, {len(problems) - errors} warnings", markup=False)
+    notes.print(f"{path}: {errors} errors, {len(problems) - errors} warnings")
     if fix is not None:
         if mask_set is None or malformed:
             raise InputError(f"{path}: a malformed file cannot be repaired")
         mended, changed = repair(mask_set)
         mended.write(fix)
-        notes.print(f"{fix}: {changed} regions repaired", markup=False)
+        notes.print(f"{fix}: {changed} regions repaired")
     if errors:
         raise typer.Exit(1)
 
@@ -93,14 +95,14 @@ def stats(
         if root is not None:
             raise
         fixations = None
-        notes.print(f"fixations are not counted: {error}", markup=False)
+        notes.print(f"fixations are not counted: {error}")
     table = statistics(mask_set, fixations)
     title = f"{path.name}: {len(mask_set.annotations)} regions on {len(mask_set.images)} images"
     if mask_set.info.annotator:
         title += f"\nlabelled by: {mask_set.info.annotator}"
     if figure is not None:
         draw(table, figure, title)
-        notes.print(f"figure: {figure}", markup=False)
+        notes.print(f"figure: {figure}")
     print_data(str(table.to_json(orient="records")) if as_json else render_stats(table, title))
 
 
@@ -125,7 +127,7 @@ def agree(
     if output is not None:
         agreement.disagreements.write(output)
         count = len(agreement.disagreements.annotations)
-        notes.print(f"{output}: {count} regions to review", markup=False)
+        notes.print(f"{output}: {count} regions to review")
     print_data(
         json.dumps(agreement_record(agreement)) if as_json else render_agreement(agreement, files)
     )
@@ -154,7 +156,6 @@ def merge(
     notes.print(
         f"{output}: {len(merged.masks.annotations)} regions, {merged.disputed} of them disputed; "
         f"{merged.dropped} left out because too few files have them",
-        markup=False,
     )
 
 
@@ -194,7 +195,7 @@ def split(
     for target, part in zip(targets, split_masks.values(), strict=True):
         part.write(target)
         count = f"{len(part.annotations)} regions on {len(part.images)} images"
-        notes.print(f"{target}: {count}", markup=False)
+        notes.print(f"{target}: {count}")
 
 
 def _shares(text: str) -> dict[str, float]:

@@ -49,7 +49,7 @@ def fetch(
         if source is not None:
             raise InputError("sample comes with the installation and takes no --from")
         write_sample(root)
-        notes.print(f"{root}: 8 images, masks.json, SIMULATED fixations", markup=False)
+        notes.print(f"{root}: 8 images, masks.json, SIMULATED fixations")
         return
     if name not in PUBLISHED:
         raise InputError(f"no dataset {name!r}: expected {', '.join(PUBLISHED)} or sample")
@@ -62,7 +62,6 @@ def fetch(
         f"{root}: {len(description.files())} files, {new} of them new "
         f"(licence: {description.licence})\n"
         f"Please cite: {description.citation}",
-        markup=False,
     )
 
 
@@ -156,7 +155,7 @@ def cluster(
         text += f"; {count - unlabelled} labelled as in {labels}"
     if dataset.dropped:
         text += f"; {dataset.dropped} invalid fixations dropped"
-    notes.print(text, markup=False)
+    notes.print(text)
 
 
 @app.command(epilog="Example: [bold]annotate review osie_sr.json[/bold]")
@@ -199,7 +198,7 @@ def review(
         except InputError as error:
             if fixations is not None:
                 raise
-            notes.print(f"{error}; fixations are not shown", markup=False)
+            notes.print(f"{error}; fixations are not shown")
         theirs = {}
         if second is not None:  # loads pandas, which most reviews do not need
             from ...datasets.masks.mask_set import MaskSet

@@ -15,6 +15,7 @@ from ...datasets.files import atomic_write
 from ...datasets.fixations import Fixations
 from ...datasets.masks.mask_set import MaskSet
 from ...datasets.masks.regions import encoded, inside
+from ...datasets.texts import figure_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -106,7 +107,7 @@ def figure_of(table: pd.DataFrame, title: str) -> Figure:
         panel.margins(x=0.18)
         panel.spines[["top", "right"]].set_visible(False)
         panel.tick_params(axis="y", length=0)
-    panels[0].set_yticks(range(len(table)), table["category"])
+    panels[0].set_yticks(range(len(table)), map(figure_text, table["category"]))
     panels[0].invert_yaxis()
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle("\n".join(map(figure_text, title.split("\n"))), fontsize=11)
     return figure

@@ -25,8 +25,8 @@ from ..errors import InputError
 from ..files import atomic_write, read_json
 from ..fixations import Fixations
 from ..kept import Kept
-from ..notebook import html_table, printable
 from ..stimuli import Stimulus
+from ..texts import html_table, printable
 from .annotation import (
     FORMAT,
     Annotation,
