@@ -244,8 +244,8 @@ def check_relative(name: str) -> str:
     return name
 
 
-def check_part(name: str) -> str:
-    """Return ``name`` if it can be part of a file name on every system.
+def check_part(name: str, what: str = "name") -> str:
+    """Return ``name`` if it can be part of a file name on every system; ``what`` it names.
 
     Raises
     ------
@@ -254,7 +254,7 @@ def check_part(name: str) -> str:
     """
     forbidden = any(not one.isprintable() or one in '/\\:*?"<>|' for one in name)
     if not name or forbidden or ".." in name or len(name.encode(errors="replace")) > 200:
-        raise InputError(f"{name!r:.60} cannot be part of a file name")
+        raise InputError(f"{what} {name!r:.60} cannot be part of a file name")
     return name
 
 

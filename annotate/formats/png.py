@@ -84,7 +84,7 @@ def write(masks: MaskSet, folder: Path, root: Path | None = None) -> list[str]:
     del root
     names, regions = masks.category_of(), masks.by_image()
     for name in names.values():
-        check_part(name)
+        check_part(name, "category")
     for image in masks.images:
         target = folder / image.file_name
         target.mkdir(parents=True, exist_ok=True)

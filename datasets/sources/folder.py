@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from pydantic import Field, FiniteFloat, ValidationError
 
 from ..choices import Unit
 from ..errors import InputError
-from ..files import read_bytes, read_json
+from ..files import LARGEST, read_bytes, read_json
 from ..fixations import Fixations, pixel
 from ..kept import Kept
 from ..stimuli import Dataset, Stimuli
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
 _REQUIRED = ("image", "subject", "x", "y")
+_MOST_ROWS = 50_000_000
+"""Maximum rows of a Parquet file, in which a million equal values take a few bytes."""
+_MOST_CHARACTERS = 1000
 _MISSING = ("", "na", "n/a", "#n/a", "nan", "-nan", "null", "none", "<na>", ".")
 """What stands for a missing number in tables of text, in lower case."""
 
@@ -168,8 +171,8 @@ def read_fixations(
         If anything is missing or malformed; the message names the file and the row.
     """
     path = Path(path)
-    frame = _read_table(path)
     names = {name: table_format.columns.get(name, name) for name in (*_REQUIRED, "duration_ms")}
+    frame = _read_table(path, names.values())
     for name in _REQUIRED:
         if names[name] not in frame:
             raise InputError(
@@ -206,7 +209,7 @@ def read_fixations(
     duration = np.full(len(frame), np.nan)
     if names["duration_ms"] in frame:
         duration = _numbers(path, frame, names["duration_ms"])
-    subject = _texts(frame[names["subject"]])
+    subject = _texts(path, "subject", frame[names["subject"]])
     if (subject == "").any():
         raise InputError(f"{path}: row {frame.index[(subject == '').argmax()] + 1}: no subject")
     whole = all(_is_whole(name) for name in set(subject.tolist()))
@@ -223,8 +226,11 @@ def read_fixations(
     return fixations.where(valid), int((~valid).sum())
 
 
-def _read_table(path: Path) -> pd.DataFrame:
-    """Return a table, numbered from 0; a column of a text file holds texts, "" where missing."""
+def _read_table(path: Path, wanted: Collection[str]) -> pd.DataFrame:
+    """Return a table, numbered from 0; a column of a text file holds texts, "" where missing.
+
+    Of a Parquet file only the wanted columns are read, and of the others the names.
+    """
     import pandas as pd
 
     content = io.BytesIO(read_bytes(path))
@@ -233,7 +239,7 @@ def _read_table(path: Path) -> pd.DataFrame:
         raise InputError(f"{path}: expected a {', '.join(TABLE_SUFFIXES)} file")
     try:
         if suffix == ".parquet":
-            return pd.read_parquet(content).reset_index(drop=True)
+            return _read_parquet(path, content, wanted)
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # pandas drops what is beyond the header's columns
             table = pd.read_csv(
@@ -245,8 +251,11 @@ def _read_table(path: Path) -> pd.DataFrame:
                 keep_default_na=False,
                 encoding="utf-8-sig",
             )
-    except (ValueError, OSError, Warning) as error:  # pandas' and pyarrow's parsing errors
-        raise InputError(f"{path}: not a readable table ({error})") from error
+    except InputError:
+        raise
+    except Exception as error:  # pandas' and pyarrow's parsers raise almost anything
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: not a readable table ({reason:.150})") from error
     header = table.iloc[0].tolist()
     twice = [name for name in header if name and header.count(name) > 1]
     if twice:
@@ -254,13 +263,36 @@ def _read_table(path: Path) -> pd.DataFrame:
     return table.iloc[1:].set_axis(header, axis=1).reset_index(drop=True)
 
 
-def _texts(names: pd.Series) -> np.ndarray:
+def _read_parquet(path: Path, content: io.BytesIO, wanted: Collection[str]) -> pd.DataFrame:
+    """Return the wanted columns; others have a name, but no values."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    file = parquet.ParquetFile(content)
+    info, schema = file.metadata, file.schema_arrow
+    if len(set(schema.names)) < len(schema.names):
+        raise InputError(f"{path}: a column occurs twice")
+    texts = [field.name for field in schema if pa.types.is_string(field.type)]
+    size = sum(info.row_group(k).total_byte_size for k in range(info.num_row_groups))
+    if info.num_rows > _MOST_ROWS or size > LARGEST:
+        raise InputError(f"{path}: {info.num_rows} rows of {size} bytes, more than can be read")
+    file = parquet.ParquetFile(content, read_dictionary=texts)  # a repeated text takes room once
+    columns = [name for name in schema.names if name in wanted]
+    frame = file.read(columns=columns).to_pandas(ignore_metadata=True)
+    return frame.reindex(columns=schema.names)
+
+
+def _texts(path: Path, what: str, names: pd.Series) -> np.ndarray:
     """Return names as texts, "" where missing; whole numbers of a Parquet file lose a ``.0``."""
     texts = []
     for name in names.tolist():
         if isinstance(name, float):
             name = "" if np.isnan(name) else int(name) if name.is_integer() else name
         texts.append(str(name) if isinstance(name, str | int | float) else "")
+    longest = max(texts, key=len, default="")
+    if len(longest) > _MOST_CHARACTERS:  # every cell of an array takes as much
+        place = f"{path}: row {texts.index(longest) + 1}"
+        raise InputError(f"{place}: {what} has {len(longest)} characters")
     return np.array(texts, dtype=str)
 
 
@@ -279,7 +311,7 @@ def _match_images(path: Path, names: pd.Series, stimuli: Stimuli, partly: bool) 
     stems: dict[str, list[int]] = {}
     for i, stimulus in enumerate(stimuli):
         stems.setdefault(Path(stimulus.file_name).stem, []).append(i)
-    texts = _texts(names)
+    texts = _texts(path, "image", names)
     rows: dict[str, int] = {}
     for name in dict.fromkeys(texts.tolist()):
         found = [index[name]] if name in index else stems.get(name, [])
@@ -296,7 +328,8 @@ def _match_images(path: Path, names: pd.Series, stimuli: Stimuli, partly: bool) 
 def _numbers(path: Path, frame: pd.DataFrame, column: str) -> np.ndarray:
     import pandas as pd
 
-    values = np.asarray(pd.to_numeric(frame[column], errors="coerce"), dtype=np.float64)
+    numbers = pd.to_numeric(np.asarray(frame[column]), errors="coerce")  # it may be categorical
+    values = np.asarray(numbers, dtype=np.float64)
     unknown = np.flatnonzero(np.isnan(values) & frame[column].notna().to_numpy())
     wrong = [k for k in unknown if str(frame[column].iloc[k]).strip().lower() not in _MISSING]
     if wrong:

@@ -119,7 +119,7 @@ def formatted(frame: pd.DataFrame, kind: Format) -> str:
         return str(frame.to_json(orient="records", indent=1))
     if kind == "latex":
         safe = frame.map(lambda value: latex_text(value) if isinstance(value, str) else value)
-        safe = safe.set_axis(map(latex_text, frame.columns), axis=1)
+        safe = safe.set_axis(list(map(latex_text, frame.columns)), axis=1)
         return safe.to_latex(index=False, float_format="%.2f", na_rep="--", escape=False)
     rows = [list(map(markdown_text, frame.columns)), ["---"] * frame.shape[1]]
     for record in frame.itertuples(index=False):
