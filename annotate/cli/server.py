@@ -86,6 +86,7 @@ def push(
     """
     from ...datasets.masks.mask_set import MaskSet
     from ...datasets.sources.load import mask_path, root_of
+    from ...datasets.stimuli import Stimuli
     from ..labelstudio.client import Client
 
     _refuse_unused(context, serve, "document_root")
@@ -98,7 +99,8 @@ def push(
         return
     with _local(port) as (server, process):
         with Client(str(server.url), server.token()) as client:
-            served, images = server.link(folder), server.data / "images"
+            stimuli, images = Stimuli(folder, tuple(mask_set.images)), server.data / "images"
+            served = server.share(folder, map(stimuli.path, stimuli))
             _push(mask_set, folder, project, client, images, dry_run, served)
         if process is not None and not dry_run:
             notes.print("Ctrl-C stops the server; `annotate serve` starts it again")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from ipaddress import ip_address
+from itertools import islice
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from ...datasets.errors import InputError
@@ -14,10 +17,12 @@ from ...datasets.masks.mask_set import MaskSet
 from .config import MASK, OUTLINE, instructions, label_config, labels_of
 
 if TYPE_CHECKING:
+    import httpx
     from label_studio_sdk import LabelStudio
 
 _MARK = "salprobe "  # precedes the JSON in a project's description
 _TIMEOUT = 120  # seconds per request
+_MOST = 200_000  # tasks, users or projects; SALICON has 20 000 images
 _ONCE: Any = {"max_retries": 0}  # a retry by the SDK could import twice
 
 
@@ -67,7 +72,12 @@ class Client:
         if not url.startswith(("http://", "https://")):
             raise InputError(f"{url}: expected an address that begins with http:// or https://")
         self.url = url.rstrip("/")
-        self._http = httpx.Client(timeout=_TIMEOUT, follow_redirects=True)
+        self._http = httpx.Client(
+            timeout=_TIMEOUT,
+            follow_redirects=True,
+            event_hooks={"response": [_stay]},
+            trust_env=not _is_loopback(self.url),  # which would name proxies
+        )
         with self._asking():
             self._ls: LabelStudio = LabelStudio(
                 base_url=self.url, api_key=token, httpx_client=self._http, max_retries=0
@@ -97,9 +107,9 @@ class Client:
         """
         with self._asking():
             if uuid is None:
-                listed = list(self._ls.projects.list(title=title))
+                listed = self._limited(self._ls.projects.list(title=title), "projects")
             else:
-                listed = list(self._ls.projects.list())
+                listed = self._limited(self._ls.projects.list(), "projects")
         titled = [project for project in listed if project.title == title]
         ours = [
             (project.title, Project(int(project.id or 0), mark, project.label_config or ""))
@@ -174,13 +184,13 @@ class Client:
         """Return all tasks with annotations, predictions and drafts, ordered by id."""
         with self._asking():
             pages = self._ls.tasks.list(project=project.id, fields="all", page_size=500)
-            tasks = [json.loads(task.json()) for task in pages]
+            tasks = [json.loads(task.json()) for task in self._limited(pages, "tasks")]
         return sorted(tasks, key=lambda task: task["id"])
 
     def emails(self) -> dict[int, str]:
         """Return the users' e-mail addresses by user id."""
         with self._asking():
-            people = self._ls.users.list()
+            people = self._limited(self._ls.users.list(), "users")
         return {
             person.id: person.email or str(person.id) for person in people if person.id is not None
         }
@@ -218,6 +228,13 @@ class Client:
                 id=action, project=project.id, selected_items=chosen, request_options=_ONCE
             )
 
+    def _limited(self, pages: Iterable[Any], what: str) -> list[Any]:
+        """Return what a server lists page by page, unless it never ends."""
+        listed = list(islice(pages, _MOST + 1))
+        if len(listed) > _MOST:
+            raise InputError(f"{self.url}: lists more than {_MOST} {what}")
+        return listed
+
     @contextmanager
     def _asking(self, failure: str = "the server refuses") -> Iterator[None]:
         import httpx
@@ -236,6 +253,29 @@ class Client:
             raise InputError(f"{self.url}: {failure} ({error.status_code}): {reason}") from error
         except httpx.HTTPError as error:
             raise Unreachable(f"{self.url}: no answer ({type(error).__name__})") from error
+        except InputError:
+            raise
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            reason = f"{type(error).__name__}: {' '.join(str(error).split()):.120}"
+            raise InputError(f"{self.url}: not an answer of Label Studio's ({reason})") from error
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _stay(response: httpx.Response) -> None:
+    """Refuse a redirection to another host, which would get what was meant for this one."""
+    if response.has_redirect_location:
+        target = response.url.join(response.headers["location"])
+        if target.host != response.url.host:
+            raise InputError(f"{response.url.host}: redirects to another server, {target.host}")
 
 
 def _mark_of(description: str | None) -> dict | None:
@@ -243,9 +283,10 @@ def _mark_of(description: str | None) -> dict | None:
         if line.startswith(_MARK + "{"):
             try:
                 mark = json.loads(line.removeprefix(_MARK))
-            except ValueError:
+            except (ValueError, RecursionError):
                 return None
-            return mark if isinstance(mark.get("project"), str) else None
+            known = isinstance(mark, dict) and isinstance(mark.get("project"), str)
+            return mark if known else None
     return None
 
 
