@@ -305,10 +305,14 @@ def parse_json(content: bytes, place: str) -> object:
     Raises
     ------
     InputError
-        If it is not JSON, is nested too deeply, or an object has a key twice.
+        If it is not JSON, is nested too deeply, an object has a key twice, or a text has half of
+        a surrogate pair.
     """
     try:
-        return json.loads(content, object_pairs_hook=_object)
+        value = json.loads(content, object_pairs_hook=_object)
+        if re.search(rb"\\u[dD][89a-fA-F]", content):  # half of a pair cannot be written again
+            json.dumps(value, ensure_ascii=False).encode()
+        return value
     except json.JSONDecodeError as error:
         where = f"line {error.lineno} column {error.colno}"
         raise InputError(f"{place}: not JSON ({where}: {error.msg})") from error

@@ -200,6 +200,7 @@ def test_splitting_writes_inside_its_folder(command, small_world: Path, tmp_path
         ('{"a": 1, "b": {"c": 1, "c": 2}}', "j: key 'c' occurs twice in an object"),
         ("[" * 100_000, "j: not JSON"),
         ("9" * 5000, "j: not JSON"),
+        ('["\\ud800"]', "j: not JSON"),
         ("[1,", "j: not JSON \\(line 1 column 4"),
     ],
 )

@@ -78,9 +78,13 @@ def test_whoever_knows_the_secret_is_our_server_on_its_own_port(
     secret, made = local._secret(), {}
     assert secret.stat().st_mode & 0o777 == 0o600
     assert local._secret().read_bytes() == secret.read_bytes()  # made once
-    code = server_module._SETTINGS.replace(
-        "from label_studio.core.settings.label_studio import *", "MIDDLEWARE = []"
-    ).replace("from django.http import HttpResponse", "HttpResponse = str")
+    code = (
+        server_module._SETTINGS.replace(
+            "from label_studio.core.settings.label_studio import *", "MIDDLEWARE = []"
+        )
+        .replace("from core.settings.base import *", "")
+        .replace("from django.http import HttpResponse", "HttpResponse = str")
+    )
     monkeypatch.setenv("SALPROBE_SECRET", str(secret))
 
     def answer(path: str):

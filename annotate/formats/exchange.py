@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...datasets.categories import CATEGORIES, UNLABELLED
-from ...datasets.errors import InputError
+from ...datasets.errors import InputError, reading
 from ...datasets.files import atomic_folder
 from ...datasets.masks.mask_set import MaskSet
 from ..choices import Format
@@ -72,10 +72,13 @@ def import_masks(
     InputError
         If the source is malformed, or does not fit ``like``.
     """
-    form = form or recognised(source)
+    if form is None:
+        with reading(source):
+            form = recognised(source)
     if not source.exists():
         raise InputError(f"{source}: no such file or folder")
-    draft = format_named(form).read(source, root)
+    with reading(source):
+        draft = format_named(form).read(source, root)
     known = {*CATEGORIES, UNLABELLED, *(like.category_of().values() if like else ())}
     for new in {*(rename or {}).values()} - known:
         if new not in {*draft.categories, *(region.category for region in draft.regions)}:
@@ -83,12 +86,13 @@ def import_masks(
                 f"no category {new!r} to rename to; there are: {', '.join(sorted(known))}"
             )
     draft.rename(rename or {})
-    if like is None:
-        masks, changes = draft.masks(), None
-    else:
-        draft.regions = identified(draft.regions, like)
-        revision = revise(like, draft)
-        masks, changes = revision.masks, revision.changes
+    with reading(source):
+        if like is None:
+            masks, changes = draft.masks(), None
+        else:
+            draft.regions = identified(draft.regions, like)
+            revision = revise(like, draft)
+            masks, changes = revision.masks, revision.changes
     return Imported(masks, form, draft.lost, changes, len(draft.images))
 
 

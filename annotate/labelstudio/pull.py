@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, get_args
 
 from ...datasets.categories import UNLABELLED
-from ...datasets.errors import InputError
+from ...datasets.errors import InputError, reading
 from ...datasets.fixations import Fixations
 from ...datasets.masks.mask_set import MaskSet
 from ...datasets.stimuli import LastPull, Stimulus
@@ -107,6 +107,20 @@ def pull(
     """
     if prefer is not None and prefer not in get_args(Side):
         raise InputError(f"--prefer {prefer!r}: expected {', '.join(get_args(Side))}")
+    with reading("the project's tasks"):
+        return _pull(masks, project, tasks, prefer, annotator, rename, fixations, trusted)
+
+
+def _pull(
+    masks: MaskSet,
+    project: Project,
+    tasks: Sequence[dict],
+    prefer: Side | None,
+    annotator: str | None,
+    rename: dict[str, str] | None,
+    fixations: Fixations | None,
+    trusted: bool,
+) -> Pulled:
     if project_uuid(masks) not in (None, project.mark["project"]):
         raise InputError("the mask file was pulled from another project of this title")
     names, regions = masks.category_of(), masks.by_image()
@@ -179,6 +193,11 @@ def from_project(project: Project, tasks: Sequence[dict]) -> MaskSet:
     InputError
         If it has no tasks, or one is malformed.
     """
+    with reading("the project's tasks"):
+        return _from_project(project, tasks)
+
+
+def _from_project(project: Project, tasks: Sequence[dict]) -> MaskSet:
     draft = Draft("label-studio", dataset=project.mark.get("dataset"))
     for number, copies in tasks_by_image(tasks).items():
         place = f"task {copies[0]['id']}"

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 from ...datasets.categories import UNLABELLED
-from ...datasets.errors import InputError
+from ...datasets.errors import InputError, reading
 from ...datasets.masks.annotation import RLE
 from ...datasets.masks.mask_set import MaskSet
 from ...datasets.progress import SILENT, Advance, Progress
@@ -72,6 +72,11 @@ def plan_push(masks: MaskSet, tasks: Sequence[dict], address: Callable[[Any], st
     InputError
         If a task's ``image_id`` belongs to an image with a different name.
     """
+    with reading("the project's tasks"):
+        return _plan(masks, tasks, address)
+
+
+def _plan(masks: MaskSet, tasks: Sequence[dict], address: Callable[[Any], str]) -> Plan:
     plan = Plan()
     names, regions = masks.category_of(), masks.by_image()
     of_image = tasks_by_image(tasks)

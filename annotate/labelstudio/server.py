@@ -42,6 +42,7 @@ import hmac
 import os
 from pathlib import Path
 
+from core.settings.base import *  # first: the next line already looks settings up
 from label_studio.core.settings.label_studio import *
 
 MIDDLEWARE = ["salprobe_settings.Identity", *MIDDLEWARE]

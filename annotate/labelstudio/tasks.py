@@ -101,7 +101,7 @@ def content_hash(regions: Sequence[Annotation], names: dict[int, str]) -> str:
 def json_hash(content: object) -> str:
     """Return a hash of JSON content that does not depend on the order of keys."""
     text = json.dumps(content, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:24]
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:24]
 
 
 def annotations_of(task: dict, annotator: str | None = None) -> list[dict]:

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field, FiniteFloat, ValidationError
 
 from ..choices import Unit
-from ..errors import InputError
+from ..errors import InputError, reading
 from ..files import LARGEST, read_bytes, read_json
 from ..fixations import Fixations, pixel
 from ..kept import Kept
@@ -170,7 +170,17 @@ def read_fixations(
     InputError
         If anything is missing or malformed; the message names the file and the row.
     """
-    path = Path(path)
+    with reading(path):
+        return _fixations(Path(path), stimuli, px_per_degree, table_format, partly)
+
+
+def _fixations(
+    path: Path,
+    stimuli: Stimuli,
+    px_per_degree: float | None,
+    table_format: TableFormat,
+    partly: bool,
+) -> tuple[Fixations, int]:
     names = {name: table_format.columns.get(name, name) for name in (*_REQUIRED, "duration_ms")}
     frame = _read_table(path, names.values())
     for name in _REQUIRED:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, reading
 from ..fixations import Fixations, pixel
 from ..masks.consistency import check_inside
 from ..readers.arrays import read_mat
@@ -111,4 +111,5 @@ def read_fixations_mat(path: Path, stimuli: Stimuli, *, partly: bool = False) ->
         raise InputError(f"{path}: not OSIE's fixations.mat ({error!r:.150})") from error
     if not columns[0]:
         raise InputError(f"{path}: has none of the {len(stimuli)} images")
-    return Fixations(*(np.concatenate(column) for column in columns))
+    with reading(path):
+        return Fixations(*(np.concatenate(column) for column in columns))

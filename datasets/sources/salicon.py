@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, reading
 from ..files import read_json
 from ..fixations import Fixations
 from ..progress import SILENT, Progress
@@ -52,6 +52,11 @@ def load_salicon(root: Path, progress: Progress = SILENT) -> Dataset:
     InputError
         If there are no fixations, an image is missing, or a file is not SALICON's.
     """
+    with reading(root):
+        return _load(root, progress)
+
+
+def _load(root: Path, progress: Progress) -> Dataset:
     images = {path.name: path for path in sorted(root.rglob("COCO_*.jpg"))}
     stimuli, parts = [], []
     for name, (height, width), subjects in _gaze(root, progress):
