@@ -263,7 +263,10 @@ def test_tokens_titles_and_a_server_of_ones_own(server, command, world, monkeypa
     monkeypatch.setenv("LABEL_STUDIO_API_KEY", server.local.token())
     # the folder is not below the root that this server serves
     done = command(*pushing, check=2)
-    assert "cannot be served" in done.stderr and "LOCAL_FILES_DOCUMENT_ROOT" in done.stderr
+    assert (
+        "cannot be served; is it below" in done.stderr
+        and "LOCAL_FILES_DOCUMENT_ROOT" in done.stderr
+    )
     served = server.local.data / "images" / "own"
     shutil.copytree(world, served)
     done = command(*pushing, "--root", served)

@@ -20,7 +20,7 @@ WHOAMI = {"id": 1, "email": "a@b.c", "username": "a", "first_name": "", "last_na
 
 @contextmanager
 def answering(answer):
-    """Run a server; ``answer`` gets a path and returns (status, body, headers). Yields it and a log."""
+    """Run a server; ``answer`` gets a path and returns (status, body, headers)."""
     asked: list[tuple[str, str | None]] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -232,11 +232,10 @@ def test_only_images_are_shared(local: LocalServer, tmp_path: Path) -> None:
         path.relative_to(shared).as_posix() for path in shared.rglob("*") if path.is_file()
     ] == ["stimuli/1.png"]
     assert (shared / "stimuli" / "1.png").read_text() == "stimuli/1.png"
-    shutil_link = local.data / "images" / shared.name
     (shared / "stimuli" / "1.png").unlink()
     (shared / "stimuli").rmdir()
     shared.rmdir()
-    shutil_link.symlink_to(home, target_is_directory=True)  # as earlier versions left it
+    shared.symlink_to(home, target_is_directory=True)  # as earlier versions left it
     assert local.share(home, [home / "stimuli" / "2.png"]) == shared
     assert not shared.is_symlink() and not (shared / "secrets.txt").exists()
     assert local.share(home, [home / "stimuli" / "2.png"]) == shared  # again

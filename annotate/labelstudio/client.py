@@ -166,7 +166,8 @@ class Client:
 
     def serve_images(self, project: Project, path: str) -> None:
         """Let a project show the images of a folder on the server, unless it already does."""
-        with self._asking(f"the folder {path} cannot be served"):
+        hint = "is it below the server's LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT?"
+        with self._asking(f"{path} cannot be served; {hint}"):
             known = self._ls.import_storage.local.list(project=project.id)
             if path not in [storage.path for storage in known]:
                 self._ls.import_storage.local.create(
@@ -296,4 +297,4 @@ def _reason(body: Any) -> str:
         errors = body.get("validation_errors") or body.get("detail") or body
         body = json.dumps(errors, ensure_ascii=False) if not isinstance(errors, str) else errors
     text = " ".join(str(body).split())
-    return "not found" if text.startswith("<") else text[:300]
+    return "not found" if text.startswith("<") else text[:150]

@@ -173,13 +173,12 @@ def _stimuli(folder: Path) -> Stimuli:
     return Stimuli(folder, tuple(masks().images))
 
 
-def _import(form: str, source: str) -> Callable[[Path], Any]:
-    del form
-
+def _import(source: str) -> Callable[[Path], Any]:
     def read(path: Path) -> None:
         top = next(parent for parent in (path, *path.parents) if parent.name == source)
         import_masks(top)
-        import_masks(top, like=masks())
+        if source != "osie-sr":  # whose files do not say that the images are PNG
+            import_masks(top, like=masks())
 
     return read
 
@@ -214,12 +213,12 @@ READERS = [
     ),
     Reader("picture webp", "picture.webp", lambda path: (image_size(path), read_picture(path))),
     *(Reader(f"array {suffix}", f"a.{suffix}", read_arrays) for suffix in ("npy", "mat", "h5")),
-    Reader("labelme", "labelme/1.json", _import("labelme", "labelme")),
+    Reader("labelme", "labelme/1.json", _import("labelme")),
     Reader("COCO", "coco.json", _forced("coco")),
     Reader("Label Studio file", "exported.json", _forced("label-studio")),
-    Reader("PNG masks", "png/1.png/1.unlabelled.png", _import("png", "png")),
-    Reader("OSIE-SR .png", "osie-sr/SegmentationClass/2.png", _import("osie-sr", "osie-sr")),
-    Reader("OSIE-SR .npy", "osie-sr/SegmentationClass/1.npy", _import("osie-sr", "osie-sr")),
+    Reader("PNG masks", "png/1.png/1.unlabelled.png", _import("png")),
+    Reader("OSIE-SR .png", "osie-sr/SegmentationClass/2.png", _import("osie-sr")),
+    Reader("OSIE-SR .npy", "osie-sr/SegmentationClass/1.npy", _import("osie-sr")),
     Reader("journal", "journal/.m.json.review", lambda path: Review(path.with_name("m.json"))),
     Reader("Label Studio server", "tasks.json", _tasks),
 ]
