@@ -47,7 +47,7 @@ def csv_of(frame: pd.DataFrame) -> str:
     safe = frame.copy()
     for place, kind in enumerate(safe.dtypes):
         if kind.kind not in "iufb":
-            safe.isetitem(place, safe.iloc[:, place].map(as_cell))
+            safe.isetitem(place, list(map(as_cell, safe.iloc[:, place])))
     return safe.set_axis([as_cell(name) for name in frame.columns], axis=1).to_csv(index=False)
 
 

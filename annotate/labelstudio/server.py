@@ -320,5 +320,5 @@ def _get(address: str) -> bytes:
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: object) -> None:
+    def redirect_request(self, req, fp, code, msg, headers, newurl) -> None:
         return None

@@ -15,8 +15,8 @@ from PIL import Image
 from scipy.io import savemat
 
 from salprobe.annotate.formats.exchange import export_masks, import_masks
-from salprobe.annotate.labels.agree import agree
 from salprobe.annotate.labels.check import repair, suspicions
+from salprobe.annotate.labels.merge import merge
 from salprobe.annotate.labels.stats import statistics
 from salprobe.annotate.labelstudio.client import Project
 from salprobe.annotate.labelstudio.config import label_config
@@ -150,7 +150,8 @@ def _masks(path: Path) -> None:
     list(suspicions(found, found.fixations))
     statistics(found, found.fixations)
     repair(found)
-    agree([found, masks()])
+    merge([found, masks()])
+    merge([masks(), found], rule="first")
     assert repr(found) and found._repr_html_()
     found.write(path.with_name("again.json"))
     assert MaskSet.read(path.with_name("again.json")).to_dict() == found.to_dict()
