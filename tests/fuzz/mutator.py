@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 from typing import Any
@@ -73,7 +74,7 @@ def _json(content: bytes, rng: random.Random) -> bytes:
         holder, key = _place(value, rng)
         kind = rng.randrange(8)
         if holder is None:
-            value = rng.choice(NASTY)
+            value = copy.deepcopy(rng.choice(NASTY))
         elif kind == 0 and isinstance(holder, dict):
             del holder[key]
         elif kind == 0:
@@ -86,7 +87,7 @@ def _json(content: bytes, rng: random.Random) -> bytes:
         elif kind == 3:
             holder[key] = deep(rng.choice((5, 50, 200, 900)))
         else:
-            holder[key] = rng.choice(NASTY)
+            holder[key] = copy.deepcopy(rng.choice(NASTY))
     text = json.dumps(value)
     if rng.random() < 0.05:
         text = "[" * 100_000 + text
