@@ -13,7 +13,7 @@ ifneq ($(wildcard ../shared/osie),)
 export SALPROBE_DATA ?= $(abspath ../shared)
 endif
 
-.PHONY: help demo test mutants bench coverage lint docs lock clean
+.PHONY: help demo test fuzz mutants bench coverage lint docs lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
@@ -32,6 +32,9 @@ demo: $(VENV)/installed  ## Install, then run the main job on a small sample (si
 
 test: $(VENV)/installed  ## Run the tests (all of them: make test PYTEST="-m ''")
 	$(BIN)/python -m pytest $(PYTEST)
+
+fuzz: $(VENV)/installed  ## Damaged files of every kind, ten thousand (others: MUTATIONS=)
+	$(BIN)/python tests/fuzz/campaign.py --mutations $(or $(MUTATIONS),10000)
 
 mutants: $(VENV)/installed  ## Which changes to the code no test notices (some: SAMPLE=200)
 	$(BIN)/python -m pip install --quiet -e '.[mutants]'

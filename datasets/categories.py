@@ -30,6 +30,24 @@ def coco_categories() -> list[dict]:
     ]
 
 
+def ids_with(categories: list[dict], *names: str) -> dict[str, int]:
+    """Return the category ids by name, after adding entries for names that are missing.
+
+    Parameters
+    ----------
+    categories : list of dict
+        The ``categories`` of a mask file; entries are appended to it.
+    *names : str
+    """
+    ids = {entry["name"]: entry["id"] for entry in categories}
+    for name in names:
+        if name not in ids:
+            free = name == UNLABELLED and UNLABELLED_ID not in ids.values()
+            ids[name] = UNLABELLED_ID if free else max(ids.values(), default=0) + 1
+            categories.append({"id": ids[name], "name": name})
+    return ids
+
+
 COLOURS: dict[str, str] = dict(
     zip(
         (*CATEGORIES, UNLABELLED),

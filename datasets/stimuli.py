@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,11 +17,14 @@ from .errors import InputError
 from .files import check_relative
 from .fixations import Fixations
 from .kept import Kept
-from .notebook import html_table, printable
+from .texts import html_table, printable
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 MOST_PIXELS = 178_956_970
 """Maximum size of an image: Pillow refuses larger ones, and a mask takes a byte per pixel."""
+
+FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
+"""What Pillow may open; it knows dozens of others, some of which start programs."""
 
 _ORIENTATION = 0x0112  # EXIF tag; 5 to 8 swap width and height
 
@@ -325,11 +329,18 @@ def _opened(source: Path | BinaryIO, place: str = "") -> Iterator[Image.Image]:
     """Open an image; any exception from Pillow becomes an InputError that names the place."""
     path = place or source
     try:
-        with Image.open(source) as image:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MOST_PIXELS decides
+            opened = Image.open(source, formats=FORMATS)
+        with opened as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise InputError(f"{path}: {image.width}×{image.height} is more than can be read")
             yield image
+    except InputError:
+        raise
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such image") from error
     except UnidentifiedImageError as error:
         raise InputError(f"{path}: not a readable image") from error
     except Exception as error:  # Pillow's decoders raise almost anything
-        raise InputError(f"{path}: broken image: {error}") from error
+        raise InputError(f"{path}: broken image: {error!s:.150}") from error

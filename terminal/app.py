@@ -8,6 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from ..datasets.errors import InputError
+from ..datasets.texts import printable
 
 _INTERRUPTED = 130
 
@@ -42,6 +43,28 @@ def _options(
     pass
 
 
+def refuse_given(context: typer.Context, reason: str, *names: str) -> None:
+    """Refuse options that would do nothing here.
+
+    Parameters
+    ----------
+    context : typer.Context
+    reason : str
+        Completes ``--option:``.
+    *names : str
+        Parameters of the command's function.
+
+    Raises
+    ------
+    InputError
+        If one of the options stands on the command line.
+    """
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if parameter.name in names and source is not None and source.name == "COMMANDLINE":
+            raise InputError(f"{parameter.opts[0]}: {reason}")
+
+
 def run_app(app: typer.Typer, program: str) -> None:
     """Run a command line: bad input prints one line and exits with 2, Ctrl-C exits with 130."""
     try:
@@ -66,6 +89,6 @@ def run_app(app: typer.Typer, program: str) -> None:
 
 
 def _fail(program: str, message: str, code: int) -> NoReturn:
-    one_line = " ".join(message.split())
+    one_line = printable(" ".join(message.split()))
     print(f"{program}: {one_line}", file=sys.stderr)
     sys.exit(code)

@@ -25,7 +25,7 @@ class TerminalProgress:
     def task(self, text: str, total: int, *, done: int = 0) -> Iterator[Advance]:
         """Show a bar until the context ends."""
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -39,7 +39,7 @@ class TerminalProgress:
 
     def say(self, text: str) -> None:
         """Print a message unchanged."""
-        notes.print(text, markup=False)
+        notes.print(text)
 
 
 progress = TerminalProgress()

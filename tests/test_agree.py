@@ -10,7 +10,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from salprobe.annotate.labels.agree import agree
 from salprobe.annotate.labels.merge import merge, split_by_category, split_by_image
-from salprobe.annotate.labels.stats import draw, statistics
+from salprobe.annotate.labels.stats import draw, figure_of, statistics
 from salprobe.annotate.labels.tables import agreement_record
 from salprobe.datasets.errors import InputError
 from salprobe.datasets.masks.mask_set import MaskSet
@@ -230,3 +230,68 @@ def test_the_commands(small_world: Path, tmp_path: Path, command) -> None:
         done = command("annotate", "split", masks, "-o", tmp_path / "no", "--parts", wrong, check=2)
         assert "expected NAME=SHARE" in done.stderr
     assert not (tmp_path / "no").exists()
+
+
+def test_merging_keeps_categories_by_name(content: dict) -> None:
+    """A later file's ids may mean other categories, and only it may know ``unlabelled``."""
+    second = copy.deepcopy(content)
+    second["categories"] = [
+        {"id": 1, "name": "unlabelled"},
+        {"id": 2, "name": "text"},
+        *({"id": 10 + k, "name": entry["name"]} for k, entry in enumerate(content["categories"])),
+    ]
+    del second["categories"][7]  # its "text" is 2
+    for entry in second["annotations"]:
+        entry["category_id"] = 2 if entry["category_id"] == 6 else 9 + entry["category_id"]
+    second["annotations"][0]["category_id"] = 1
+    first = relabelled(content, n1=None, n2=None)
+    merged = merge([first, MaskSet.from_dict(second)]).masks
+    names = merged.category_of()
+    on_first = [names[one.category_id] for one in merged.annotations if one.image_id == 1]
+    assert on_first == ["unlabelled", "text"]
+    assert merged.category_names() == [entry["name"] for entry in content["categories"]]
+    assert 13 in names  # the first file has no "unlabelled": it gets its usual id
+
+
+def test_merging_the_shipped_labels_with_unlabelled_regions(content: dict) -> None:
+    shipped = MaskSet.read(mask_path("osie-sr"))
+    few = shipped.subset({1001, 1002}, {region.id for region in shipped.annotations})
+    later = few.to_dict()
+    later["categories"].append({"id": 99, "name": "unlabelled"})
+    later["annotations"][0]["category_id"] = 99
+    gone = few.to_dict()
+    del gone["annotations"][0]
+    merged = merge([MaskSet.from_dict(gone), MaskSet.from_dict(later)]).masks
+    names = [merged.category_of()[region.category_id] for region in merged.annotations]
+    assert names.count("unlabelled") == 1
+
+
+def test_regions_that_only_a_later_file_has_are_disputed(content: dict) -> None:
+    files = [relabelled(content, n2=None, n5=None), relabelled(content, n5=None), content]
+    files[2] = relabelled(content, n2=5)
+    found = agree(files).disagreements
+    names = found.category_of()
+    extra = {
+        (one.image_id, names[one.category_id], *(one.disagreement or []))
+        for one in found.annotations
+        if one.id > 12
+    }
+    assert extra == {(1, "text", None, "object"), (3, "person part", None, None)}
+    assert {one.id for one in found.annotations} == {13, 14}
+
+
+def test_merging_refuses_images_of_other_sizes(content: dict) -> None:
+    other = copy.deepcopy(content)
+    other["images"][0]["width"] = 97
+    with pytest.raises(InputError, match=r"1\.png has different sizes"):
+        merge([MaskSet.from_dict(content), MaskSet.from_dict(other)])
+
+
+def test_the_figure_shows_nothing_where_nothing_is_known(content: dict) -> None:
+    table = statistics(MaskSet.from_dict(content), None)
+    panels = figure_of(table, "title").axes
+    texts = [[one.get_text() for one in panel.texts] for panel in panels]
+    assert texts[0][:3] == ["3", "3", "0"]
+    assert set(texts[1]) == {"–"}
+    assert panels[1].get_xlabel() == "fixations inside, % of all (not known)"
+    assert texts[2][2] == "–"  # no region of this category, and so no area

@@ -174,6 +174,45 @@ def test_clustering(tmp_path: Path, small_world: Path, refused) -> None:
     refused("annotate", "fetch", "osie", "--from", "nowhere", "--root", "o", says="no such folder")
 
 
+def test_options_that_do_nothing(tmp_path: Path, small_world: Path, gaze_world, refused) -> None:
+    masks = small_world / "masks.json"
+    cluster = ("annotate", "cluster", gaze_world, "-o", "x.json")
+    for option in (
+        ("--px-per-degree", 10),
+        ("--columns", "x=gx"),
+        ("--unit", "deg"),
+        ("--drop-invalid",),
+        ("--fixations", gaze_world / "fixations.csv"),
+    ):
+        (tmp_path / "osie").mkdir(exist_ok=True)
+        osie = ("annotate", "cluster", "osie", "--root", tmp_path / "osie", "-o", "x.json")
+        refused(*osie, *option, says="osie has its own fixations and scale")
+    refused(*cluster, "--root", small_world, says="is the images' folder itself")
+    table = gaze_world / "fixations.csv"
+    refused(
+        *("annotate", "cluster", table, "-o", "x.json", "--fixations", table),
+        says="is a table of fixations itself",
+    )
+    refused(*cluster, "--radius", 1, says="--radius: does nothing with --method mean-shift")
+    hdbscan = (*cluster, "--method", "hdbscan")
+    refused(*hdbscan, "--bandwidth", 1, says="--bandwidth: does nothing with --method hdbscan")
+    refused(*cluster, "--columns", "x=a,x=b", says="one of our names occurs twice")
+    split = ("annotate", "split", masks, "-o", "parts")
+    refused(*split, "--by", "category", "--seed", 1, says="--seed: does nothing with --by category")
+    refused(*split, "--parts", "a=1,a=2", says="a occurs twice")
+    png = ("annotate", "export", masks, "-o", "out", "--format", "png")
+    refused(*png, "--root", small_world, says="--root: does nothing with --format png")
+    imported = ("annotate", "import", masks, "-o", "y.json", "--rename")
+    refused(*imported, "text=txet", says="no category 'txet' to rename to")
+    refused(*imported, "txet=text", says="no region has the category 'txet'")
+    refused(*imported, "text=food,text=other", says="one of their names occurs twice")
+    push = ("annotate", "push", masks, "--project", "abc")
+    refused(*push, "--port", 1, says="--port: does nothing without --serve")
+    refused(*push, "--serve", "--document-root", "/", says="--document-root: does nothing with")
+    pull = ("annotate", "pull", "-o", "z.json", "--project", "abc")
+    refused(*pull, "--serve", "--url", "http://x", says="--url: does nothing with --serve")
+
+
 def test_runs(tmp_path: Path, refused) -> None:
     refused("probe", "show", tmp_path / "none", says="not a run folder (no run.json)")
     broken = tmp_path / "broken"

@@ -55,7 +55,7 @@ def test_not_osie(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"neither eye/fixations\.mat nor fixations\.mat"):
         load_osie(tmp_path)
     (tmp_path / "fixations.mat").write_bytes(b"not a mat file" * 99)
-    with pytest.raises(InputError, match=r"fixations\.mat: not OSIE's fixations\.mat"):
+    with pytest.raises(InputError, match=r"fixations\.mat: cannot be read"):
         load_osie(tmp_path)
 
 
@@ -151,6 +151,60 @@ def test_a_short_name_and_a_table_for_notebooks(folder: Path) -> None:
         **{"images": "2", "subjects": "2", "fixations": "3", "simulated": "yes"},
         **{"pixels per degree": "20", "dropped fixations": "0"},
     }
+
+
+@pytest.fixture
+def tricky(tmp_path: Path) -> Path:
+    """Images whose names look like numbers, like nothing, or like each other."""
+    for name in ("1.png", "001.png", "NA.png", "beach.jpg", "beach.png"):
+        Image.new("L", (40, 30)).save(tmp_path / name)
+    return tmp_path
+
+
+def test_names_in_a_table_are_texts(tricky: Path) -> None:
+    rows = "001,01,1,1\nNA,NA,2,2\n1,1,3,3\nbeach.png,2,4,NA\n"
+    write(tricky, "image,subject,x,y\n" + rows)
+    dataset = load_folder(tricky, None, 20, TableFormat(drop_invalid=True))
+    names = {image.id: image.file_name for image in dataset.stimuli}
+    assert [names[number] for number in dataset.fixations.image_id.tolist()] == [
+        *("001.png", "NA.png", "1.png"),
+    ]
+    assert dataset.fixations.subject.tolist() == ["01", "NA", "1"]
+    assert dataset.dropped == 1
+    frame = pd.DataFrame({"image": [1.0, None], "subject": [7, 8], "x": [0, 0], "y": [0, 0]})
+    frame.to_parquet(tricky / "gaze.parquet")
+    with pytest.raises(InputError, match=r"row 2: image '' is not in"):
+        load_folder(tricky, tricky / "gaze.parquet", 20)
+    frame[:1].to_parquet(tricky / "gaze.parquet")
+    found = load_folder(tricky, tricky / "gaze.parquet", 20).fixations
+    assert (names[int(found.image_id[0])], found.subject.tolist()) == ("1.png", [7])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("image,subject,x,y\nbeach.jpg,1,1,1\nbeach,1,1,1\n", r"row 2: image 'beach' may be beach"),
+        ("image,subject,x,y,x\n1,1,1,1,2\n", "column 'x' occurs twice"),
+        ("image,subject,x,y\n1,1,1,1,2\n", "not a readable table"),
+    ],
+)
+def test_an_ambiguous_table_is_refused(tricky: Path, text: str, message: str) -> None:
+    write(tricky, text)
+    with pytest.raises(InputError, match=message):
+        load_folder(tricky, px_per_degree=20)
+
+
+def test_fixations_and_scale_are_found_beside_the_images(gaze_world: Path) -> None:
+    masks = MaskSet.read(gaze_world / "masks.json")
+    content = masks.to_dict()
+    del content["fixations"], content["info"]["salprobe"]["px_per_degree"]
+    content["images"] = content["images"][1:]  # the table has more images than the mask file
+    content["annotations"] = [one for one in content["annotations"] if one["image_id"] != 1]
+    some = MaskSet.from_dict(content)
+    found = fixations_of(some, gaze_world)
+    assert found.to_columns() == masks.fixations.where(masks.fixations.image_id != 1).to_columns()
+    with pytest.raises(InputError, match=r"holds no fixations, and .* no fixations\.csv"):
+        fixations_of(some, gaze_world.parent)
 
 
 BAD_TABLES = [

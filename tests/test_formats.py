@@ -1,10 +1,12 @@
 """Other programs' files: what goes out comes back, and what cannot is said."""
 
 import base64
+import copy
 import io
 import json
 import shutil
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import get_args
 
@@ -555,3 +557,47 @@ def test_by_hand(command, small_world: Path, tmp_path: Path) -> None:
     assert changed == [1, 2]
     done = command("annotate", "import", world / "lm", "-o", world / "x.json", check=0)
     assert "the result holds no fixations" in done.stderr
+
+
+def test_regions_are_recognised_by_overlap_and_not_by_their_number(
+    small_world: Path, tmp_path: Path
+) -> None:
+    """Foreign ids mean nothing: what overlaps keeps the id, and the keys, of our region."""
+    content = MaskSet.read(small_world / "masks.json").to_dict()
+    for entry in content["annotations"]:
+        entry["note"] = f"note of {entry['id']}"
+    base = MaskSet.from_dict(content)
+    foreign = {key: content[key] for key in ("images", "categories")}
+    foreign["annotations"] = []
+    for entry in content["annotations"]:
+        moved = [value + 1.5 for value in entry["segmentation"][0]]
+        number = 13 - entry["id"]  # the ids of other regions, most of them on other images
+        foreign["annotations"].append(
+            {**entry, "id": number, "segmentation": [moved], "note": f"note of {entry['id']}"}
+        )
+    path = tmp_path / "foreign.json"
+    path.write_text(json.dumps(foreign))
+    found = import_masks(path, like=base)
+    assert sum(found.changes.values(), Counter()) == {"reshaped": 12}
+    assert all(one.note == f"note of {one.id}" for one in found.masks.annotations)
+    # In a mask set clustered anew, two ids have swapped places.
+    swapped = copy.deepcopy(content)
+    first, second = swapped["annotations"][:2]
+    first["id"], second["id"] = second["id"], first["id"]
+    exported = tmp_path / "labelme"
+    export_masks(base, exported, "labelme")
+    found = import_masks(exported, like=MaskSet.from_dict(swapped))
+    assert found.changes == {}
+
+
+def test_an_unlabelled_region_is_imported_into_a_file_without_that_category(
+    small_world: Path, tmp_path: Path
+) -> None:
+    base = MaskSet.read(small_world / "masks.json")
+    content = base.to_dict()
+    content["categories"].append({"id": 7, "name": "unlabelled"})
+    content["annotations"][0]["category_id"] = 7
+    export_masks(MaskSet.from_dict(content), tmp_path / "png", "png")
+    found = import_masks(tmp_path / "png", like=base).masks
+    names = found.category_of()
+    assert names[found.annotations[0].category_id] == "unlabelled"

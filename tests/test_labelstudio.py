@@ -263,7 +263,10 @@ def test_tokens_titles_and_a_server_of_ones_own(server, command, world, monkeypa
     monkeypatch.setenv("LABEL_STUDIO_API_KEY", server.local.token())
     # the folder is not below the root that this server serves
     done = command(*pushing, check=2)
-    assert "cannot be served" in done.stderr and "LOCAL_FILES_DOCUMENT_ROOT" in done.stderr
+    assert (
+        "cannot be served; is it below" in done.stderr
+        and "LOCAL_FILES_DOCUMENT_ROOT" in done.stderr
+    )
     served = server.local.data / "images" / "own"
     shutil.copytree(world, served)
     done = command(*pushing, "--root", served)
@@ -340,7 +343,7 @@ def test_the_server_is_killed_in_a_push(
     # Not --serve, which would start another server if this one is killed very early.
     monkeypatch.setenv("LABEL_STUDIO_API_KEY", server.local.token())
     pushing = ["push", str(many), "--project", title, "--url", server.url]
-    pushing += ["--root", str(server.local.link(osie_root))]
+    pushing += ["--root", str(server.local.share(osie_root, osie_root.glob("stimuli/*.jpg")))]
     pushing += ["--document-root", str(server.local.data / "images")]
     process = subprocess.Popen([str(ANNOTATE), *pushing], stderr=subprocess.PIPE, text=True)
     time.sleep(random.Random(100 + seed).uniform(0.3, 1.0) * duration)

@@ -14,7 +14,9 @@ from pycocotools.coco import COCO
 
 from salprobe.datasets.errors import InputError
 from salprobe.datasets.masks.annotation import Annotation
+from salprobe.datasets.masks.consistency import _covers
 from salprobe.datasets.masks.mask_set import MaskSet
+from salprobe.datasets.masks.outlines import outline_of_mask
 from salprobe.datasets.masks.regions import distinct_pixels, inside, mask_of
 
 GOOD = {
@@ -323,3 +325,26 @@ def test_the_labelled_osie_file_survives(osie_labels: Path, tmp_path: Path) -> N
     assert json.loads((tmp_path / "again.json").read_bytes()) == json.loads(
         osie_labels.read_bytes()
     )
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0, 1), st.integers(1, 40), st.integers(1, 40))
+def test_a_run_length_encoding_covers_its_image(seed, share, height, width) -> None:
+    rng = np.random.default_rng(seed)
+    counts = outline_of_mask(rng.random((height, width)) < share).segmentation["counts"]
+    assert _covers(counts, height * width)
+    assert not _covers(counts, height * width + 1)
+    assert not _covers(counts[:-1], height * width)
+
+
+def test_an_encoding_that_covers_less_than_its_image_is_refused(small_world: Path) -> None:
+    """pycocotools decodes it, and then compares it with another region without end."""
+    content = MaskSet.read(small_world / "masks.json").to_dict()
+    mask = np.zeros((72, 96), bool)
+    mask[5:20, 5:30] = True
+    outline = outline_of_mask(mask).to_coco()
+    content["annotations"][0] |= outline
+    assert MaskSet.from_dict(content)
+    for counts in (outline["segmentation"]["counts"][:-3] + "0", "", "zz", "\x7f", "o" * 20):
+        content["annotations"][0]["segmentation"] = {"size": [72, 96], "counts": counts}
+        with pytest.raises(InputError, match="no run-length encoding of its image"):
+            MaskSet.from_dict(content)

@@ -195,7 +195,7 @@ def test_bad_maps(arrays: Path, tmp_path: Path) -> None:
     for values, says in (
         (np.zeros((3, 4, 5)), r"expected a map \(height, width\), got \(3, 4, 5\)"),
         (np.full((4, 5), np.nan), "not finite"),
-        (np.array([{}], dtype=object), "cannot be read"),
+        (np.array([{}], dtype=object), "not an array"),
     ):
         np.save(first, values, allow_pickle=True)
         with pytest.raises(InputError, match=says):

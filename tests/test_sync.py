@@ -8,6 +8,7 @@ from salprobe.annotate.labelstudio.client import Project
 from salprobe.annotate.labelstudio.config import instructions, label_config
 from salprobe.annotate.labelstudio.pull import from_project, pull
 from salprobe.annotate.labelstudio.push import plan_push
+from salprobe.annotate.labelstudio.tasks import content_hash
 from salprobe.datasets.errors import InputError
 from salprobe.datasets.masks.mask_set import MaskSet, new_mask_set
 from salprobe.datasets.masks.outlines import outline_of_mask, outline_of_polygons
@@ -307,9 +308,13 @@ def test_a_renamed_category() -> None:
     with pytest.raises(InputError, match=r"1\.jpg: category 'Face' is not in the mask file; --ren"):
         pull(masks, PROJECT, tasks)
     rename = {"Face": "person head"}
-    found = pull(masks, PROJECT, tasks, rename=rename)
+    renamed = label_config(masks).replace("person head", "Face")
+    project = Project(1, PROJECT.mark, renamed)
+    with pytest.raises(InputError, match="the project has no label 'Faec'; there are: Face, "):
+        pull(masks, project, tasks, rename={"Faec": "person head"})
+    found = pull(masks, project, tasks, rename=rename)
     assert category(found.masks) == "person head"
-    again = pull(found.masks, PROJECT, tasks, rename=rename)  # nothing is left to be renamed
+    again = pull(found.masks, project, tasks, rename=rename)  # nothing is left to be renamed
     assert again.masks.to_dict() == found.masks.to_dict()
 
 
@@ -356,3 +361,34 @@ def test_names_cannot_break_the_interface() -> None:
     masks = MaskSet.from_dict(content)
     assert "<script>" not in label_config(masks)
     assert "<script>" not in instructions(masks)
+
+
+def test_two_annotators_without_a_false_conflict() -> None:
+    """Push, pull, push, then pull one person's work into the file that was pushed first."""
+    masks = masks_of()
+    tasks = carried_out(masks, [], day=1)
+    for task in tasks:
+        submitted(task, labels("text"), "ann@x.org", day=2)
+        submitted(task, labels("text"), "bob@x.org", day=3)
+    pulled = pull(masks, PROJECT, tasks).masks
+    tasks = carried_out(pulled, tasks, day=4)
+    assert plan_push(pulled, tasks, address).steps == 0
+    assert [version for version, _ in tasks[0]["data"]["pushed"]] == [
+        content_hash(masks.by_image()[10], masks.category_of())
+    ]
+    found = pull(masks, PROJECT, tasks, annotator="bob@x.org")
+    assert (found.conflicts, found.images["taken"]) == ([], 3)
+    assert category(found.masks) == "text"
+
+
+def test_what_was_pushed_only_after_the_annotation_is_a_change_here() -> None:
+    masks = masks_of()
+    tasks = carried_out(masks, [], day=1)
+    submitted(tasks[0], labels("text"), day=2)
+    content = masks.to_dict()
+    content["annotations"][0]["category_id"] = 5
+    changed = MaskSet.from_dict(content)
+    tasks = carried_out(changed, tasks, day=3)
+    found = pull(changed, PROJECT, tasks)
+    assert [one.reason for one in found.conflicts] == ["changed here and on the server"]
+    assert pull(masks, PROJECT, tasks).conflicts == []

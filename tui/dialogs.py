@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
+
+from ..datasets.texts import printable
 
 _CSS = """
 {0} {{ align: center middle; }}
@@ -34,7 +37,7 @@ class Ask(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         """Lay out the question."""
         with Vertical():
-            yield Static(self._title)
+            yield Static(Text(printable(self._title)))
             yield Input(self._value)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
@@ -55,8 +58,9 @@ class Choose(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         """Lay out the question."""
         with Vertical():
-            yield Static(self._title, markup=False)
-            yield OptionList(*(Option(text, id=key) for key, text in self._choices.items()))
+            yield Static(Text(printable(self._title)))
+            choices = self._choices.items()
+            yield OptionList(*(Option(Text(printable(text)), id=key) for key, text in choices))
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Return the answer."""

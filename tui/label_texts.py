@@ -13,6 +13,7 @@ from ..annotate.review.journal import Review
 from ..datasets.categories import COLOURS, UNLABELLED
 from ..datasets.masks.annotation import Annotation
 from ..datasets.stimuli import Stimulus
+from ..datasets.texts import printable
 from .shades import on
 
 _BAR = 20
@@ -34,7 +35,7 @@ def head(review: Review, selected: Annotation | None, narrow: bool, low: bool) -
     regions = editor.regions.values()
     labelled = sum(editor.category(region) != UNLABELLED for region in regions)
     text = Text(no_wrap=True, overflow="ellipsis")
-    text.append(f" {review.path.name}  ", style="bold")
+    text.append(f" {printable(review.path.name)}  ", style="bold")
     if narrow:
         text.append(f"{labelled}/{len(regions)}")
     else:
@@ -42,19 +43,19 @@ def head(review: Review, selected: Annotation | None, narrow: bool, low: bool) -
         text.append("━" * done, style="green").append("━" * (_BAR - done), style="dim")
         text.append(f" {labelled} of {len(regions)} labelled")
     if low and selected is not None:
-        text.append(f"  {editor.category(selected)}")
+        text.append(f"  {printable(editor.category(selected))}")
     return text.append("" if review.saved else "  ● not saved yet", style="yellow")
 
 
 def row(editor: Editor, region: Annotation, second: Mapping[int, str]) -> tuple[Text, ...]:
     """Return a region's row: id, category, fixations, subjects and marks."""
     category, suggestion = editor.category(region), editor.suggestion(region)
-    name = Text("■ ", style=COLOURS.get(category, COLOURS[UNLABELLED])) + Text(category)
+    name = Text("■ ", style=COLOURS.get(category, COLOURS[UNLABELLED])) + Text(printable(category))
     if suggestion:
-        name += Text(f" {suggestion}?", style="italic")
+        name += Text(f" {printable(suggestion)}?", style="italic")
     if second.get(region.id, category) != category:
-        name += Text(f"  second: {second[region.id]}", style="yellow")
-    marks = ("unsure  " if region.unsure else "") + (region.note or "")
+        name += Text(f"  second: {printable(second[region.id])}", style="yellow")
+    marks = ("unsure  " if region.unsure else "") + printable(region.note or "")
     looked = "" if region.n_fixations is None else str(region.n_fixations)
     by = "" if region.n_subjects is None else f"{region.n_subjects} subjects"
     return Text(str(region.id)), name, Text(looked, justify="right"), Text(by), Text(marks)
@@ -65,7 +66,8 @@ def line(editor: Editor, image: Stimulus) -> Text:
     regions = editor.of(image.id)
     labelled = sum(editor.category(region) != UNLABELLED for region in regions)
     mark = "✓" if labelled == len(regions) else f"{labelled}/{len(regions)}"
-    return Text(f"{Path(image.file_name).stem} {mark}", no_wrap=True, overflow="ellipsis")
+    name = printable(Path(image.file_name).stem)
+    return Text(f"{name} {mark}", no_wrap=True, overflow="ellipsis")
 
 
 def legend(keys: Mapping[str, str]) -> Columns:
@@ -74,5 +76,5 @@ def legend(keys: Mapping[str, str]) -> Columns:
     for key, name in keys.items():
         colour = COLOURS.get(name, COLOURS[UNLABELLED])
         style = on(*(int(colour[k : k + 2], 16) for k in (1, 3, 5)))
-        cells.append(Text.assemble((f" {key} ", style), f" {name}"))
+        cells.append(Text.assemble((f" {key} ", style), f" {printable(name)}"))
     return Columns(cells, padding=(0, 2, 0, 0))

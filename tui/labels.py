@@ -7,8 +7,9 @@ from functools import lru_cache
 from typing import ClassVar
 
 from PIL import Image
+from rich.text import Text
 from textual import events, on, work
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import DataTable, Footer, Input, OptionList, Select, Static
@@ -19,7 +20,9 @@ from ..annotate.review.journal import Conflict, Review
 from ..datasets.categories import UNLABELLED
 from ..datasets.errors import InputError
 from ..datasets.stimuli import Stimuli, Stimulus
+from ..datasets.texts import printable
 from . import filters
+from .app import TextApp
 from .dialogs import Ask, Choose
 from .drawing import around, draw
 from .label_texts import head, legend, line, row
@@ -31,7 +34,7 @@ KEYS = "1234567890-="
 _SAVE_S = 0.7  # seconds after the last key
 
 
-class LabelReview(App[None]):
+class LabelReview(TextApp):
     """Reviews the labels of a mask file.
 
     Parameters
@@ -100,7 +103,7 @@ class LabelReview(App[None]):
                 yield Input(placeholder="search", id="search", compact=True)
                 names = filters.names(self.editor, self.second)
                 yield Select(
-                    [(name, name) for name in names],
+                    [(Text(printable(name)), name) for name in names],
                     allow_blank=False,
                     id="filter",
                     compact=True,

@@ -22,6 +22,8 @@ from textual_image.renderable.sixel import Image as Sixel
 from textual_image.renderable.tgp import Image as Kitty
 from textual_image.widget import Image
 
+from ..datasets.texts import printable
+
 PIXELS = Renderable in (Sixel, Kitty)
 """Whether the terminal can show pixels; textual-image asks it on import."""
 
@@ -100,7 +102,7 @@ class Picture(Container):
     def say(self, text: str) -> None:
         """Show a text instead of the picture."""
         self._draw = None
-        self.query_one(Static).update(Text(text))
+        self.query_one(Static).update(Text(printable(text)))
         self._toggle(False)
 
     def on_resize(self, event: events.Resize) -> None:

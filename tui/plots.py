@@ -11,6 +11,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual_plotext import PlotextPlot
 
+from ..datasets.texts import printable
 from ..probe.runs.run import Run
 from ..probe.statistics.selectivity import THRESHOLD
 
@@ -39,14 +40,15 @@ class Plots(ModalScreen[None]):
     def on_mount(self) -> None:
         """Draw both plots."""
         layers, counts, means = self.series()
+        name = printable(self._category)
         above = self.query_one("#above", PlotextPlot).plt
-        above.bar(layers, counts, orientation="horizontal")
-        above.title(f"units whose mean NSS for {self._category} is above {THRESHOLD}")
+        above.bar([printable(layer) for layer in layers], counts, orientation="horizontal")
+        above.title(f"units whose mean NSS for {name} is above {THRESHOLD}")
         spread = self.query_one("#means", PlotextPlot).plt
         if len(means):
             spread.hist(means.tolist(), bins=30)
             spread.vline(THRESHOLD)
-        spread.title(f"mean NSS of the units of {self._layer} for {self._category}")
+        spread.title(f"mean NSS of the units of {printable(self._layer)} for {name}")
 
     def series(self) -> tuple[list[str], list[int], np.ndarray]:
         """Return the layers, their numbers of units above the threshold, and the layer's means."""

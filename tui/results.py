@@ -11,7 +11,7 @@ import pandas as pd
 from PIL import Image
 from rich.text import Text
 from textual import on, work
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import DataTable, Footer, OptionList, Static
@@ -21,9 +21,11 @@ from textual.worker import get_current_worker
 from ..datasets.errors import InputError
 from ..datasets.files import atomic_write
 from ..datasets.masks.annotation import Annotation
+from ..datasets.texts import harmless, printable
 from ..probe.analysis.compare import compare
 from ..probe.runs.run import Run
 from ..probe.views.run import describe, formatted, paper_table
+from .app import TextApp
 from .dialogs import Ask, Choose
 from .drawing import draw, warm
 from .picture import Picture
@@ -47,7 +49,7 @@ _UNITS, _REGIONS = 60, 200  # rows listed at most
 _NARROW = 64
 
 
-class ResultsReview(App[None]):
+class ResultsReview(TextApp):
     """Reviews finished runs.
 
     Parameters
@@ -96,7 +98,7 @@ class ResultsReview(App[None]):
         """Lay out the runs, the table and the picture."""
         with Horizontal():
             yield OptionList(
-                *(Option(name, id=str(k)) for k, name in enumerate(self.names)),
+                *(Option(Text(printable(name)), id=str(k)) for k, name in enumerate(self.names)),
                 id="runs",
                 compact=True,
             )
@@ -295,7 +297,7 @@ class ResultsReview(App[None]):
         self.run_, self.level, self.frame = None, "popout", frame
         first, *others = map(str, frame.columns)
         rows = [
-            [Text(str(row[0])), *(score(value) for value in row[1:])]
+            [Text(printable(row[0])), *(score(value) for value in row[1:])]
             for row in frame.itertuples(index=False)
         ]
         self._fill([first, *others], rows)
@@ -332,7 +334,7 @@ class ResultsReview(App[None]):
         self.frame = table.reset_index(names="layer")
         cell = tally if self.measure in _WHOLE else score
         rows = [
-            [Text(layer), *map(cell, row)]
+            [Text(printable(layer)), *map(cell, row)]
             for layer, row in zip(self.layers, table.to_numpy(float).tolist(), strict=True)
         ]
         return rows, MEASURES[self.measure]
@@ -349,7 +351,7 @@ class ResultsReview(App[None]):
                 difference(*values) for values in part[["difference", "q"]].itertuples(index=False)
             ]
             rows += [
-                [Text(str(layer)), *both[0]],
+                [Text(printable(layer)), *both[0]],
                 [Text("  before", style="dim"), *both[1]],
                 [Text("  change", style="dim"), *change],
             ]
@@ -397,7 +399,7 @@ class ResultsReview(App[None]):
         with self.prevent(DataTable.RowHighlighted):
             table.clear(columns=True)
             for name in columns:
-                table.add_column(Text(name.replace(" ", "\n"), justify="right"))
+                table.add_column(Text(printable(name).replace(" ", "\n"), justify="right"))
             table.header_height = 1 + max(name.count(" ") for name in columns)
             table.add_rows(rows)
             if cursor == "cell" and rows:
@@ -450,4 +452,4 @@ class ResultsReview(App[None]):
         return self.run_
 
     def _say(self, text: str) -> None:
-        self.query_one("#title", Static).update(Text(text))
+        self.query_one("#title", Static).update(Text(harmless(text)))

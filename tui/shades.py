@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from rich.text import Text
 
+from ..datasets.texts import printable
 from ..probe.statistics.clusters import FDR
 
 
@@ -53,5 +54,5 @@ def on(red: int, green: int, blue: int) -> str:
 
 def plain(value: Any) -> Text:
     """Return a number or text without colour."""
-    text = f"{value:.2f}" if isinstance(value, float) else str(value)
+    text = f"{value:.2f}" if isinstance(value, float) else printable(value)
     return Text(text, justify="right")

@@ -10,7 +10,9 @@ from typing import Annotated
 import typer
 
 from ...datasets.errors import InputError
-from ...terminal.console import notes
+from ...datasets.files import is_stream
+from ...terminal.app import refuse_given
+from ...terminal.console import notes, working
 from ..choices import Format
 from .labels import MasksArgument
 
@@ -51,7 +53,7 @@ def import_(
     from ..formats.exchange import import_masks
 
     base = load_masks(like) if like else None
-    with notes.status(f"reading {source}"):
+    with working(f"reading {source}"):
         imported = import_masks(source, form, root, parse_pairs("--rename", rename), base)
     target = imported_path(output)
     if target != Path(output):
@@ -63,7 +65,7 @@ def import_(
     if imported.changes is not None:
         notes.print(f"on {imported.images} images: {changes_text(total(imported.changes))}")
     for text, times in imported.lost.items():
-        notes.print(f"left out: {text} ({times} times)", markup=False)
+        notes.print(f"left out: {text} ({times} times)")
     if imported.masks.fixations is None and not imported.masks.info.salprobe.dataset:
         notes.print(
             "the result holds no fixations: --like keeps those of the mask file that was exported"
@@ -72,6 +74,7 @@ def import_(
 
 @app.command(epilog="Example: [bold]annotate export osie-sr --format labelme -o labelme/[/bold]")
 def export(
+    context: typer.Context,
     masks: MasksArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="File or folder to write.")],
     form: Annotated[Format, typer.Option("--format", help="Format to write.")],
@@ -82,6 +85,8 @@ def export(
     from ...datasets.sources.load import mask_path, root_of
     from ..formats.exchange import export_masks
 
+    if form not in ("labelme", "label-studio"):
+        refuse_given(context, f"does nothing with --format {form}", "root")
     path = mask_path(masks)
     mask_set = MaskSet.read(path)
     try:
@@ -100,13 +105,13 @@ def export(
                 "no images found, so the files do not point to any (--root names their folder)"
             )
             folder = None
-    with notes.status(f"writing {output}"):
+    with working(f"writing {output}"):
         lost = export_masks(mask_set, output, form, folder)
-    notes.print(f"{output}: {len(mask_set.annotations)} regions as {form}", markup=False)
-    if form == "label-studio":
-        notes.print(f"{output.with_suffix('.xml')}: the labelling interface", markup=False)
+    notes.print(f"{output}: {len(mask_set.annotations)} regions as {form}")
+    if form == "label-studio" and not is_stream(output):
+        notes.print(f"{output.with_suffix('.xml')}: the labelling interface")
     for text in lost:
-        notes.print(f"left out: {text}", markup=False)
+        notes.print(f"left out: {text}")
 
 
 def total(changes: Mapping[str, Counter[str]]) -> Counter[str]:
@@ -136,4 +141,7 @@ def parse_pairs(option: str, text: str) -> dict[str, str]:
     for pair in pairs:
         if len(pair) != 2 or not all(pair):
             raise InputError(f"{option} {'='.join(pair)!r}: expected THEIRS=OURS")
-    return dict(pairs)  # type: ignore[arg-type]
+    names: dict[str, str] = dict(pairs)  # type: ignore[arg-type]
+    if len(names) < len(pairs):
+        raise InputError(f"{option} {text!r}: one of their names occurs twice")
+    return names

@@ -9,7 +9,9 @@ from typing import Annotated
 import typer
 
 from ...datasets.errors import InputError
-from ...datasets.files import check_relative
+from ...datasets.files import check_part
+from ...datasets.texts import printable
+from ...terminal.app import refuse_given
 from ...terminal.console import notes, print_data
 from ..choices import Part, Rule
 
@@ -52,18 +54,19 @@ def check(
         problems += image_problems(Stimuli(folder, tuple(mask_set.images)))
         problems += suspicions(mask_set, fixations)
     if as_json:
-        print(json.dumps([vars(problem) for problem in problems], ensure_ascii=False))
+        print_data(json.dumps([vars(problem) for problem in problems], ensure_ascii=False))
     else:
         for problem in problems:
-            print(f"{problem.severity}: {problem.kind}: {problem.place}: {problem.text}")
+            line = f"{problem.severity}: {problem.kind}: {problem.place}: {problem.text}"
+            print_data(printable(line))
     errors = sum(problem.severity == "error" for problem in problems)
-    notes.print(f"{path}: {errors} errors, {len(problems) - errors} warnings", markup=False)
+    notes.print(f"{path}: {errors} errors, {len(problems) - errors} warnings")
     if fix is not None:
         if mask_set is None or malformed:
             raise InputError(f"{path}: a malformed file cannot be repaired")
         mended, changed = repair(mask_set)
         mended.write(fix)
-        notes.print(f"{fix}: {changed} regions repaired", markup=False)
+        notes.print(f"{fix}: {changed} regions repaired")
     if errors:
         raise typer.Exit(1)
 
@@ -92,14 +95,14 @@ def stats(
         if root is not None:
             raise
         fixations = None
-        notes.print(f"fixations are not counted: {error}", markup=False)
+        notes.print(f"fixations are not counted: {error}")
     table = statistics(mask_set, fixations)
     title = f"{path.name}: {len(mask_set.annotations)} regions on {len(mask_set.images)} images"
     if mask_set.info.annotator:
         title += f"\nlabelled by: {mask_set.info.annotator}"
     if figure is not None:
         draw(table, figure, title)
-        notes.print(f"figure: {figure}", markup=False)
+        notes.print(f"figure: {figure}")
     print_data(str(table.to_json(orient="records")) if as_json else render_stats(table, title))
 
 
@@ -124,7 +127,7 @@ def agree(
     if output is not None:
         agreement.disagreements.write(output)
         count = len(agreement.disagreements.annotations)
-        notes.print(f"{output}: {count} regions to review", markup=False)
+        notes.print(f"{output}: {count} regions to review")
     print_data(
         json.dumps(agreement_record(agreement)) if as_json else render_agreement(agreement, files)
     )
@@ -153,7 +156,6 @@ def merge(
     notes.print(
         f"{output}: {len(merged.masks.annotations)} regions, {merged.disputed} of them disputed; "
         f"{merged.dropped} left out because too few files have them",
-        markup=False,
     )
 
 
@@ -161,6 +163,7 @@ def merge(
     epilog="Example: [bold]annotate split osie-sr --parts train=0.8,test=0.2 -o parts[/bold]"
 )
 def split(
+    context: typer.Context,
     masks: MasksArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the parts.")],
     by: Annotated[
@@ -179,23 +182,32 @@ def split(
     path = mask_path(masks)
     mask_set = MaskSet.read(path)
     if by == "category":
+        refuse_given(context, "does nothing with --by category", "parts", "seed")
         split_masks = split_by_category(mask_set)
     else:
         split_masks = split_by_image(mask_set, _shares(parts), seed)
+    targets = [
+        output / f"{path.stem}-{check_part(name).replace(' ', '_')}.json" for name in split_masks
+    ]
+    if len(set(targets)) < len(targets):
+        raise InputError(f"{path}: two of its categories would share a file")
     output.mkdir(parents=True, exist_ok=True)
-    for name, part in split_masks.items():
-        target = output / f"{path.stem}-{name.replace(' ', '_')}.json"
+    for target, part in zip(targets, split_masks.values(), strict=True):
         part.write(target)
         count = f"{len(part.annotations)} regions on {len(part.images)} images"
-        notes.print(f"{target}: {count}", markup=False)
+        notes.print(f"{target}: {count}")
 
 
 def _shares(text: str) -> dict[str, float]:
     shares: dict[str, float] = {}
     for pair in text.split(","):
         name, _, share = (piece.strip() for piece in pair.partition("="))
+        if name in shares:
+            raise InputError(f"--parts {text!r}: {name} occurs twice")
         try:
-            shares[check_relative(name)] = float(share)
+            shares[check_part(name)] = float(share)
         except ValueError as error:
+            if isinstance(error, InputError):
+                raise
             raise InputError(f"--parts {pair!r}: expected NAME=SHARE, as in train=0.8") from error
     return shares

@@ -9,7 +9,7 @@ import typer
 
 from ...datasets.choices import Unit
 from ...datasets.errors import InputError
-from ...terminal.app import new_app, run_app
+from ...terminal.app import new_app, refuse_given, run_app
 from ...terminal.console import notes
 from ...terminal.progress import progress
 from ..choices import Edits, Method
@@ -49,7 +49,7 @@ def fetch(
         if source is not None:
             raise InputError("sample comes with the installation and takes no --from")
         write_sample(root)
-        notes.print(f"{root}: 8 images, masks.json, SIMULATED fixations", markup=False)
+        notes.print(f"{root}: 8 images, masks.json, SIMULATED fixations")
         return
     if name not in PUBLISHED:
         raise InputError(f"no dataset {name!r}: expected {', '.join(PUBLISHED)} or sample")
@@ -62,7 +62,6 @@ def fetch(
         f"{root}: {len(description.files())} files, {new} of them new "
         f"(licence: {description.licence})\n"
         f"Please cite: {description.citation}",
-        markup=False,
     )
 
 
@@ -72,6 +71,7 @@ def fetch(
     "image=stim,x=gx,y=gy --px-per-degree 32 -o regions.json[/bold]"
 )
 def cluster(
+    context: typer.Context,
     source: Annotated[
         str,
         typer.Argument(
@@ -127,6 +127,10 @@ def cluster(
     from ..regions.cluster import Clustering
     from ..regions.cluster import cluster as find_regions
 
+    if method != "mean-shift":
+        refuse_given(context, f"does nothing with --method {method}", "bandwidth")
+    if method != "dbscan":
+        refuse_given(context, f"does nothing with --method {method}", "radius")
     clustering = Clustering(
         method=method,
         bandwidth=bandwidth,
@@ -151,7 +155,7 @@ def cluster(
         text += f"; {count - unlabelled} labelled as in {labels}"
     if dataset.dropped:
         text += f"; {dataset.dropped} invalid fixations dropped"
-    notes.print(text, markup=False)
+    notes.print(text)
 
 
 @app.command(epilog="Example: [bold]annotate review osie_sr.json[/bold]")
@@ -194,7 +198,7 @@ def review(
         except InputError as error:
             if fixations is not None:
                 raise
-            notes.print(f"{error}; fixations are not shown", markup=False)
+            notes.print(f"{error}; fixations are not shown")
         theirs = {}
         if second is not None:  # loads pandas, which most reviews do not need
             from ...datasets.masks.mask_set import MaskSet
@@ -216,7 +220,10 @@ def _columns(text: str) -> dict[str, str]:
             raise InputError(
                 f"--columns {'='.join(pair)!r}: expected OURS=THEIRS, ours one of {', '.join(ours)}"
             )
-    return {name.strip(): theirs.strip() for name, theirs in pairs}
+    columns = {name.strip(): theirs.strip() for name, theirs in pairs}
+    if len(columns) < len(pairs):
+        raise InputError(f"--columns {text!r}: one of our names occurs twice")
+    return columns
 
 
 app.add_typer(cli_labels.app)

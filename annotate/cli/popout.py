@@ -74,10 +74,10 @@ def popout(
         **chosen,
     )
     masks = write_arrays(arrays, output, progress)
-    notes.print(f"{output / 'popout.json'}: {len(masks.images)} arrays", markup=False)
+    notes.print(f"{output / 'popout.json'}: {len(masks.images)} arrays")
     if sheet is not None:
         write_sheet(masks, output, sheet)
-        notes.print(f"contact sheet: {sheet}", markup=False)
+        notes.print(f"contact sheet: {sheet}")
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...datasets.errors import InputError
-from ...terminal.console import notes
+from ...datasets.texts import printable
+from ...terminal.app import refuse_given
+from ...terminal.console import notes, print_data, working
 from ...terminal.progress import progress
 from ..choices import Side
 from .exchange import RenameOption, RootOption, changes_text, parse_pairs, total
@@ -51,7 +53,7 @@ def serve(port: PortOption = DEFAULT_PORT) -> None:
     """
     with _local(port) as (server, process):
         if process is None:
-            notes.print(f"Label Studio is already running: {server.url}", markup=False)
+            notes.print(f"Label Studio is already running: {server.url}")
         else:
             notes.print("Ctrl-C stops it")
             _wait(process)
@@ -61,6 +63,7 @@ def serve(port: PortOption = DEFAULT_PORT) -> None:
     epilog="Example: [bold]annotate push osie_regions.json --project OSIE-SR --serve[/bold]"
 )
 def push(
+    context: typer.Context,
     masks: MasksArgument,
     project: ProjectOption,
     url: UrlOption = DEFAULT_URL,
@@ -83,8 +86,10 @@ def push(
     """
     from ...datasets.masks.mask_set import MaskSet
     from ...datasets.sources.load import mask_path, root_of
+    from ...datasets.stimuli import Stimuli
     from ..labelstudio.client import Client
 
+    _refuse_unused(context, serve, "document_root")
     path = mask_path(masks)
     mask_set = MaskSet.read(path)
     folder = root_of(mask_set, root, path.parent).absolute()
@@ -94,7 +99,8 @@ def push(
         return
     with _local(port) as (server, process):
         with Client(str(server.url), server.token()) as client:
-            served, images = server.link(folder), server.data / "images"
+            stimuli, images = Stimuli(folder, tuple(mask_set.images)), server.data / "images"
+            served = server.share(folder, map(stimuli.path, stimuli))
             _push(mask_set, folder, project, client, images, dry_run, served)
         if process is not None and not dry_run:
             notes.print("Ctrl-C stops the server; `annotate serve` starts it again")
@@ -106,6 +112,7 @@ def push(
     "-o osie_sr.json --serve[/bold]"
 )
 def pull(
+    context: typer.Context,
     project: ProjectOption,
     output: Annotated[Path, typer.Option("--output", "-o", help="Mask file to write or update.")],
     masks: Annotated[
@@ -142,6 +149,7 @@ def pull(
     from ..labelstudio.pull import from_project
     from ..labelstudio.pull import pull as bring
 
+    _refuse_unused(context, serve)
     base = None
     if output.exists():
         base = MaskSet.read(output)
@@ -149,7 +157,7 @@ def pull(
         base = load_masks(masks)
     if not output.parent.is_dir():
         raise InputError(f"{output}: cannot be written: no such folder")
-    with _connected(url, serve, port) as client, notes.status("asking Label Studio"):
+    with _connected(url, serve, port) as client, working("asking Label Studio"):
         remote = client.find(project, _uuid(base))
         if remote is None:
             raise InputError(f"{client.url}: no project titled {project!r}")
@@ -185,22 +193,21 @@ def pull(
             "conflicts": [vars(conflict) for conflict in pulled.conflicts],
             "lost": dict(pulled.lost),
         }
-        print(json.dumps(record, ensure_ascii=False))
+        print_data(json.dumps(record, ensure_ascii=False))
     else:
         for name, count in pulled.changes.items():
-            print(f"{name}: {changes_text(count)}")
+            print_data(f"{printable(name)}: {changes_text(count)}")
         for conflict in pulled.conflicts:
-            print(f"{conflict.file_name}: CONFLICT: {conflict.reason}")
+            print_data(printable(f"{conflict.file_name}: CONFLICT: {conflict.reason}"))
     state = "would be written" if dry_run else "written"
     notes.print(
         f"{output}: {state}: {len(pulled.masks.annotations)} regions; "
         f"{changes_text(total(pulled.changes))}",
-        markup=False,
     )
     for what, times in (+pulled.images).items():
-        notes.print(f"images {what}: {times}", markup=False)
+        notes.print(f"images {what}: {times}")
     for text, times in pulled.lost.items():
-        notes.print(f"left out: {text} ({times} times)", markup=False)
+        notes.print(f"left out: {text} ({times} times)")
     if not trusted and fixations is None:
         notes.print("the server holds no fixations: --masks names the file that has them")
     if pulled.conflicts:
@@ -236,7 +243,6 @@ def _push(
     notes.print(
         f"{client.url}: project {title!r}: {len(plan.add)} images {verb}added, "
         f"{len(plan.predict)} {verb}updated, {len(plan.delete)} duplicates {verb}removed",
-        markup=False,
     )
     if plan.annotated:
         notes.print(
@@ -245,7 +251,14 @@ def _push(
     if plan.foreign:
         notes.print(f"{len(plan.foreign)} images of the project are not in the mask file")
     if project is not None:
-        notes.print(f"label at {client.url}/projects/{project.id}", markup=False)
+        notes.print(f"label at {client.url}/projects/{project.id}")
+
+
+def _refuse_unused(context: typer.Context, serve: bool, *others: str) -> None:
+    if serve:
+        refuse_given(context, "does nothing with --serve", "url", *others)
+    else:
+        refuse_given(context, "does nothing without --serve", "port")
 
 
 def _uuid(masks: Any) -> str | None:
@@ -291,17 +304,17 @@ def _local(port: int) -> Iterator[tuple[LocalServer, subprocess.Popen | None]]:
         yield server, None
         return
     if not server.is_installed:
-        with notes.status(f"installing Label Studio {VERSION} (about 1 GB, only once)"):
+        with working(f"installing Label Studio {VERSION} (about 1 GB, only once)"):
             server.install()
     password = None
     if not server.is_set_up:
         password = os.environ.get("LABEL_STUDIO_PASSWORD") or _secret(
             "LABEL_STUDIO_PASSWORD", f"Choose a password for {EMAIL}", confirm=True
         )
-    with notes.status("starting Label Studio"):
+    with working("starting Label Studio"):
         process = server.start(port, password)
     try:
-        notes.print(f"Label Studio: {server.url}, log in as {EMAIL}", markup=False)
+        notes.print(f"Label Studio: {server.url}, log in as {EMAIL}")
         yield server, process
     finally:
         stop(process)

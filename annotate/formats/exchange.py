@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...datasets.errors import InputError
+from ...datasets.categories import CATEGORIES, UNLABELLED
+from ...datasets.errors import InputError, reading
 from ...datasets.files import atomic_folder
 from ...datasets.masks.mask_set import MaskSet
 from ..choices import Format
 from ..regions.draft import revise
+from ..regions.matching import identified
 from .registry import format_named, recognised
 
 FOLDERS = ("labelme", "osie-sr", "png")
@@ -62,23 +64,35 @@ def import_masks(
         From the source's categories to ours.
     like : MaskSet, optional
         The mask set that was exported: its images, fixations, ids and other keys are kept, and
-        images that the source lacks stay unchanged.
+        images that the source lacks stay unchanged. Regions are the same if they overlap; an id
+        alone does not make them so.
 
     Raises
     ------
     InputError
         If the source is malformed, or does not fit ``like``.
     """
-    form = form or recognised(source)
+    if form is None:
+        with reading(source):
+            form = recognised(source)
     if not source.exists():
         raise InputError(f"{source}: no such file or folder")
-    draft = format_named(form).read(source, root)
+    with reading(source):
+        draft = format_named(form).read(source, root)
+    known = {*CATEGORIES, UNLABELLED, *(like.category_of().values() if like else ())}
+    for new in {*(rename or {}).values()} - known:
+        if new not in {*draft.categories, *(region.category for region in draft.regions)}:
+            raise InputError(
+                f"no category {new!r} to rename to; there are: {', '.join(sorted(known))}"
+            )
     draft.rename(rename or {})
-    if like is None:
-        masks, changes = draft.masks(), None
-    else:
-        revision = revise(like, draft)
-        masks, changes = revision.masks, revision.changes
+    with reading(source):
+        if like is None:
+            masks, changes = draft.masks(), None
+        else:
+            draft.regions = identified(draft.regions, like)
+            revision = revise(like, draft)
+            masks, changes = revision.masks, revision.changes
     return Imported(masks, form, draft.lost, changes, len(draft.images))
 
 

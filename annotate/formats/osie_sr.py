@@ -17,6 +17,7 @@ from ...datasets.files import atomic_write
 from ...datasets.masks.mask_set import MaskSet
 from ...datasets.masks.outlines import outline_of_mask
 from ...datasets.masks.regions import mask_of
+from ...datasets.readers.arrays import read_npy
 from ...datasets.sources.load import default_root
 from ...datasets.sources.osie import OSIE
 from ...datasets.stimuli import IMAGE_SUFFIXES, MOST_PIXELS, read_values, voc_palette
@@ -165,10 +166,7 @@ def _read_map(path: Path) -> np.ndarray:
     if path.suffix == ".png":
         values, depth = read_values(path, str(path))
         return np.where(values == _VOID, 0, values) if depth == 8 else values
-    try:
-        values = np.load(path, allow_pickle=False, mmap_mode="r")
-    except (ValueError, OSError, EOFError) as error:
-        raise InputError(f"{path}: not an array: {error}") from error
+    values = read_npy(path)
     if values.ndim != 2 or values.dtype.kind not in "iu":
         raise InputError(
             f"{path}: expected whole numbers (height, width), got {values.dtype} {values.shape}"

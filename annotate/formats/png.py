@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 from ...datasets.errors import InputError
-from ...datasets.files import atomic_write
+from ...datasets.files import atomic_write, check_part
 from ...datasets.masks.mask_set import MaskSet
 from ...datasets.masks.outlines import outline_of_mask
 from ...datasets.masks.regions import mask_of
@@ -84,8 +84,7 @@ def write(masks: MaskSet, folder: Path, root: Path | None = None) -> list[str]:
     del root
     names, regions = masks.category_of(), masks.by_image()
     for name in names.values():
-        if len(name.encode()) > 200 or any(letter in name for letter in '/\\\0:*?"<>|\n'):
-            raise InputError(f"category {name!r:.60} cannot be part of a file name")
+        check_part(name, "category")
     for image in masks.images:
         target = folder / image.file_name
         target.mkdir(parents=True, exist_ok=True)

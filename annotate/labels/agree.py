@@ -5,18 +5,16 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from pycocotools import mask as coco
 
-from ...datasets.categories import UNLABELLED
+from ...datasets.categories import UNLABELLED, ids_with
 from ...datasets.errors import InputError
 from ...datasets.interval import Interval
 from ...datasets.masks.annotation import Annotation
 from ...datasets.masks.mask_set import MaskSet
-from ...datasets.masks.regions import encoded
+from ..regions.matching import grouped, match
 
 RESAMPLES = 2000
 
@@ -40,8 +38,9 @@ class Agreement:
         Cohen's for two files, Fleiss' for more. The 95 % interval comes from a bootstrap over
         images, and is NaN for fewer than two images.
     disagreements : MaskSet
-        The first file's regions that another file lacks or gives a different category, each with
-        ``disagreement``: the other files' categories (``null`` where the region is missing).
+        Regions that a file lacks or gives a different category, as the first file that has them
+        draws and labels them, each with ``disagreement``: the categories of the other files in
+        order (``null`` where the region is missing). Regions that the first file lacks get new ids.
     categories : list of str
         Categories of all files, in the order of the first file.
     """
@@ -65,35 +64,6 @@ class Agreement:
         present = set(table.index) | set(table.columns)
         order = [name for name in self.categories if name in present]
         return table.reindex(index=order, columns=order, fill_value=0)
-
-
-def match(
-    first: Sequence[Annotation], second: Sequence[Annotation], image: Any, min_iou: float
-) -> list[tuple[int, int, float]]:
-    """Pair two files' regions of an image so that the sum of IoUs is largest.
-
-    Parameters
-    ----------
-    first, second : sequence of Annotation
-    image : Stimulus
-    min_iou : float
-        Smallest intersection over union of a pair.
-
-    Returns
-    -------
-    list of (index in first, index in second, IoU)
-        Only pairs of at least ``min_iou``.
-    """
-    from scipy.optimize import linear_sum_assignment
-
-    if not first or not second:
-        return []
-    first_masks: Any = [encoded(region, image) for region in first]
-    second_masks: Any = [encoded(region, image) for region in second]
-    overlap = np.asarray(coco.iou(first_masks, second_masks, [0] * len(second)))
-    overlap[overlap < min_iou] = 0  # otherwise two small overlaps could outweigh a large one
-    pairs = zip(*linear_sum_assignment(overlap, maximize=True), strict=True)
-    return [(int(i), int(j), float(overlap[i, j])) for i, j in pairs if overlap[i, j] > 0]
 
 
 def labels_by(labelled: MaskSet, masks: MaskSet, min_iou: float = 0.5) -> dict[int, str]:
@@ -153,7 +123,7 @@ def agree(files: Sequence[MaskSet], min_iou: float = 0.5, seed: int = 0) -> Agre
         raise InputError("the mask files share no image")
     regions = [masks.by_image() for masks in files]
     names = [masks.category_of() for masks in files]
-    rows, disputed = [], {}
+    rows, disputed, missed = [], {}, []
     counts = [0] * len(files)
     for name in shared:
         image = images[0][name]
@@ -178,6 +148,16 @@ def agree(files: Sequence[MaskSet], min_iou: float = 0.5, seed: int = 0) -> Agre
                 iou = float(np.mean([partner[index][1] for partner in partners]))
                 categories = {str(k): category for k, category in enumerate([own, *others])}
                 rows.append({"image": name, **categories, "iou": iou})
+        matched_ones = [{j for _, j, _ in matches} for matches in pairs]
+        others = [
+            [region for j, region in enumerate(drawn) if j not in known]
+            for drawn, known in zip(on_image[1:], matched_ones, strict=True)
+        ]
+        for group in grouped([[], *others], image, min_iou):
+            given = [
+                names[k][group[k].category_id] if k in group else None for k in range(len(files))
+            ]
+            missed.append((image.id, group[min(group)], given))
     if not rows:
         raise InputError(f"no region of the mask files overlaps by an IoU of {min_iou:g} or more")
     matched = pd.DataFrame(rows)
@@ -189,7 +169,7 @@ def agree(files: Sequence[MaskSet], min_iou: float = 0.5, seed: int = 0) -> Agre
         matched=matched,
         same=float((ratings == ratings[:, :1]).all(axis=1).mean()),
         kappa=_interval(kappa, ratings, matched["image"].to_numpy(dtype=str), seed),
-        disagreements=_disputed(files[0], disputed),
+        disagreements=_disputed(files[0], disputed, missed),
         categories=list(
             dict.fromkeys(category.name for masks in files for category in masks.categories)
         ),
@@ -241,9 +221,25 @@ def _interval(
     return Interval(value, *np.percentile(known, [2.5, 97.5]).tolist())
 
 
-def _disputed(masks: MaskSet, disputed: dict[int, list[str | None]]) -> MaskSet:
+def _disputed(
+    masks: MaskSet,
+    disputed: dict[int, list[str | None]],
+    missed: list[tuple[int, Annotation, list[str | None]]],
+) -> MaskSet:
+    """Return the disputed regions, then those that the first file misses.
+
+    ``missed`` holds the image's id in the first file, the region, and every file's category.
+    """
     images = {region.image_id for region in masks.annotations if region.id in disputed}
-    content = masks.subset(images, disputed).to_dict()
+    content = masks.subset(images | {image for image, *_ in missed}, disputed).to_dict()
     for entry in content["annotations"]:
         entry["disagreement"] = disputed[entry["id"]]
+    highest = max((region.id for region in masks.annotations), default=0)
+    for number, (image, region, given) in enumerate(missed, start=highest + 1):
+        own = next(place for place, category in enumerate(given) if category is not None)
+        category = ids_with(content["categories"], str(given[own]))[str(given[own])]
+        entry = {"id": number, "image_id": image, "category_id": category}
+        others = given[:own] + given[own + 1 :]
+        entry = region.model_dump(exclude_unset=True) | entry | {"disagreement": others}
+        content["annotations"].append(entry)
     return MaskSet.from_dict(content)

@@ -9,12 +9,11 @@ from typing import get_args
 
 import numpy as np
 
-from ...datasets.categories import UNLABELLED
+from ...datasets.categories import UNLABELLED, ids_with
 from ...datasets.errors import InputError
-from ...datasets.masks.annotation import Annotation
 from ...datasets.masks.mask_set import MaskSet
 from ..choices import Rule
-from .agree import match
+from ..regions.matching import grouped
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,8 +60,8 @@ def merge(files: Sequence[MaskSet], rule: Rule = "majority", min_iou: float = 0.
     Raises
     ------
     InputError
-        If fewer than two files are given, the rule is unknown, or a file has a category that the
-        first lacks.
+        If fewer than two files are given, the rule is unknown, a file has a category that the
+        first lacks, or an image differs in size.
 
     Examples
     --------
@@ -77,7 +76,9 @@ def merge(files: Sequence[MaskSet], rule: Rule = "majority", min_iou: float = 0.
     if rule not in get_args(Rule):
         raise InputError(f"rule {rule!r}: expected {', '.join(get_args(Rule))}")
     base = files[0]
-    ids = {category.name: category.id for category in base.categories}
+    content = base.to_dict()
+    present = {category.name for masks in files for category in masks.categories}
+    ids = ids_with(content["categories"], *present & {UNLABELLED})
     for masks in files[1:]:
         strange = [name for name in masks.category_names() if name not in ids]
         if strange:
@@ -89,17 +90,13 @@ def merge(files: Sequence[MaskSet], rule: Rule = "majority", min_iou: float = 0.
     disputed = dropped = 0
     for image in base.images:
         holders = [k for k, known in enumerate(images) if image.file_name in known]
-        groups: list[dict[int, Annotation]] = []
-        for k in holders:
-            drawn = regions[k].get(images[k][image.file_name].id, [])
-            known = [group[min(group)] for group in groups]
-            partner = {j: i for i, j, _ in match(known, drawn, image, min_iou)}
-            for j, region in enumerate(drawn):
-                if j in partner:
-                    groups[partner[j]][k] = region
-                else:
-                    groups.append({k: region})
-        for group in groups:
+        if any(images[k][image.file_name].size != image.size for k in holders):
+            raise InputError(f"{image.file_name} has different sizes in the mask files")
+        drawn = [
+            regions[k].get(known[image.file_name].id, []) if k in holders else []
+            for k, known in enumerate(images)
+        ]
+        for group in grouped(drawn, image, min_iou):
             if rule == "majority" and 2 * len(group) < len(holders):
                 dropped += 1
                 continue
@@ -108,8 +105,10 @@ def merge(files: Sequence[MaskSet], rule: Rule = "majority", min_iou: float = 0.
                 for k, region in sorted(group.items())
                 if (name := names[k][region.category_id]) != UNLABELLED
             )
-            entry = group[min(group)].model_dump(exclude_unset=True)
+            first = min(group)
+            entry = group[first].model_dump(exclude_unset=True)
             entry |= {"id": len(annotations) + 1, "image_id": image.id, "votes": dict(votes)}
+            entry["category_id"] = ids[names[first][group[first].category_id]]
             if votes:
                 ranked = votes.most_common()  # ties in file order
                 category = next(iter(votes)) if rule == "first" else ranked[0][0]
@@ -118,7 +117,7 @@ def merge(files: Sequence[MaskSet], rule: Rule = "majority", min_iou: float = 0.
                     entry["unsure"] = True
                 disputed += len(votes) > 1
             annotations.append(entry)
-    content = base.to_dict() | {"annotations": annotations}
+    content["annotations"] = annotations
     return Merged(MaskSet.from_dict(content), disputed, dropped)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 from pycocotools import mask as coco
 
@@ -13,6 +15,10 @@ from ...datasets.files import atomic_write
 from ...datasets.fixations import Fixations
 from ...datasets.masks.mask_set import MaskSet
 from ...datasets.masks.regions import encoded, inside
+from ...datasets.texts import figure_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def statistics(masks: MaskSet, fixations: Fixations | None) -> pd.DataFrame:
@@ -69,11 +75,18 @@ def draw(table: pd.DataFrame, path: Path, title: str) -> None:
     InputError
         If the suffix is unknown, or the file cannot be written.
     """
-    from matplotlib.figure import Figure
-
     kind = path.suffix.lower().lstrip(".")
     if kind not in ("png", "pdf", "svg"):
         raise InputError(f"{path}: expected a .png, .pdf or .svg file")
+    figure = figure_of(table, title)
+    with atomic_write(path) as file:
+        figure.savefig(file, format=kind, dpi=150)
+
+
+def figure_of(table: pd.DataFrame, title: str) -> Figure:
+    """Return the figure that `draw` writes; what is not known has a dash instead of a bar."""
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(9, 0.34 * len(table) + 1.4), layout="constrained")
     panels = figure.subplots(1, 3, sharey=True)
     columns = {
@@ -82,15 +95,19 @@ def draw(table: pd.DataFrame, path: Path, title: str) -> None:
         "area_share": ("mean area, % of the image", 100),
     }
     for panel, (column, (label, factor)) in zip(panels, columns.items(), strict=True):
-        values = (table[column] * factor).fillna(0)
-        bars = panel.barh(table["category"], values, color="#0072B2")
-        style = "%d" if column == "regions" else "%.1f"
-        panel.bar_label(bars, fmt=style, padding=3, fontsize=8)
+        values = (table[column] * factor).to_numpy(dtype=float)
+        bars = panel.barh(range(len(table)), np.nan_to_num(values), color="#0072B2")
+        style = ".0f" if column == "regions" else ".1f"
+        texts = ["–" if np.isnan(value) else format(value, style) for value in values]
+        panel.bar_label(bars, texts, padding=3, fontsize=8)
+        if len(values) and np.isnan(values).all():
+            label += " (not known)"
+            panel.set_xticks([])
         panel.set_xlabel(label)
         panel.margins(x=0.18)
         panel.spines[["top", "right"]].set_visible(False)
         panel.tick_params(axis="y", length=0)
+    panels[0].set_yticks(range(len(table)), map(figure_text, table["category"]))
     panels[0].invert_yaxis()
-    figure.suptitle(title, fontsize=11)
-    with atomic_write(path) as file:
-        figure.savefig(file, format=kind, dpi=150)
+    figure.suptitle("\n".join(map(figure_text, title.split("\n"))), fontsize=11)
+    return figure

@@ -7,6 +7,7 @@ from html import escape
 from xml.etree import ElementTree
 
 from ...datasets.categories import CATEGORIES, COLOURS, UNLABELLED
+from ...datasets.errors import InputError
 from ...datasets.masks.annotation import RLE
 from ...datasets.masks.mask_set import MaskSet
 
@@ -53,6 +54,25 @@ def label_config(masks: MaskSet) -> str:
                 label.set("hotkey", _HOTKEYS[index])
     ElementTree.indent(view)
     return ElementTree.tostring(view, encoding="unicode")
+
+
+def labels_of(config: str) -> dict[str, set[str]]:
+    """Return the labels of a labelling interface (XML), by the name of the tool.
+
+    Raises
+    ------
+    InputError
+        If it is no labelling interface.
+    """
+    from label_studio_sdk.label_interface.interface import LabelInterface
+
+    try:
+        controls = list(LabelInterface(config).controls)
+        return {control.name: set(control.labels or ()) for control in controls}
+    except Exception as error:  # the SDK's parser raises almost anything
+        raise InputError(
+            f"the project's labelling interface cannot be read: {error!r:.80}"
+        ) from error
 
 
 def instructions(masks: MaskSet) -> str:

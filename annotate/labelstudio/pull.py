@@ -8,13 +8,13 @@ change on both sides is a conflict, and is never merged silently.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, get_args
 
 from ...datasets.categories import UNLABELLED
-from ...datasets.errors import InputError
+from ...datasets.errors import InputError, reading
 from ...datasets.fixations import Fixations
 from ...datasets.masks.mask_set import MaskSet
 from ...datasets.stimuli import LastPull, Stimulus
@@ -22,8 +22,17 @@ from ..choices import Side
 from ..regions.draft import Draft, Region, revise
 from .client import Project
 from .codec import from_results
+from .config import labels_of
 from .push import project_uuid, tasks_by_image
-from .tasks import add_image, annotations_of, annotator_of, content_hash, json_hash, updated
+from .tasks import (
+    add_image,
+    annotations_of,
+    annotator_of,
+    content_hash,
+    json_hash,
+    updated,
+    versions_of,
+)
 
 
 @dataclass(frozen=True)
@@ -98,6 +107,20 @@ def pull(
     """
     if prefer is not None and prefer not in get_args(Side):
         raise InputError(f"--prefer {prefer!r}: expected {', '.join(get_args(Side))}")
+    with reading("the project's tasks"):
+        return _pull(masks, project, tasks, prefer, annotator, rename, fixations, trusted)
+
+
+def _pull(
+    masks: MaskSet,
+    project: Project,
+    tasks: Sequence[dict],
+    prefer: Side | None,
+    annotator: str | None,
+    rename: dict[str, str] | None,
+    fixations: Fixations | None,
+    trusted: bool,
+) -> Pulled:
     if project_uuid(masks) not in (None, project.mark["project"]):
         raise InputError("the mask file was pulled from another project of this title")
     names, regions = masks.category_of(), masks.by_image()
@@ -120,7 +143,9 @@ def pull(
             [[a.get("id"), str(a.get("updated_at")), a["result"]] for a in annotations]
         )
         local = content_hash(own_regions, names)
-        before = memory.local or (_pushed(copies, annotations) if trusted and copies else local)
+        before = memory.local or (
+            _pushed(copies, annotations, local) if trusted and copies else local
+        )
         changed_here = before != local
         if not annotations:
             pulled.images["no longer annotated"] += memory.annotations > 0
@@ -145,11 +170,19 @@ def pull(
         from_results(place, newest["result"], image, draft)
         pulled.images["taken"] += 1
     present = {region.category for region in draft.regions}
+    _check_names(rename or {}, present | set().union(*labels_of(project.config).values()))
     draft.rename({old: new for old, new in (rename or {}).items() if old in present})
     _finish(pulled, draft, project, people, remembered, fixations)
     known = {image.id for image in masks.images}
     pulled.images["not in the mask file"] = sum(number not in known for number in of_image)
     return pulled
+
+
+def _check_names(rename: Mapping[str, str], known: set[str]) -> None:
+    for old in rename:
+        if old not in known:
+            labels = ", ".join(sorted(known)) or "none"
+            raise InputError(f"the project has no label {old!r}; there are: {labels}")
 
 
 def from_project(project: Project, tasks: Sequence[dict]) -> MaskSet:
@@ -160,6 +193,11 @@ def from_project(project: Project, tasks: Sequence[dict]) -> MaskSet:
     InputError
         If it has no tasks, or one is malformed.
     """
+    with reading("the project's tasks"):
+        return _from_project(project, tasks)
+
+
+def _from_project(project: Project, tasks: Sequence[dict]) -> MaskSet:
     draft = Draft("label-studio", dataset=project.mark.get("dataset"))
     for number, copies in tasks_by_image(tasks).items():
         place = f"task {copies[0]['id']}"
@@ -230,20 +268,26 @@ def _conflict(annotations: Sequence[dict], changed_here: bool) -> str | None:
     return "changed here and on the server" if changed_here else None
 
 
-def _pushed(copies: Sequence[dict], annotations: Sequence[dict]) -> str | None:
-    """Return the hash of the regions that annotators saw; None if unknown."""
-    predictions = [entry for task in copies for entry in task.get("predictions") or []]
-    shown = max(predictions, key=updated, default=None)
-    if shown is None:
-        return None
+def _pushed(copies: Sequence[dict], annotations: Sequence[dict], local: str) -> str | None:
+    """Return the hash of the regions that annotators saw; None if unknown.
+
+    That is ``local`` if it had been pushed before the first annotation, even if something else
+    was pushed since: the mask set then has no changes of its own.
+    """
+    versions = [pair for task in copies for pair in versions_of(task)]
     earliest = min((_time(entry.get("created_at")) for entry in annotations), default=None)
-    if earliest is not None and earliest < _time(shown.get("created_at")):
-        return None  # pushed again after it was annotated
-    return shown.get("model_version")
+    seen = {v: _time(made) for v, made in versions if earliest is None or _time(made) <= earliest}
+    if not seen:
+        return None  # pushed after it was annotated
+    return local if local in seen else max(seen, key=lambda version: seen[version])
 
 
 def _time(text: object) -> datetime:
-    return datetime.fromisoformat(str(text))
+    try:
+        time = datetime.fromisoformat(str(text))
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _annotators(before: str | None, people: list[str]) -> str:

@@ -10,13 +10,13 @@ from typing import Any
 from uuid import uuid4
 
 from ...datasets.categories import UNLABELLED
-from ...datasets.errors import InputError
+from ...datasets.errors import InputError, reading
 from ...datasets.masks.annotation import RLE
 from ...datasets.masks.mask_set import MaskSet
 from ...datasets.progress import SILENT, Advance, Progress
 from .client import Client, Project, Unreachable
 from .config import MASK, OUTLINE, label_config
-from .tasks import annotations_of, prediction, task_data
+from .tasks import annotations_of, prediction, pushed_before, task_data
 
 _BATCH = 50  # tasks per request
 _ATTEMPTS = 4
@@ -72,6 +72,11 @@ def plan_push(masks: MaskSet, tasks: Sequence[dict], address: Callable[[Any], st
     InputError
         If a task's ``image_id`` belongs to an image with a different name.
     """
+    with reading("the project's tasks"):
+        return _plan(masks, tasks, address)
+
+
+def _plan(masks: MaskSet, tasks: Sequence[dict], address: Callable[[Any], str]) -> Plan:
     plan = Plan()
     names, regions = masks.category_of(), masks.by_image()
     of_image = tasks_by_image(tasks)
@@ -96,12 +101,13 @@ def plan_push(masks: MaskSet, tasks: Sequence[dict], address: Callable[[Any], st
         kept = worked_on or copies[:1]
         plan.delete += [task["id"] for task in copies if task not in kept]
         for task in kept:
-            if task["data"] != data:
-                plan.update.append((task["id"], data))
             versions = [entry.get("model_version") for entry in task.get("predictions") or []]
+            data = task_data(image, address(image)) | pushed_before(task, wanted["model_version"])
             if versions != [wanted["model_version"]]:
                 plan.predict.append({"task": task["id"], **wanted})
                 plan.annotated += bool(annotations_of(task))
+            if task["data"] != data:
+                plan.update.append((task["id"], data))
     return plan
 
 
@@ -231,10 +237,10 @@ def _carry_out(plan: Plan, client: Client, project: Project, advance: Advance) -
         batch = plan.add[start : start + _BATCH]
         client.import_tasks(project, batch)
         advance(len(batch))
+    for task, data in plan.update:  # first, as it records what the next step replaces
+        client.set_data(task, data)
+        advance(1)
     for start in range(0, len(plan.predict), _BATCH):
         batch = plan.predict[start : start + _BATCH]
         client.replace_predictions(project, batch)
         advance(len(batch))
-    for task, data in plan.update:
-        client.set_data(task, data)
-        advance(1)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import hmac
+import http.client
 import json
 import os
+import secrets
 import shutil
 import socket
 import sqlite3
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import platformdirs
 
@@ -29,6 +32,38 @@ EMAIL = "annotator@localhost.local"
 
 _START_SECONDS = 180  # the first start sets up the database: 21 to 39 s on two cores
 _STOP_SECONDS = 20
+
+
+_SETTINGS = '''\
+"""Label Studio's settings, and an answer by which salprobe knows its own server."""
+
+import hashlib
+import hmac
+import os
+from pathlib import Path
+
+from core.settings.base import *  # first: the next line already looks settings up
+from label_studio.core.settings.label_studio import *
+
+MIDDLEWARE = ["salprobe_settings.Identity", *MIDDLEWARE]
+_SECRET = Path(os.environ["SALPROBE_SECRET"]).read_bytes()
+_PORT = os.environ["SALPROBE_PORT"]
+
+
+class Identity:
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        from django.http import HttpResponse
+
+        start, challenge = "/salprobe/", request.path.rpartition("/")[2]
+        if not request.path.startswith(start) or len(challenge) > 64:
+            return self.get_response(request)
+        text = f"{_PORT} {challenge}".encode()
+        return HttpResponse(hmac.new(_SECRET, text, hashlib.sha256).hexdigest())
+'''
+"""Given to the server as its settings; the secret never leaves the data folder."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +99,16 @@ class LocalServer:
 
     @property
     def url(self) -> str | None:
-        """Its address if it is running, else None."""
+        """Its address if it is running, else None.
+
+        Another program may have its port by now: only our own server knows the secret in its
+        data folder.
+        """
         try:
             address = json.loads((self.data / "address.json").read_text())["url"]
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        return address if _answers(address) else None
+        return address if isinstance(address, str) and self._is_ours(address) else None
 
     def install(self) -> None:
         """Install Label Studio (about 1 GB, once).
@@ -119,7 +158,7 @@ class LocalServer:
                     *("start", "--no-browser", "--internal-host", "127.0.0.1"),
                     *("--port", str(port)),
                 ],
-                env=_environment(self.data, password),
+                env=self._environment(port, password),
                 cwd=self.data,
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
@@ -129,7 +168,7 @@ class LocalServer:
         address = f"http://127.0.0.1:{port}"
         try:
             limit = time.monotonic() + _START_SECONDS
-            while not _answers(address):
+            while not self._is_ours(address):
                 if process.poll() is not None or time.monotonic() > limit:
                     raise InputError(f"Label Studio did not start; its log is {log}")
                 time.sleep(0.2)
@@ -165,14 +204,65 @@ class LocalServer:
             raise InputError(f"{path}: no token of {EMAIL}")
         return row[0]
 
-    def link(self, folder: Path) -> Path:
-        """Link a folder of images into the served folder, and return the link's path."""
-        folder = folder.resolve()
-        name = f"{folder.name}-{hashlib.sha256(str(folder).encode()).hexdigest()[:8]}"
-        link = self.data / "images" / name
-        if not link.is_symlink():
-            link.symlink_to(folder, target_is_directory=True)
-        return link
+    def share(self, folder: Path, images: Iterable[Path]) -> Path:
+        """Link images into the served folder, and nothing that lies beside them.
+
+        Parameters
+        ----------
+        folder : Path
+            Above all of the images.
+        images : iterable of Path
+
+        Returns
+        -------
+        Path
+            The folder that the server sees instead of ``folder``.
+        """
+        name = f"{folder.name}-{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:8]}"
+        shared = self.data / "images" / name
+        if shared.is_symlink():  # earlier versions shared the whole folder
+            shared.unlink()
+        wanted = {shared / path.relative_to(folder): path.resolve() for path in images}
+        for link, path in wanted.items():
+            if link.is_symlink() and link.readlink() == path:
+                continue
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.unlink(missing_ok=True)
+            link.symlink_to(path)
+        return shared
+
+    def _secret(self) -> Path:
+        """Return the path of the secret, which is made once and which only its owner can read."""
+        path = self.data / "secret"
+        if not path.is_file():
+            with atomic_write(path) as file:
+                os.fchmod(file.fileno(), 0o600)
+                file.write(secrets.token_bytes(32))
+        return path
+
+    def _is_ours(self, address: str) -> bool:
+        """Ask the program at an address to prove that it knows the secret."""
+        challenge = secrets.token_hex(16)
+        try:
+            secret = (self.data / "secret").read_bytes()
+            answer = _get(f"{address}/salprobe/{challenge}")
+            text = f"{urlsplit(address).port} {challenge}".encode()
+        except (OSError, ValueError, http.client.HTTPException):
+            return False
+        expected = hmac.new(secret, text, hashlib.sha256).hexdigest()
+        return hmac.compare_digest(answer, expected.encode())
+
+    def _environment(self, port: int, password: str | None) -> dict[str, str]:
+        settings = self.data / "settings" / "salprobe_settings.py"
+        settings.parent.mkdir(exist_ok=True)
+        with atomic_write(settings) as file:
+            file.write(_SETTINGS.encode())
+        return _environment(self.data, password) | {
+            "DJANGO_SETTINGS_MODULE": settings.stem,
+            "PYTHONPATH": str(settings.parent.absolute()),
+            "SALPROBE_SECRET": str(self._secret().absolute()),
+            "SALPROBE_PORT": str(port),
+        }
 
     @property
     def _bin(self) -> Path:
@@ -222,10 +312,13 @@ def _free_port(port: int) -> int:
         return trial.getsockname()[1]
 
 
-def _answers(address: str) -> bool:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(f"{address}/health", timeout=5) as answer:
-            return json.load(answer).get("status") == "UP"
-    except (OSError, ValueError, urllib.error.URLError):
-        return False
+def _get(address: str) -> bytes:
+    """Return the beginning of an answer; no proxy, no redirection."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
+    with opener.open(address, timeout=5) as answer:
+        return answer.read(200)
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, req, fp, code, msg, headers, newurl) -> None:
+        return None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...datasets.errors import InputError
-from ...datasets.files import atomic_write, read_json
+from ...datasets.files import atomic_write, is_stream, read_json
 from ...datasets.masks.annotation import Annotation
 from ...datasets.masks.mask_set import MaskSet
 from ...datasets.stimuli import Stimuli, Stimulus, image_size
@@ -27,6 +27,50 @@ def task_data(image: Stimulus, address: str) -> dict:
         "width": image.width,
         "height": image.height,
     }
+
+
+_MOST_VERSIONS = 50
+
+
+def pushed_before(task: dict, wanted: str) -> dict:
+    """Return the part of a task's ``data`` that says which predictions it had before.
+
+    Parameters
+    ----------
+    task : dict
+        With its data and predictions.
+    wanted : str
+        Version that the next push leaves; it replaces any other.
+
+    Returns
+    -------
+    dict
+        ``pushed``: pairs of a prediction's version and when it was made; empty if there are none.
+    """
+    pushed = _pairs(task["data"].get("pushed"))
+    for pair in _shown(task):
+        if pair[0] != wanted and pair not in pushed:
+            pushed.append(pair)
+    return {"pushed": pushed[-_MOST_VERSIONS:]} if pushed else {}
+
+
+def versions_of(task: dict) -> list[list[str]]:
+    """Return the predictions that a task has had: pairs of a version and when it was made."""
+    return _pairs(task["data"].get("pushed")) + _shown(task)
+
+
+def _shown(task: dict) -> list[list[str]]:
+    predictions = task.get("predictions") or []
+    return [[str(one.get("model_version")), str(one.get("created_at"))] for one in predictions]
+
+
+def _pairs(value: object) -> list[list[str]]:
+    listed = value if isinstance(value, list) else []
+    return [
+        pair
+        for pair in listed
+        if isinstance(pair, list) and len(pair) == 2 and all(isinstance(one, str) for one in pair)
+    ]
 
 
 def prediction(regions: Sequence[Annotation], image: Stimulus, names: dict[int, str]) -> dict:
@@ -57,7 +101,7 @@ def content_hash(regions: Sequence[Annotation], names: dict[int, str]) -> str:
 def json_hash(content: object) -> str:
     """Return a hash of JSON content that does not depend on the order of keys."""
     text = json.dumps(content, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:24]
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:24]
 
 
 def annotations_of(task: dict, annotator: str | None = None) -> list[dict]:
@@ -226,6 +270,7 @@ def write(masks: MaskSet, target: Path, root: Path | None = None) -> list[str]:
         )
     with atomic_write(target) as file:
         file.write(json.dumps(tasks, ensure_ascii=False).encode())
-    with atomic_write(target.with_suffix(".xml")) as file:
-        file.write(label_config(masks).encode())
+    if not is_stream(target):
+        with atomic_write(target.with_suffix(".xml")) as file:
+            file.write(label_config(masks).encode())
     return ["the fixations and the origin of the regions"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...datasets.categories import CATEGORIES, UNLABELLED, coco_categories
+from ...datasets.categories import CATEGORIES, UNLABELLED, coco_categories, ids_with
 from ...datasets.errors import InputError
 from ...datasets.fixations import Fixations
 from ...datasets.masks.annotation import MOST_POINTS, Annotation
@@ -212,9 +212,10 @@ def revise(
                 f"{draft.source}: {name} has {image.width}×{image.height} pixels, "
                 f"{in_base.width}×{in_base.height} in the mask file"
             )
-    categories = {category.name: category.id for category in base.categories}
     revised = {images[name].id for name in draft.images}
     content = base.to_dict()
+    drawn = {region.category for region in draft.regions}
+    categories = ids_with(content["categories"], *drawn & {UNLABELLED})
     known = {
         region.id: (region, entry)
         for region, entry in zip(base.annotations, content["annotations"], strict=True)

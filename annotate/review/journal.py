@@ -19,7 +19,7 @@ from threading import Lock
 
 from filelock import FileLock, Timeout
 
-from ...datasets.errors import InputError
+from ...datasets.errors import InputError, reading
 from ...datasets.files import atomic_write, read_bytes
 from ...datasets.masks.mask_set import MaskSet
 from ..choices import Edits
@@ -73,14 +73,10 @@ class Review:
         if not self.journal.exists():
             self._begin()
             return
-        lines = _lines(self.journal)
-        try:
+        with reading(self.journal):
+            lines = _lines(self.journal)
             if not self._resume(lines):
                 self._start_over(_unsaved(lines), prefer)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(f"{self.journal}: is damaged ({error!r:.80})") from error
 
     @property
     def saved(self) -> bool:
@@ -291,6 +287,6 @@ def _lines(path: Path) -> list:
     for number, line in enumerate(content[:-1], start=1):
         try:
             lines.append(json.loads(line))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{path}: line {number} is damaged") from error
     return lines

@@ -21,12 +21,12 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from ..categories import UNLABELLED, coco_categories
-from ..errors import InputError
+from ..errors import InputError, reading
 from ..files import atomic_write, read_json
 from ..fixations import Fixations
 from ..kept import Kept
-from ..notebook import html_table, printable
 from ..stimuli import Stimulus
+from ..texts import html_table, printable
 from .annotation import (
     FORMAT,
     Annotation,
@@ -115,11 +115,12 @@ class MaskSet(Kept):
         InputError
             If anything is malformed; the message names the place.
         """
-        try:
-            return cls.model_validate(content)
-        except ValidationError as error:
-            problem = error.errors(include_url=False, include_input=False)[0]
-            raise InputError(f"{name}: {_described(problem)}") from error
+        with reading(name):
+            try:
+                return cls.model_validate(content)
+            except ValidationError as error:
+                problem = error.errors(include_url=False, include_input=False)[0]
+                raise InputError(f"{name}: {_described(problem)}") from error
 
     @classmethod
     def read(cls, path: str | Path) -> MaskSet:
@@ -149,12 +150,13 @@ class MaskSet(Kept):
             If the file cannot be read or is not JSON.
         """
         content = read_json(path)
-        try:
-            masks = cls.model_validate(content, context={"diagnose": True})
-        except ValidationError as error:
-            problems = error.errors(include_url=False, include_input=False)
-            return None, [_described(problem) for problem in problems]
-        return masks, list(masks._inconsistencies())
+        with reading(path):
+            try:
+                masks = cls.model_validate(content, context={"diagnose": True})
+            except ValidationError as error:
+                problems = error.errors(include_url=False, include_input=False)
+                return None, [_described(problem) for problem in problems]
+            return masks, list(masks._inconsistencies())
 
     def to_dict(self) -> dict:
         """Return what `write` writes: only keys that were set, including unknown ones."""

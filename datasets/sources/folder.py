@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-import json
-from collections.abc import Mapping
+import warnings
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +13,8 @@ import numpy as np
 from pydantic import Field, FiniteFloat, ValidationError
 
 from ..choices import Unit
-from ..errors import InputError
-from ..files import read_bytes
+from ..errors import InputError, reading
+from ..files import LARGEST, read_bytes, read_json
 from ..fixations import Fixations, pixel
 from ..kept import Kept
 from ..stimuli import Dataset, Stimuli
@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
 _REQUIRED = ("image", "subject", "x", "y")
+_MOST_ROWS = 50_000_000
+"""Maximum rows of a Parquet file, in which a million equal values take a few bytes."""
+_MOST_CHARACTERS = 1000
+_MISSING = ("", "na", "n/a", "#n/a", "nan", "-nan", "null", "none", "<na>", ".")
+"""What stands for a missing number in tables of text, in lower case."""
 
 
 class FolderDescription(Kept):
@@ -107,14 +112,12 @@ def read_description(folder: Path) -> FolderDescription:
     if not path.exists():
         return FolderDescription()
     try:
-        return FolderDescription.model_validate(json.loads(read_bytes(path)))
+        return FolderDescription.model_validate(read_json(path))
     except ValidationError as error:
         problem = error.errors()[0]
         raise InputError(
             f"{path}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}"
         ) from error
-    except ValueError as error:
-        raise InputError(f"{path}: not JSON ({error})") from error
 
 
 def find_table(folder: Path) -> Path:
@@ -137,8 +140,13 @@ def read_fixations(
     stimuli: Stimuli,
     px_per_degree: float | None,
     table_format: TableFormat = PLAIN,
+    *,
+    partly: bool = False,
 ) -> tuple[Fixations, int]:
     """Read a table of fixations on given stimuli.
+
+    Images and subjects are read as text: ``001`` and ``NA`` are names. Subjects become integers
+    if all are.
 
     Parameters
     ----------
@@ -148,6 +156,8 @@ def read_fixations(
     px_per_degree : float or None
         Pixels in one degree of visual angle; required if positions are in degrees.
     table_format : TableFormat
+    partly : bool
+        Skip images that are not among the stimuli, instead of refusing them.
 
     Returns
     -------
@@ -160,9 +170,19 @@ def read_fixations(
     InputError
         If anything is missing or malformed; the message names the file and the row.
     """
-    path = Path(path)
-    frame = _read_table(path)
+    with reading(path):
+        return _fixations(Path(path), stimuli, px_per_degree, table_format, partly)
+
+
+def _fixations(
+    path: Path,
+    stimuli: Stimuli,
+    px_per_degree: float | None,
+    table_format: TableFormat,
+    partly: bool,
+) -> tuple[Fixations, int]:
     names = {name: table_format.columns.get(name, name) for name in (*_REQUIRED, "duration_ms")}
+    frame = _read_table(path, names.values())
     for name in _REQUIRED:
         if names[name] not in frame:
             raise InputError(
@@ -173,7 +193,10 @@ def read_fixations(
         raise InputError(f"{path}: no column {names['duration_ms']!r} for duration_ms")
     if frame.empty:
         raise InputError(f"{path}: the table has no rows")
-    row = _match_images(path, frame[names["image"]], stimuli)
+    row = _match_images(path, frame[names["image"]], stimuli, partly)
+    frame, row = frame[row >= 0], row[row >= 0]
+    if frame.empty:
+        raise InputError(f"{path}: has none of the {len(stimuli)} images")
     x, y = (_numbers(path, frame, names[axis]) for axis in ("x", "y"))
     height, width = np.array([stimulus.size for stimulus in stimuli])[row].T
     if table_format.unit == "deg":
@@ -190,20 +213,20 @@ def read_fixations(
         if np.isnan(x[first] + y[first]):
             what = "has no coordinates"
         raise InputError(
-            f"{path}: row {first + 1}: the fixation {what} "
+            f"{path}: row {frame.index[first] + 1}: the fixation {what} "
             f"({int((~valid).sum())} such fixations in total; --drop-invalid leaves them out)"
         )
     duration = np.full(len(frame), np.nan)
     if names["duration_ms"] in frame:
         duration = _numbers(path, frame, names["duration_ms"])
-    subject = frame[names["subject"]]
-    if subject.isna().any():
-        raise InputError(f"{path}: row {int(subject.isna().to_numpy().argmax()) + 1}: no subject")
-    whole = subject.dtype.kind in "iu"
+    subject = _texts(path, "subject", frame[names["subject"]])
+    if (subject == "").any():
+        raise InputError(f"{path}: row {frame.index[(subject == '').argmax()] + 1}: no subject")
+    whole = all(_is_whole(name) for name in set(subject.tolist()))
     try:
         fixations = Fixations(
             image_id=np.array([stimulus.id for stimulus in stimuli])[row],
-            subject=np.asarray(subject if whole else subject.astype(str)),
+            subject=subject.astype(np.int64) if whole else subject,
             x=pixel(np.nan_to_num(x)),
             y=pixel(np.nan_to_num(y)),
             duration_ms=duration,
@@ -213,41 +236,113 @@ def read_fixations(
     return fixations.where(valid), int((~valid).sum())
 
 
-def _read_table(path: Path) -> pd.DataFrame:
+def _read_table(path: Path, wanted: Collection[str]) -> pd.DataFrame:
+    """Return a table, numbered from 0; a column of a text file holds texts, "" where missing.
+
+    Of a Parquet file only the wanted columns are read, and of the others the names.
+    """
     import pandas as pd
 
     content = io.BytesIO(read_bytes(path))
+    suffix = path.suffix.lower()
+    if suffix not in TABLE_SUFFIXES:
+        raise InputError(f"{path}: expected a {', '.join(TABLE_SUFFIXES)} file")
     try:
-        if path.suffix.lower() == ".parquet":
-            return pd.read_parquet(content)
-        if path.suffix.lower() in (".csv", ".tsv"):
-            return pd.read_csv(content, sep="\t" if path.suffix.lower() == ".tsv" else ",")
-    except (ValueError, OSError) as error:  # pandas' and pyarrow's parsing errors
-        raise InputError(f"{path}: not a readable table ({error})") from error
-    raise InputError(f"{path}: expected a {', '.join(TABLE_SUFFIXES)} file")
+        if suffix == ".parquet":
+            return _read_parquet(path, content, wanted)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # pandas drops what is beyond the header's columns
+            table = pd.read_csv(
+                content,
+                sep="\t" if suffix == ".tsv" else ",",
+                header=None,
+                index_col=False,
+                dtype=str,
+                keep_default_na=False,
+                encoding="utf-8-sig",
+            )
+    except InputError:
+        raise
+    except Exception as error:  # pandas' and pyarrow's parsers raise almost anything
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: not a readable table ({reason:.150})") from error
+    header = table.iloc[0].tolist()
+    twice = [name for name in header if name and header.count(name) > 1]
+    if twice:
+        raise InputError(f"{path}: column {twice[0]!r} occurs twice")
+    return table.iloc[1:].set_axis(header, axis=1).reset_index(drop=True)
 
 
-def _match_images(path: Path, names: pd.Series, stimuli: Stimuli) -> np.ndarray:
-    """Return each row's index into the stimuli, by file name with or without suffix."""
+def _read_parquet(path: Path, content: io.BytesIO, wanted: Collection[str]) -> pd.DataFrame:
+    """Return the wanted columns; others have a name, but no values."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    file = parquet.ParquetFile(content)
+    info, schema = file.metadata, file.schema_arrow
+    if len(set(schema.names)) < len(schema.names):
+        raise InputError(f"{path}: a column occurs twice")
+    texts = [field.name for field in schema if pa.types.is_string(field.type)]
+    size = sum(info.row_group(k).total_byte_size for k in range(info.num_row_groups))
+    if info.num_rows > _MOST_ROWS or size > LARGEST:
+        raise InputError(f"{path}: {info.num_rows} rows of {size} bytes, more than can be read")
+    file = parquet.ParquetFile(content, read_dictionary=texts)  # a repeated text takes room once
+    columns = [name for name in schema.names if name in wanted]
+    frame = file.read(columns=columns).to_pandas(ignore_metadata=True)
+    return frame.reindex(columns=schema.names)
+
+
+def _texts(path: Path, what: str, names: pd.Series) -> np.ndarray:
+    """Return names as texts, "" where missing; whole numbers of a Parquet file lose a ``.0``."""
+    texts = []
+    for name in names.tolist():
+        if isinstance(name, float):
+            name = "" if np.isnan(name) else int(name) if name.is_integer() else name
+        texts.append(str(name) if isinstance(name, str | int | float) else "")
+    longest = max(texts, key=len, default="")
+    if len(longest) > _MOST_CHARACTERS:  # every cell of an array takes as much
+        place = f"{path}: row {texts.index(longest) + 1}"
+        raise InputError(f"{place}: {what} has {len(longest)} characters")
+    return np.array(texts, dtype=str)
+
+
+def _is_whole(name: str) -> bool:
+    """Return whether a text is a whole number as Python writes it: ``1``, but not ``01``."""
+    digits = name.removeprefix("-")
+    return digits.isascii() and digits.isdigit() and len(name) < 16 and str(int(name)) == name
+
+
+def _match_images(path: Path, names: pd.Series, stimuli: Stimuli, partly: bool) -> np.ndarray:
+    """Return each row's index into the stimuli, by file name with or without suffix; -1 if none.
+
+    A name that several stimuli have without their suffix is refused.
+    """
     index = {stimulus.file_name: i for i, stimulus in enumerate(stimuli)}
-    stems: dict[str, int] = {}
+    stems: dict[str, list[int]] = {}
     for i, stimulus in enumerate(stimuli):
-        stems.setdefault(Path(stimulus.file_name).stem, i)
-    rows = np.array([index.get(str(name), stems.get(str(name), -1)) for name in names])
-    if (rows < 0).any():
-        first = int(np.flatnonzero(rows < 0)[0])
-        raise InputError(
-            f"{path}: row {first + 1}: image {str(names.iloc[first])!r} is not in {stimuli.root}"
-        )
-    return rows
+        stems.setdefault(Path(stimulus.file_name).stem, []).append(i)
+    texts = _texts(path, "image", names)
+    rows: dict[str, int] = {}
+    for name in dict.fromkeys(texts.tolist()):
+        found = [index[name]] if name in index else stems.get(name, [])
+        place = f"{path}: row {int((texts == name).argmax()) + 1}: image {name!r}"
+        if len(found) > 1:
+            both = " or ".join(stimuli[i].file_name for i in found[:2])
+            raise InputError(f"{place} may be {both}: expected the name with its suffix")
+        if not found and not partly:
+            raise InputError(f"{place} is not in {stimuli.root}")
+        rows[name] = found[0] if found else -1
+    return np.array([rows[name] for name in texts.tolist()])
 
 
 def _numbers(path: Path, frame: pd.DataFrame, column: str) -> np.ndarray:
     import pandas as pd
 
-    values = np.asarray(pd.to_numeric(frame[column], errors="coerce"), dtype=np.float64)
-    wrong = np.flatnonzero(np.isnan(values) & frame[column].notna().to_numpy())
-    if wrong.size:
-        text = frame[column].iloc[wrong[0]]
-        raise InputError(f"{path}: row {wrong[0] + 1}: {column} is {text!r}, expected a number")
+    numbers = pd.to_numeric(np.asarray(frame[column]), errors="coerce")  # it may be categorical
+    values = np.asarray(numbers, dtype=np.float64)
+    unknown = np.flatnonzero(np.isnan(values) & frame[column].notna().to_numpy())
+    wrong = [k for k in unknown if str(frame[column].iloc[k]).strip().lower() not in _MISSING]
+    if wrong:
+        text, place = frame[column].iloc[wrong[0]], frame.index[wrong[0]] + 1
+        raise InputError(f"{path}: row {place}: {column} is {text!r:.60}, expected a number")
     return values

@@ -6,15 +6,24 @@ import os
 from importlib import resources
 from pathlib import Path
 
+import numpy as np
 import platformdirs
 
 from ..errors import InputError
-from ..fixations import Fixations
+from ..fixations import COLUMNS, Fixations
 from ..masks.consistency import check_inside
 from ..masks.mask_set import MaskSet
 from ..progress import SILENT, Progress
 from ..stimuli import Dataset, Stimuli
-from .folder import PLAIN, TABLE_SUFFIXES, TableFormat, load_folder, read_fixations
+from .folder import (
+    PLAIN,
+    TABLE_SUFFIXES,
+    TableFormat,
+    find_table,
+    load_folder,
+    read_description,
+    read_fixations,
+)
 from .osie import OSIE, find_fixations_mat, load_osie, read_fixations_mat
 from .salicon import NAME as SALICON
 from .salicon import load_salicon
@@ -112,7 +121,7 @@ def load_dataset(
     Raises
     ------
     InputError
-        If there is no such dataset, or it cannot be read.
+        If there is no such dataset, it cannot be read, or an argument does not apply to it.
 
     Examples
     --------
@@ -123,15 +132,17 @@ def load_dataset(
     (8, 1320, True)
     """
     root, table = (Path(path) if path else None for path in (root, table))
+    own = source in (*PUBLISHED, SALICON)
+    if own and (table is not None or px_per_degree is not None or table_format != PLAIN):
+        raise InputError(
+            f"{source} has its own fixations and scale; --fixations, --columns, --unit, "
+            "--drop-invalid and --px-per-degree are for a folder of images"
+        )
     if source in PUBLISHED:
         root = root or default_root(source)
         if not root.is_dir():
             raise InputError(
                 f"{root}: no such folder; `annotate fetch {source}` downloads it there"
-            )
-        if table is not None:
-            raise InputError(
-                f"{source} has its own fixations; --fixations is for a folder of images"
             )
         return load_osie(root)
     if source == SALICON:
@@ -141,12 +152,16 @@ def load_dataset(
         return load_salicon(root, progress)
     path = Path(source)
     if path.is_file() and path.suffix.lower() in TABLE_SUFFIXES:
+        if table is not None:
+            raise InputError(f"{source} is a table of fixations itself; expected no --fixations")
         return load_folder(root or path.parent, path, px_per_degree, table_format)
     if not path.is_dir():
         raise InputError(
             f"{source}: expected {', '.join((*PUBLISHED, SALICON))}, a folder, or a table of "
             f"fixations ({', '.join(TABLE_SUFFIXES)})"
         )
+    if root is not None:
+        raise InputError(f"{source} is the images' folder itself; expected no --root")
     return load_folder(path, table, px_per_degree, table_format)
 
 
@@ -170,7 +185,7 @@ def fixations_of(masks: MaskSet, root: Path, table: Path | None = None) -> Fixat
     """Return the fixations that belong to a mask set.
 
     They come from ``table`` if given, else from the mask file, else from its dataset below
-    ``root``.
+    ``root``: OSIE's or SALICON's files, or a table ``fixations.csv`` (``.tsv``, ``.parquet``).
 
     Raises
     ------
@@ -178,6 +193,7 @@ def fixations_of(masks: MaskSet, root: Path, table: Path | None = None) -> Fixat
         If there are none, or they are malformed or outside their images.
     """
     stimuli = Stimuli(root, tuple(masks.images))
+    dataset = masks.info.salprobe.dataset
     if table is not None:
         fixations = (
             read_fixations_mat(table, stimuli, partly=True)
@@ -186,9 +202,26 @@ def fixations_of(masks: MaskSet, root: Path, table: Path | None = None) -> Fixat
         )
     elif masks.fixations is not None:
         fixations = masks.fixations
-    elif masks.info.salprobe.dataset == OSIE.name:
+    elif dataset == OSIE.name:
         fixations = read_fixations_mat(find_fixations_mat(root), stimuli, partly=True)
+    elif dataset == SALICON:
+        fixations = _salicon_on(stimuli)
     else:
-        raise InputError("the mask file holds no fixations; --fixations names a table of them")
+        try:
+            table = find_table(root)
+        except InputError as error:
+            raise InputError(f"the mask file holds no fixations, and {error}") from error
+        scale = masks.info.salprobe.px_per_degree or read_description(root).px_per_degree
+        fixations = read_fixations(table, stimuli, scale, partly=True)[0]
     check_inside(fixations, masks.images)
     return fixations
+
+
+def _salicon_on(stimuli: Stimuli) -> Fixations:
+    """Return SALICON's fixations on some of its images, which may have other ids."""
+    whole = load_salicon(stimuli.root)
+    known = {image.file_name: image.id for image in whole.stimuli}
+    parts = [whole.fixations.of(known.get(image.file_name, -1)) for image in stimuli]
+    ids = np.repeat([image.id for image in stimuli], [len(part) for part in parts])
+    columns = [np.concatenate([getattr(p, name) for p in parts]) for name in COLUMNS[1:]]
+    return Fixations(ids, *columns)

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError
-from ..files import read_bytes
+from ..errors import InputError, reading
 from ..fixations import Fixations, pixel
 from ..masks.consistency import check_inside
+from ..readers.arrays import read_mat
 from ..stimuli import Dataset, Stimuli
 from .description import Description
 
@@ -84,15 +84,10 @@ def read_fixations_mat(path: Path, stimuli: Stimuli, *, partly: bool = False) ->
     InputError
         If the file is malformed, or holds no stimulus, or (unless ``partly``) a foreign image.
     """
-    import io
-
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
     ids = {stimulus.file_name: stimulus.id for stimulus in stimuli}
     columns: list[list[np.ndarray]] = [[], [], [], [], []]
+    content = read_mat(path)
     try:
-        content = loadmat(io.BytesIO(read_bytes(path)), simplify_cells=True)
         for image in content["fixations"]:
             number = ids.get(image["img"])
             if number is None:
@@ -110,17 +105,11 @@ def read_fixations_mat(path: Path, stimuli: Stimuli, *, partly: bool = False) ->
                     columns, (*rows, pixel(x - 1), pixel(y - 1), duration), strict=True
                 ):
                     column.append(values)
-    except (
-        MatReadError,
-        KeyError,
-        TypeError,
-        IndexError,
-        ValueError,
-        NotImplementedError,
-    ) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: not OSIE's fixations.mat ({error})") from error
+    except InputError:
+        raise
+    except Exception as error:  # whatever else may be in the place of what is expected
+        raise InputError(f"{path}: not OSIE's fixations.mat ({error!r:.150})") from error
     if not columns[0]:
         raise InputError(f"{path}: has none of the {len(stimuli)} images")
-    return Fixations(*(np.concatenate(column) for column in columns))
+    with reading(path):
+        return Fixations(*(np.concatenate(column) for column in columns))

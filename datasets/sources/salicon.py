@@ -10,17 +10,17 @@ A folder may hold either of two published forms:
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
-from ..files import read_bytes, read_json
+from ..errors import InputError, reading
+from ..files import read_json
 from ..fixations import Fixations
 from ..progress import SILENT, Progress
+from ..readers.arrays import read_mat
 from ..stimuli import Dataset, Stimuli, Stimulus
 
 NAME = "salicon"
@@ -52,6 +52,11 @@ def load_salicon(root: Path, progress: Progress = SILENT) -> Dataset:
     InputError
         If there are no fixations, an image is missing, or a file is not SALICON's.
     """
+    with reading(root):
+        return _load(root, progress)
+
+
+def _load(root: Path, progress: Progress) -> Dataset:
     images = {path.name: path for path in sorted(root.rglob("COCO_*.jpg"))}
     stimuli, parts = [], []
     for name, (height, width), subjects in _gaze(root, progress):
@@ -107,17 +112,13 @@ def _of_table(path: Path) -> Iterator[_Gaze]:
 
 
 def _of_file(path: Path) -> _Gaze:
-    from scipy.io import loadmat
-
+    content = read_mat(path)
     try:
-        content = loadmat(io.BytesIO(read_bytes(path)), simplify_cells=True)
         height, width = (int(value) for value in content["resolution"])
         gaze = content["gaze"]
         gaze = [gaze] if isinstance(gaze, dict) else list(gaze)
         subjects = [_points(subject["fixations"]) for subject in gaze]
-    except InputError:
-        raise
-    except Exception as error:  # SciPy's reader raises almost anything
+    except Exception as error:  # whatever else may be in the place of what is expected
         raise InputError(f"{path}: not SALICON's fixations ({error!r:.200})") from error
     return f"{path.stem}.jpg", (height, width), subjects
 

@@ -12,7 +12,7 @@ import pandas as pd
 from ...datasets.errors import InputError
 from ...datasets.files import atomic_write
 from ...datasets.interval import Interval
-from ...datasets.notebook import html_table, printable
+from ...datasets.texts import html_table, printable
 from ..records.columns import LayerUnits, layer_units
 from ..records.run_info import RunInfo
 from ..statistics.clusters import widened_for_selection

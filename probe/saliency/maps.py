@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from ...datasets.errors import InputError
+from ...datasets.readers.arrays import read_hdf5, read_mat, read_npy
 from ...datasets.stimuli import IMAGE_SUFFIXES, Dataset, Stimuli, Stimulus, read_picture
 from ..networks.activation import resized
 from ..networks.factory import from_factory
@@ -203,20 +204,17 @@ class MapFolder:
 def _read(path: Path) -> np.ndarray:
     try:
         if path.suffix == ".npy":
-            return np.load(path, allow_pickle=False).astype(np.float64)
+            return read_npy(path).astype(np.float64)
         if path.suffix == ".mat":
-            from scipy.io import loadmat
-
-            arrays = [array for key, array in loadmat(path).items() if not key.startswith("__")]
+            arrays = list(read_mat(path).values())
         elif path.suffix in (".h5", ".hdf5"):
-            import h5py
-
-            with h5py.File(path) as file:
-                arrays = [array[()] for array in file.values() if isinstance(array, h5py.Dataset)]
+            arrays = list(read_hdf5(path).values())
         else:
             return np.asarray(read_picture(path).convert("L"), dtype=np.float64)
         planes = [array for array in map(np.asarray, arrays) if array.ndim == 2]
         planes = [array for array in planes if array.dtype.kind in "uif"]
+    except InputError:
+        raise
     except (OSError, ValueError, NotImplementedError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from error
     if len(planes) != 1:

@@ -14,6 +14,7 @@ import numpy as np
 from ...datasets.errors import InputError
 from ...datasets.files import read_bytes
 from ...datasets.stimuli import Dataset, Stimuli
+from ...datasets.texts import of_cell
 
 PARTS = ("train", "validation", "test")
 
@@ -145,6 +146,7 @@ def read_labels(path: Path, stimuli: Stimuli, column: str) -> dict[int, str]:
     ids |= {PurePosixPath(name).name: number for name, number in list(ids.items())}
     labels: dict[int, str] = {}
     for row, (image, label) in enumerate(zip(frame["image"], frame[column], strict=True), start=1):
+        image, label = of_cell(image), of_cell(label)
         number = ids.get(image)
         if number is None:
             raise InputError(f"{path}: row {row}: image {image!r} is not in {stimuli.root}")

@@ -19,6 +19,7 @@ from torch import nn
 
 from ...datasets.errors import InputError
 from ...datasets.files import atomic_write
+from ...datasets.texts import csv_of
 
 
 @dataclass
@@ -46,7 +47,7 @@ class TrainingState:
 def write_table(path: Path, frame: pd.DataFrame) -> None:
     """Write a table as CSV, atomically."""
     with atomic_write(path) as file:
-        file.write(frame.to_csv(index=False).encode())
+        file.write(csv_of(frame).encode())
 
 
 def write_weights(path: Path, network: nn.Module) -> None:

@@ -14,6 +14,7 @@ from ...datasets.interval import Interval
 from ...datasets.masks.mask_set import MaskSet
 from ...datasets.masks.regions import mask_of
 from ...datasets.stimuli import Dataset, Stimuli
+from ...datasets.texts import figure_text
 from ..analysis.inside_outside import (
     MEASURES,
     Output,
@@ -75,10 +76,10 @@ def draw_table(run: Run, path: str | Path | None = None) -> Figure:
         text = "–" if np.isnan(value) else f"{value:.2f}"
         colour = "black" if value > 0.6 * top or np.isnan(value) else "white"
         axis.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
-    names = [name.replace(" ", "\n") for name in table.columns]
+    names = [figure_text(name).replace(" ", "\n") for name in table.columns]
     axis.set_xticks(range(len(names)), names, fontsize=8)
-    axis.set_yticks(range(len(table)), table.index, fontsize=8)
-    axis.set_title(run.describe(), fontsize=9)
+    axis.set_yticks(range(len(table)), map(figure_text, table.index), fontsize=8)
+    axis.set_title(figure_text(run.describe()), fontsize=9)
     figure.colorbar(image, label=f"mean NSS, top {TOP} units")
     if path is not None:
         save_figure(figure, Path(path))
@@ -116,11 +117,12 @@ def draw_output(output: Output, path: Path) -> None:
                 markeredgecolor="black",
                 markeredgewidth=0.4,
                 ecolor="0.6",
-                label=row["category"],
+                label=figure_text(row["category"]),
             )
         spearman = output.correlations.set_index("measure").loc[name, "spearman"]
         axis.set_title(f"Spearman {spearman:.2f}", fontsize=10)
-        axis.set_xlabel(f"inner saliency: {TOP} cross-fitted units of {output.layer} (NSS)")
+        layer = figure_text(output.layer)
+        axis.set_xlabel(f"inner saliency: {TOP} cross-fitted units of {layer} (NSS)")
         axis.set_ylabel(label)
         axis.spines[["top", "right"]].set_visible(False)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right", frameon=False)
@@ -175,7 +177,8 @@ def draw_change(
         picture = stimuli.read(stimulus)
         mask = mask_of(regions[record["annotation_id"]], stimulus)
         panel(row[0], np.asarray(picture))
-        row[0].set_ylabel(f"{Path(stimulus.file_name).stem}: {record['category']}", fontsize=8)
+        name = f"{Path(stimulus.file_name).stem}: {record['category']}"
+        row[0].set_ylabel(figure_text(name), fontsize=8)
         for axis, model, layer, when in zip(
             row[1:], models, layers, ("before", "after"), strict=True
         ):
@@ -183,7 +186,7 @@ def draw_change(
             axis.set_title(f"{when}: NSS {record[when]:.2f}", fontsize=9)
         for axis in row:
             axis.contour(mask, levels=[0.5], colors="white", linewidths=1)
-    axes[0][0].set_title(f"{change.layer}, unit {change.unit}", fontsize=9)
+    axes[0][0].set_title(f"{figure_text(change.layer)}, unit {change.unit}", fontsize=9)
     save_figure(figure, path)
 
 
@@ -209,14 +212,14 @@ def draw_search(search: Search, path: Path, most: int = 8) -> None:
     for row, array in zip(axes, shown, strict=True):
         row[0].imshow(search.stimuli.read(array.image))
         row[0].contour(array.target, levels=[0.5], colors="red", linewidths=0.8)
-        row[0].set_ylabel(array.feature, fontsize=7)
+        row[0].set_ylabel(figure_text(array.feature), fontsize=7)
         for axis, map_of in zip(row[1:], search.maps.values(), strict=True):
             axis.imshow(map_of(array.image), cmap="gray")
         for axis in row:
             axis.set_xticks([])
             axis.set_yticks([])
     for axis, name in zip(axes[0], ["array", *search.maps], strict=True):
-        axis.set_title(name, fontsize=8)
+        axis.set_title(figure_text(name), fontsize=8)
     save_figure(figure, path, dpi=200)
 
 
@@ -253,11 +256,12 @@ def draw_gains(sweep: Sweep, path: Path) -> None:
     axis.axhline(0, color="black", linewidth=0.6)
     axis.set_xticks(
         range(gain.value.shape[1]),
-        [str(category).replace(" ", "\n") for category in gain.value.columns],
+        [figure_text(category).replace(" ", "\n") for category in gain.value.columns],
     )
     axis.set_ylabel(f"gain in mean NSS of {TOP} units, cross-fitted")
     axis.set_title(
-        f"{sweep.layer}: gain over tune {next(iter(sweep.runs))}, 95 % intervals", fontsize=10
+        f"{figure_text(sweep.layer)}: gain over tune {next(iter(sweep.runs))}, 95 % intervals",
+        fontsize=10,
     )
     # The wide interval of a category with few regions would squeeze all the others.
     values = gain.value.to_numpy(np.float64)
@@ -307,10 +311,10 @@ def draw_tasks(tasks: Tasks, dataset: Dataset, path: Path, most: int = 6) -> Non
         panel(axis[0], picture)
         panel(axis[1], picture, empirical(looked.x, looked.y, size, dataset.px_per_degree))
         said = "right" if row["correct"] else f"taken for {row['predicted']}"
-        axis[0].set_title(f"{row['scene']} ({said})", fontsize=6)
+        axis[0].set_title(figure_text(f"{row['scene']} ({said})"), fontsize=6)
         for place, (name, model) in zip(axis[2:], models.items(), strict=True):
             panel(place, picture, mean_map(model, layers[name], dataset, stimulus))
             place.set_title(f"NSS {row[name]:.2f}", fontsize=7)
     for place, title in zip(axes[0][1:], ("fixations", *models), strict=True):
-        place.set_title(f"{title}\n{place.get_title()}".strip(), fontsize=8)
+        place.set_title(f"{figure_text(title)}\n{place.get_title()}".strip(), fontsize=8)
     save_figure(figure, path)

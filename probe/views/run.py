@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
+from html import escape
 
 import numpy as np
 import pandas as pd
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from ...datasets.interval import Interval
+from ...datasets.texts import csv_of, latex_text, markdown_text, printable
+from ...terminal.console import TextConsole
 from ...terminal.tables import plain_table
 from ..choices import Format
 from ..runs.run import Run
@@ -32,6 +35,11 @@ from .cells import (
     wide,
     with_count,
     with_interval,
+)
+
+_POLICY = (
+    '<meta http-equiv="Content-Security-Policy" '
+    "content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">"
 )
 
 
@@ -167,14 +175,17 @@ def render_differences(before: Run, after: Run, differences: pd.DataFrame) -> Gr
 def formatted(frame: pd.DataFrame, kind: Format) -> str:
     """Format a data frame as CSV, JSON, LaTeX or Markdown."""
     if kind == "csv":
-        return frame.to_csv(index=False).rstrip("\n")
+        return csv_of(frame).rstrip("\n")
     if kind == "json":
         return str(frame.to_json(orient="records", indent=1))
     if kind == "latex":
-        return frame.to_latex(index=False, float_format="%.2f", na_rep="--", escape=True)
-    rows = [list(frame.columns), ["---"] * frame.shape[1]]
-    rows += [[number(value) for value in record] for record in frame.itertuples(index=False)]
-    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in rows)
+        safe = frame.map(lambda value: latex_text(value) if isinstance(value, str) else value)
+        safe = safe.set_axis(list(map(latex_text, frame.columns)), axis=1)
+        return safe.to_latex(index=False, float_format="%.2f", na_rep="--", escape=False)
+    rows = [list(map(markdown_text, frame.columns)), ["---"] * frame.shape[1]]
+    for record in frame.itertuples(index=False):
+        rows.append([markdown_text(number(value)) for value in record])
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
 def for_print(run: Run) -> pd.DataFrame:
@@ -192,11 +203,12 @@ def for_print(run: Run) -> pd.DataFrame:
 
 
 def as_html(renderable: RenderableType, title: str) -> str:
-    """Return a terminal view as an HTML page."""
-    console = Console(record=True, width=108, file=io.StringIO(), color_system="truecolor")
+    """Return a terminal view as an HTML page, which may load and run nothing."""
+    console = TextConsole(record=True, width=108, file=io.StringIO(), color_system="truecolor")
     console.print(renderable)
     page = console.export_html(inline_styles=True)
-    return page.replace("<head>", f"<head>\n<title>{title}</title>", 1)
+    head = f"<head>\n{_POLICY}\n<title>{escape(printable(title))}</title>"
+    return page.replace("<head>", head, 1)
 
 
 def _notes(run: Run) -> list[Text]:

@@ -30,7 +30,7 @@ def render_search(search: Search) -> Group:
                 *(number(row[k]) for k in ("gsi", "msr_target", "msr_background", "fixations")),
             )
         for name, value in paper["table4"]["nmm"].items():
-            table.add_row(f"[dim]{name} (paper)[/dim]", f"[dim]{value:.2f}[/dim]")
+            table.add_row(f"{name} (paper)", f"{value:.2f}", style="dim")
         parts.append(table)
         parts.append(_features(search.measures))
     for name, layers in search.layers.groupby("model", sort=False) if len(search.layers) else ():

@@ -1,0 +1,1 @@
+"""Arrays in files that cannot be trusted: MATLAB, HDF5, NumPy."""
