@@ -281,6 +281,26 @@ def test_tokens_titles_and_a_server_of_ones_own(server, command, world, monkeypa
     assert "http://127.0.0.1:9: no answer (ConnectError)" in done.stderr
 
 
+def test_only_the_images_are_shown_and_a_renamed_project_is_found(server, command, world) -> None:
+    masks, pulled = world / "masks.json", world / "pulled.json"
+    (world / "secret.txt").write_text("secret")
+    command("annotate", "push", masks, "--project", "Before", "--serve")
+    ann, client = Person(server), server.client()
+    task = tasks_of(server, "Before")[1]
+    address = task["data"]["image"]
+    assert client.shows(address)
+    for name in ("secret.txt", "masks.json"):
+        assert not client.shows(address.replace("1.png", name))
+    ann.submit(task["id"], relabelled(task, "text"))
+    changes(command, "Before", pulled, "--masks", masks)
+    project = client.find("Before")
+    assert project is not None
+    ann._send("PATCH", f"/api/projects/{project.id}/", {"title": "After"})
+    command("annotate", "push", pulled, "--project", "Before", "--serve")
+    assert client.find("Before") is None  # no twin
+    assert changes(command, "Before", pulled)["conflicts"] == []
+
+
 def test_two_projects_of_one_title(server, command, world) -> None:
     masks = world / "masks.json"
     client = server.client()
