@@ -35,6 +35,7 @@ _PLACES = {
     "probe.experiments.tasks": ("compare_tasks",),
     "probe.networks.activation": ("activation",),
     "probe.networks.device": ("Execution",),
+    "probe.networks.factory": ("trust",),
     "probe.networks.load": ("Backbone", "load_model"),
     "probe.networks.model": ("Model",),
     "probe.runs.run": ("Run",),

@@ -24,6 +24,7 @@ from .probe.experiments.sweep import sweep as sweep
 from .probe.experiments.tasks import compare_tasks as compare_tasks
 from .probe.networks.activation import activation as activation
 from .probe.networks.device import Execution as Execution
+from .probe.networks.factory import trust as trust
 from .probe.networks.load import Backbone as Backbone
 from .probe.networks.load import load_model as load_model
 from .probe.networks.model import Model as Model

@@ -32,14 +32,15 @@ def _print_version(context: typer.Context, wanted: bool) -> None:
         raise typer.Exit
 
 
-def _options(
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
-        ),
-    ] = False,
-) -> None:
+VersionOption = Annotated[
+    bool,
+    typer.Option(
+        "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
+    ),
+]
+
+
+def _options(version: VersionOption = False) -> None:
     pass
 
 

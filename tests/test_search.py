@@ -226,7 +226,7 @@ def test_bad_input(arrays: Path, small_world: Path, tmp_path: Path) -> None:
     ):
         refused(says, "popout", *options, "-o", tmp_path / "out")
         assert not (tmp_path / "out").exists()
-    says = "exists and is not a folder of results"
+    says = "exists and is not a folder of pop-out results"
     refused(says, "popout", "--masks", masks, "--models", "bms", "-o", arrays)
 
 

@@ -17,10 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
-from filelock import FileLock, Timeout
-
 from ...datasets.errors import InputError, reading
 from ...datasets.files import atomic_write, read_bytes
+from ...datasets.locks import held
 from ...datasets.masks.mask_set import MaskSet
 from ..choices import Edits
 from .editing import Edit, Editor, reapply
@@ -243,17 +242,9 @@ def alone(path: Path) -> Iterator[None]:
     """
     if not path.is_file():
         raise InputError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}")
-    lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=0)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise InputError(f"{path}: is under review in another terminal") from error
-    except (OSError, NotImplementedError):  # the folder cannot hold locks
-        pass
-    try:
+    taken = f"{path}: is under review in another terminal"
+    with held(path.with_name(f".{path.name}.lock"), taken):
         yield
-    finally:
-        lock.release()
 
 
 def _unsaved(lines: list) -> list[Edit]:

@@ -23,6 +23,7 @@ from ...datasets.masks.mask_set import MaskSet
 from ...datasets.masks.regions import distinct_pixels, inside
 from ...datasets.progress import SILENT, Progress
 from ...datasets.stimuli import Stimuli
+from ...datasets.texts import csv_of
 from ..runs.inputs import masks_of
 from ..runs.run import Run
 from ..saliency.maps import MapFolder
@@ -201,7 +202,7 @@ def write_output(result: Output, folder: Path) -> None:
         tables[f"tests_{name}"], tables[f"pairs_{name}"] = tests.overall, tests.pairs
     for name, table in tables.items():
         with atomic_write(folder / f"{name}.csv") as file:
-            file.write(table.to_csv(index=False).encode())
+            file.write(csv_of(table).encode())
     about = {"run": str(result.run.folder.resolve()), "layer": result.layer}
     with atomic_write(folder / "output.json") as file:
         file.write(json.dumps(about, indent=1).encode())

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ...datasets.errors import InputError
-from ...terminal.app import new_app, run_app
+from ...terminal.app import VersionOption, new_app, run_app
 from ...terminal.console import notes, print_data
 from ...terminal.progress import progress
 from . import analysis as cli_analysis
@@ -29,6 +29,24 @@ from .options import (
 )
 
 app = new_app("Score every unit of a network against every salient region.")
+
+
+@app.callback()
+def options(
+    version: VersionOption = False,
+    trust: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MODULE:FACTORY",
+            help="Import this factory even where only a folder of results names it; repeatable.",
+        ),
+    ] = None,
+) -> None:
+    """Take what holds for every command."""
+    from ..networks.factory import trust as trust_factory
+
+    for name in trust or ():
+        trust_factory(name)
 
 
 @app.command(

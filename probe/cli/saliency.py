@@ -196,6 +196,7 @@ def score(
     from ...datasets.files import atomic_write
     from ...datasets.sources.load import load_dataset
     from ...datasets.stimuli import Stimuli
+    from ...datasets.texts import csv_of
     from ..saliency.benchmark import score as score_models
     from ..saliency.benchmark import summarise
     from ..saliency.maps import MapFolder, maps_of
@@ -222,7 +223,7 @@ def score(
     if out is not None:
         with atomic_write(out) as file:
             if out.suffix == ".csv":
-                file.write(table.to_csv(index=False).encode())
+                file.write(csv_of(table).encode())
             else:
                 table.to_parquet(file, index=False)
     title = f"Saliency models on {table['image_id'].nunique()} images of {dataset.name}"

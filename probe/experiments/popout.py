@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from ...datasets.errors import InputError
-from ...datasets.files import atomic_write, sha256
+from ...datasets.files import atomic_write, read_json, sha256
 from ...datasets.masks.mask_set import MaskSet
 from ...datasets.progress import SILENT, Progress
 from ...datasets.sources.load import root_of
@@ -20,6 +20,7 @@ from ..networks.load import load_model
 from ..popout.measures import SearchArray, measure_models, search_arrays, summarise_models
 from ..popout.units import unit_maps, unit_nmm
 from ..records.record import provenance
+from ..runs.resuming import check_same
 from ..runs.run import write_table
 from ..saliency.maps import MapFolder, MapOf, from_function, function_named
 
@@ -123,7 +124,6 @@ def popout(
         raise InputError("no model is named; expected --models or --maps")
     if len(set(names)) < len(names):
         raise InputError(f"a model is given twice among {', '.join(names)}")
-    check_folder(out)
     functions = {name: function_named(name) for name in models}
     sources: dict[str, MapOf] = {
         name: from_function(name, function, stimuli)
@@ -137,6 +137,16 @@ def popout(
         for name, function in functions.items()
         if function is None
     }
+    description = {
+        "kind": "popout",
+        "masks": {"file": masks_path.name, "sha256": sha256(masks_path)},
+        "models": list(sources),
+        "maps": {name: map_folder.sha256() for name, map_folder in folders.items()},
+        "networks": {name: network.weights.model_dump() for name, network in networks.items()},
+        "layers": list(layers),
+        "seed": seed,
+    }
+    check_folder(out, description)
     table, summary = pd.DataFrame(), pd.DataFrame()
     if sources:
         table = measure_models(arrays, sources, progress)
@@ -166,31 +176,36 @@ def popout(
     for name in ("measures", "models", "units", "layers"):
         write_table(out, name, getattr(result, name))
     info = {
-        "kind": "popout",
+        **description,
         **provenance(device),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "masks": {"file": masks_path.name, "sha256": sha256(masks_path)},
         "arrays": len(arrays),
         "without_target": len(mask_set.images) - len(arrays),
-        "models": list(sources),
-        "networks": {name: network.weights.model_dump() for name, network in networks.items()},
         "maps_resized": result.resized,
-        "seed": seed,
     }
     with atomic_write(out / "run.json") as file:
         file.write(json.dumps(info, indent=1, ensure_ascii=False).encode())
     return result
 
 
-def check_folder(out: Path) -> None:
-    """Refuse a folder for results that holds something else.
+def check_folder(out: Path, description: Mapping[str, object]) -> None:
+    """Refuse a folder for results that holds something else, or other results.
+
+    Parameters
+    ----------
+    out : Path
+    description : mapping
+        What the results depend on, as ``run.json`` keeps it.
 
     Raises
     ------
     InputError
-        If the path exists and is not an empty folder or a folder of results.
+        If the path exists and is neither an empty folder nor holds results of the same.
     """
-    if out.exists() and not (
-        out.is_dir() and (not any(out.iterdir()) or (out / "run.json").is_file())
-    ):
-        raise InputError(f"{out}: exists and is not a folder of results")
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    path = out / "run.json"
+    content = read_json(path) if path.is_file() else None
+    if not isinstance(content, dict) or content.get("kind") != "popout":
+        raise InputError(f"{out}: exists and is not a folder of pop-out results")
+    check_same(out, content, description, list(description))

@@ -65,15 +65,15 @@ def _implied_options(name: str) -> dict[str, bool]:
     return {"aux_logits": True, "transform_input": True, "init_weights": True}
 
 
-def own_network(name: str) -> nn.Module:
-    """Return the Module that ``package.module:factory`` makes, on the CPU.
+def own_network(name: str, named_by: Path | None = None) -> nn.Module:
+    """Return the Module that ``package.module:factory`` makes, on the CPU; see `from_factory`.
 
     Raises
     ------
     InputError
         If the factory fails or does not return a Module.
     """
-    network = from_factory(name)
+    network = from_factory(name, named_by)
     if not isinstance(network, nn.Module):
         raise InputError(f"{name}: returned {type(network).__name__}, expected torch.nn.Module")
     return network.cpu()

@@ -13,6 +13,7 @@ from ...datasets.options import check_types
 from ..records.record import Weights
 from ..records.train_info import TrainInfo
 from .backbones import model_names, own_network, torchvision_network
+from .factory import source_sha256, trust
 from .gabor import Gabor
 from .heads import Headed, SaliencyModel, SceneModel, last_layer
 from .layers import layer_named
@@ -23,6 +24,8 @@ from .weights import fill, read_state, state_sha256
 @dataclass(frozen=True)
 class Backbone:
     """A network by name, as given by the options ``--model``, ``--weights``, ``--input-size``.
+
+    Naming a factory here is to trust it.
 
     Attributes
     ----------
@@ -48,6 +51,9 @@ class Backbone:
         if self.input_size and min(self.input_size) < 1:
             raise InputError(f"input size {self.input_size}: expected pixels, 1 or more")
 
+        if ":" in self.model:
+            trust(self.model)
+
     def load(self, seed: int = 0) -> Model:
         """Load the network.
 
@@ -65,6 +71,7 @@ def load_model(
     *,
     seed: int = 0,
     input_size: tuple[int, int] | None = None,
+    named_by: Path | None = None,
 ) -> Model:
     """Load a network.
 
@@ -80,6 +87,9 @@ def load_model(
         Seed for random weights. The caller's random state is unchanged.
     input_size : (height, width), optional
         By default the size that the weights were trained on, else 224×224.
+    named_by : Path, optional
+        The folder of results that names the network, if it is not the caller. Its factories are
+        imported only if they are trusted; see `trust`.
 
     Returns
     -------
@@ -107,17 +117,19 @@ def load_model(
         if ":" in name:
             if weights == "random":
                 raise InputError(f"{name}: a factory makes its own weights; --weights takes a file")
-            network, trained_size = own_network(name), (224, 224)
-            source = Weights(source="factory")
+            network, trained_size = own_network(name, named_by), (224, 224)
+            source, code = Weights(source="factory"), source_sha256(name)
         else:
             network, trained_size, source = torchvision_network(name, weights)
+            code = None
     if weights not in ("default", "random"):
         path = Path(weights)
         fill(network, read_state(path), f"{path}: weights do not fit {name}")
         source = Weights(source="file", file=path.name, sha256=sha256(path))
     if source.sha256 is None:
         source = Weights(source=source.source, file=None, sha256=state_sha256(network))
-    return Model(name, network.float().eval(), source, input_size or trained_size)
+    size = input_size or trained_size
+    return Model(name, network.float().eval(), source, size, code=code)
 
 
 def is_training(name: str) -> bool:
@@ -140,7 +152,8 @@ def load_trained(
     Raises
     ------
     InputError
-        If the folder holds no training or its weights are missing, damaged or do not fit.
+        If the folder holds no training, its weights are missing, damaged or do not fit, or it
+        names a factory that is not trusted.
     """
     info = TrainInfo.read(folder)
     backbone = info.parameters.backbone
@@ -150,7 +163,7 @@ def load_trained(
     if weights == "default" and not path.exists():
         raise InputError(f"{folder}: this training is unfinished; repeat its command to resume it")
     own = "default" if ":" in backbone.model else "random"
-    model = load_model(backbone.model, own, input_size=backbone.input_size)
+    model = load_model(backbone.model, own, input_size=backbone.input_size, named_by=folder)
     network = add_head(model, backbone.layer, info.scenes)
     fill(network, read_state(path), f"{path}: weights do not fit {backbone.model}")
     return replace(

@@ -56,6 +56,8 @@ class Model:
         Normalisation of RGB in 0 to 1.
     unit_names : dict
         Names of the units by layer, for layers whose units have names.
+    code : str or None
+        SHA-256 of the source of the factory's module, if a factory made the network.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Model:
     mean: tuple[float, ...] = IMAGENET_MEAN
     sd: tuple[float, ...] = IMAGENET_SD
     unit_names: dict[str, list[str]] = field(default_factory=dict)
+    code: str | None = None
 
     def layers(self, *, pre_relu: bool = False) -> list[Layer]:
         """List the network's layers; see `trace` and, for VGG, `paper_names`.

@@ -22,6 +22,10 @@ class RunParameters(Part):
     batch_size : int
     device : str
         Type of the device: ``cpu``, ``cuda``, ``mps``.
+    mean, sd : list of float
+        What the network's input is normalised with.
+    code : str or None
+        SHA-256 of the source of the factory's module; modules that this imports are not known.
     seed : int
     masks, fixations : str
         SHA-256 of the mask file and of all fixations.
@@ -36,6 +40,9 @@ class RunParameters(Part):
     precision: str = "fp32"
     batch_size: int = 16
     device: str = "cpu"
+    mean: list[float] = []
+    sd: list[float] = []
+    code: str | None = None
     seed: int
     masks: str
     fixations: str = ""

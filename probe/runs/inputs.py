@@ -64,7 +64,12 @@ def model_of(run: Run, source: Path | None = None) -> Model:
         weights = str(source or _known(run, paths.weights, "file of weights", "--before, --after"))
     elif weights in ("factory", "none"):
         weights = "default"
-    model = load_model(name, weights, seed=parameters.seed, input_size=parameters.input_size)
+    model = load_model(
+        *(name, weights),
+        seed=parameters.seed,
+        input_size=parameters.input_size,
+        named_by=run.folder,
+    )
     if model.weights.sha256 != parameters.weights.sha256:
         raise InputError(f"{name}: its weights are not those of {run.name} (the SHA-256 differs)")
     return model

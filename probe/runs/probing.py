@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pandas as pd
 
 from ...datasets.errors import InputError
 from ...datasets.files import sha256
+from ...datasets.locks import held
 from ...datasets.masks.mask_set import MaskSet
 from ...datasets.options import check_seed
 from ...datasets.progress import SILENT, Progress
@@ -37,10 +39,12 @@ from ..scoring.batches import SHUFFLED, Plan, make_plan
 from ..scoring.loading import load_batches
 from ..scoring.scorer import Scorer
 from ..statistics.selectivity import THRESHOLD, summarise
+from .images import check_images
 from .partial import ARRAYS, Partial, check_space
 from .resuming import check_same, make_folder
 from .run import Run, write_table
 
+_LOCK = ".lock"
 _PER_REGION = {"n_fixations": np.int64, "ceiling": np.float64}
 
 
@@ -120,7 +124,7 @@ def probe(
         for batch in plan.batches:
             for item in batch:
                 plan.stimuli.path(item.stimulus)  # fail before hours of work if one is missing
-    with processes() as (rank, world):
+    with processes() as (rank, world), ExitStack() as stack:
         progress = progress if rank == 0 else SILENT
         device = resolve_device(execution.device)
         network = backbone.load(seed)
@@ -140,6 +144,9 @@ def probe(
                 model=backbone.model,
                 weights=network.weights,
                 input_size=network.input_size,
+                mean=list(network.mean),
+                sd=list(network.sd),
+                code=network.code,
                 pre_relu=pre_relu,
                 precision=execution.precision,
                 batch_size=execution.batch_size,
@@ -167,7 +174,13 @@ def probe(
         units = sum(layer.units for layer in chosen)
         partial = Partial(target, (plan.n_regions, units), rank)
         if rank == 0:
-            _enter(target, info, partial, progress)
+            fresh = make_folder(target)
+            if not fresh:
+                RunInfo.read(target)  # leave other folders alone
+            taken = f"{target}: another process is writing here"
+            stack.enter_context(held(target / _LOCK, taken))
+            stack.callback((target / _LOCK).unlink, missing_ok=True)
+            _enter(target, fresh, info, plan, partial, progress)
         wait(world)
         if RunInfo.read(target).status == "complete":
             return Run.open(target)
@@ -183,15 +196,21 @@ def probe(
         return Run.open(target)
 
 
-def _enter(target: Path, info: RunInfo, partial: Partial, progress: Progress) -> None:
+def _enter(
+    target: Path, fresh: bool, info: RunInfo, plan: Plan, partial: Partial, progress: Progress
+) -> None:
     """Begin the run folder, or resume its run; a complete run stays unchanged."""
-    if not make_folder(target):
+    if not fresh:
         before = RunInfo.read(target)
         keys = ("parameters", "layers", "categories")
         check_same(target, before.content(), info.content(), keys)
         if before.status == "complete":
+            images = Run.open(target).images
+            known = dict(zip(images["image_id"], images["sha256"], strict=True))
+            check_images(target, plan, known, progress)
             progress.say(f"{target} is already complete; nothing to do")
             return
+        check_images(target, plan, _images(partial.done()), progress)
     check_space(target, partial.shape)
     info.write(target)
     partial.create()
@@ -228,8 +247,18 @@ def _score(
                 name: {str(stimulus.item.first_row): getattr(stimulus, name) for stimulus in loaded}
                 for name in _PER_REGION
             }
-            partial.write(number, rows, {"bad": bad, **per_region})
+            images = {str(stimulus.item.stimulus.id): stimulus.sha256 for stimulus in loaded}
+            partial.write(number, rows, {"bad": bad, "images": images, **per_region})
             advance(len(plan.batches[number]))
+
+
+def _images(entries: dict[int, dict]) -> dict[int, str]:
+    """Return the SHA-256 of each image that was scored, by its stimulus's id."""
+    return {
+        int(number): content
+        for batch in sorted(entries)
+        for number, content in entries[batch].get("images", {}).items()
+    }
 
 
 def _with_shuffled(scores: np.ndarray, n_regions: int) -> np.ndarray:
@@ -270,7 +299,9 @@ def _finish(
         shuffled=shuffled,
         progress=progress,
     )
-    for name, table in (("regions", regions), ("units", units), ("summary", summary)):
+    images = pd.DataFrame(_images(entries).items(), columns=["image_id", "sha256"])
+    tables = {"regions": regions, "images": images, "units": units, "summary": summary}
+    for name, table in tables.items():
         write_table(target, name, table)
     timings["statistics"] = time.perf_counter() - started
     outcome = {

@@ -44,7 +44,7 @@ def check_same(target: Path, before: Mapping, now: Mapping, keys: Sequence[str])
     """
     for key in keys:
         if before.get(key) != now[key]:
-            what = _difference(before.get(key), now[key])
+            what = _difference(before.get(key), now[key], "" if key == "parameters" else key)
             raise InputError(
                 f"{target}: was begun with other parameters ({what}); choose another --out"
             )
@@ -55,11 +55,9 @@ def _is_blank(folder: Path) -> bool:
     return folder.is_dir() and all(path.name.startswith(".") for path in folder.iterdir())
 
 
-def _difference(before: object, now: object, name: str = "") -> str:
+def _difference(before: object, now: object, name: str) -> str:
     """Name the first value that differs, however deep it lies."""
     if isinstance(before, dict) and isinstance(now, dict):
         key = next(key for key in {**before, **now} if before.get(key) != now.get(key))
         return _difference(before.get(key), now.get(key), f"{name}.{key}".lstrip("."))
-    if not name:
-        return "layers or categories"
     return f"{name}: {before!s:.70}, now {now!s:.70}"

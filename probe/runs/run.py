@@ -121,6 +121,22 @@ class Run:
         """``annotation_id, image_id, category, n_fixations, ceiling``, a row for each of scores."""
         return self._table("regions", ["annotation_id", "image_id", "category", "n_fixations"])
 
+    @cached_property
+    def images(self) -> pd.DataFrame:
+        """``image_id, sha256``: the contents of the image files that were scored.
+
+        Raises
+        ------
+        InputError
+            If the run is older than this table, or it cannot be read.
+        """
+        if not (self.folder / "images.parquet").exists():
+            raise InputError(
+                f"{self.folder}: does not record the contents of its images, so nobody knows "
+                "whether they are still the same; choose another --out"
+            )
+        return self._table("images", ["image_id", "sha256"])
+
     @property
     def units(self) -> pd.DataFrame:
         """Statistics of each unit and category; the columns are those of `summarise`."""

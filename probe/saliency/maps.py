@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -13,6 +14,7 @@ import torch
 from PIL import Image
 
 from ...datasets.errors import InputError
+from ...datasets.files import sha256
 from ...datasets.readers.arrays import read_hdf5, read_mat, read_npy
 from ...datasets.stimuli import IMAGE_SUFFIXES, Dataset, Stimuli, Stimulus, read_picture
 from ..networks.activation import resized
@@ -199,6 +201,11 @@ class MapFolder:
         saliency, resized = _checked(str(path), _read(path), stimulus)
         self.resized += resized
         return saliency
+
+    def sha256(self) -> str:
+        """Return one SHA-256 of the contents of all maps, in the order of the stimuli."""
+        files = (sha256(path) for path in self._paths.values())
+        return hashlib.sha256("".join(files).encode()).hexdigest()
 
 
 def _read(path: Path) -> np.ndarray:

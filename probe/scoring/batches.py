@@ -11,6 +11,7 @@ import pandas as pd
 
 from ...datasets.categories import UNLABELLED
 from ...datasets.errors import InputError
+from ...datasets.files import sha256
 from ...datasets.fixations import Fixations
 from ...datasets.masks.annotation import Annotation
 from ...datasets.masks.mask_set import MaskSet
@@ -50,6 +51,8 @@ class Loaded:
         Fixations inside each region's mask.
     ceiling : list of float
         See `ceilings`.
+    sha256 : str
+        Of the image file.
     """
 
     item: Item
@@ -57,6 +60,7 @@ class Loaded:
     pixels: list[Pixels]
     n_fixations: list[int]
     ceiling: list[float] = field(default_factory=list)
+    sha256: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +118,8 @@ class Plan:
         shuffled = [
             pixels for region in item.regions for pixels in self._shuffled(region, item.stimulus)
         ]
-        return Loaded(item, rgb, own + shuffled, [int(k.sum()) for k in within], ceiling)
+        counts, content = [int(k.sum()) for k in within], sha256(self.stimuli.path(item.stimulus))
+        return Loaded(item, rgb, own + shuffled, counts, ceiling, content)
 
     def _shuffled(self, region: Annotation, onto: Stimulus) -> list[Pixels]:
         """Return the fixated pixels of regions of the same category, moved to this stimulus.
