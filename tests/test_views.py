@@ -14,7 +14,7 @@ from salprobe.datasets.masks.mask_set import MaskSet
 from salprobe.probe.analysis.unit_change import unit_change
 from salprobe.probe.runs.inputs import model_of
 from salprobe.probe.runs.probing import probe
-from salprobe.probe.views import cells, figures
+from salprobe.probe.views import cells, units
 from salprobe.probe.views.overlays import panel
 
 INTERVAL = Interval(2.0, 1.5, 3.0)
@@ -104,10 +104,10 @@ def test_a_units_change_is_drawn_by_its_own_maps(
         for name in ("colours", "other_colours")
     ]
     figure: list[Any] = []
-    monkeypatch.setattr(figures, "save_figure", lambda drawn, path: figure.append(drawn))
+    monkeypatch.setattr(units, "save_figure", lambda drawn, path: figure.append(drawn))
     change = unit_change(runs[0], runs[1], "units", 1)
     models = (model_of(runs[0]), model_of(runs[1]))
-    figures.draw_change(change, models, masks, small_world, tmp_path / "change.png", most=2)
+    units.draw_change(change, models, masks, small_world, tmp_path / "change.png", most=2)
     rows = np.reshape(figure[0].axes, (2, 3))
     stems = [axes[0].get_ylabel().split(":")[0] for axes in rows]
     assert stems == [str(number) for number in change.regions["image_id"].unique()[:2]]
