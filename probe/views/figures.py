@@ -191,7 +191,8 @@ def draw_gains(sweep: Sweep, path: Path) -> None:
     )
     # The wide interval of a category with few regions would squeeze all the others.
     values = gain.value.to_numpy(np.float64)
-    axis.set_ylim(np.nanmin(values) - 0.5, np.nanmax(values) + 0.5)
+    if not np.isnan(values).all():  # of too few stimuli no gain is known
+        axis.set_ylim(np.nanmin(values) - 0.5, np.nanmax(values) + 0.5)
     figure.legend(loc="outside upper right", frameon=False, ncols=len(steps), fontsize=9)
     axis.spines[["top", "right"]].set_visible(False)
     save_figure(figure, path)
