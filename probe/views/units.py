@@ -89,7 +89,8 @@ def draw_best_units(
     images = {stimulus.id: stimulus for stimulus in stimuli}
     regions = {region.id: region for region in mask_set.annotations}
     rows = list(table.groupby("category", sort=False))
-    tallest = max(images[k].height / images[k].width for k in table["image_id"])
+    shown = [images[units["image_id"].iloc[0]] for _, units in rows]
+    heights = [_WIDTH * stimulus.height / stimulus.width + 0.2 for stimulus in shown]
     width = _WIDTH * (1 + len(names))
     said = (
         f"{describe(run)}\nActivation maps of each layer's best unit for a category: its NSS in "
@@ -97,13 +98,14 @@ def draw_best_units(
         "one by the unit in bold."
     )
     caption = "\n".join(fill(line, int(14 * width)) for line in said.splitlines())
-    height = (_WIDTH * tallest + 0.2) * len(rows) + 0.2 + 0.13 * (1 + caption.count("\n"))
+    height = sum(heights) + 0.2 + 0.13 * (1 + caption.count("\n"))
     figure = ShownFigure(figsize=(width, height), layout="constrained")
     figure.suptitle(caption, fontsize=8)
-    axes: Any = figure.subplots(len(rows), 1 + len(names), squeeze=False)
-    for row, (category, units) in zip(axes, rows, strict=True):
+    axes: Any = figure.subplots(
+        *(len(rows), 1 + len(names)), squeeze=False, gridspec_kw={"height_ratios": heights}
+    )
+    for row, (category, units), stimulus in zip(axes, rows, shown, strict=True):
         heads = [f"{name}\n" if row[0] is axes[0][0] else "" for name in names]
-        stimulus = images[units["image_id"].iloc[0]]
         region = regions[units["annotation_id"].iloc[0]]
         picture = stimuli.read(stimulus)
         maps = activations(network, drawn, picture)
