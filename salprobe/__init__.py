@@ -44,6 +44,7 @@ _PLACES = {
     "probe.training.recipe": ("Recipe",),
     "probe.training.train": ("train",),
     "probe.views.figures": ("draw_table",),
+    "probe.views.units": ("draw_best_units",),
     "terminal.progress": ("progress",),
 }
 _MODULES = {name: module for module, names in _PLACES.items() for name in names}

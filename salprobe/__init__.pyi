@@ -35,6 +35,7 @@ from .probe.saliency.maps import saliency_map as saliency_map
 from .probe.training.recipe import Recipe as Recipe
 from .probe.training.train import train as train
 from .probe.views.figures import draw_table as draw_table
+from .probe.views.units import draw_best_units as draw_best_units
 from .terminal.progress import progress as progress
 
 __version__: str

@@ -102,8 +102,9 @@ def test_library_calls_are_silent_unless_asked(
     assert heard.said == [f"{tmp_path / 'run'} is already complete; nothing to do"]
     options["out"] = tmp_path / "other"
     sp.probe(small_world / "masks.json", **options, progress=heard)
-    assert heard.tasks == [("probing", 6, 0), ("statistics", 2, 0)]
-    assert heard.steps == [6, 2]
+    again = ("comparing images", 6, 0)
+    assert heard.tasks == [again, ("probing", 6, 0), ("statistics", 2, 0)]
+    assert heard.steps == [6, 6, 2]
 
 
 def test_the_callers_random_state_stays(

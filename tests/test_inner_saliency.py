@@ -81,6 +81,11 @@ def test_halves_share_no_stimulus_and_come_both_ways() -> None:
         assert len(inner) == len(rows)
 
 
+def test_a_category_on_one_stimulus_cannot_be_halved() -> None:
+    regions = pd.DataFrame({"image_id": [1, 1, 2, 2], "category": [*"aabb"], "n_fixations": 5})
+    assert list(halved(np.ones((4, 12), np.float32), groups(regions, NAMES, 0), 0)) == []
+
+
 def test_splits_are_combined_by_twice_the_median() -> None:
     def tests(p: float, difference: float) -> CategoryTests:
         overall = pd.DataFrame([("ANOVA", 10 * p, p)], columns=["test", "statistic", "p"])

@@ -1,9 +1,10 @@
 """What tables and pictures show of the numbers that they are given."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -12,9 +13,11 @@ from matplotlib.figure import Figure
 from salprobe.datasets.interval import Interval
 from salprobe.datasets.masks.mask_set import MaskSet
 from salprobe.probe.analysis.unit_change import unit_change
+from salprobe.probe.experiments.sweep import Sweep
 from salprobe.probe.runs.inputs import model_of
 from salprobe.probe.runs.probing import probe
-from salprobe.probe.views import cells, figures
+from salprobe.probe.runs.run import Run
+from salprobe.probe.views import cells, figures, units
 from salprobe.probe.views.overlays import panel
 
 INTERVAL = Interval(2.0, 1.5, 3.0)
@@ -104,10 +107,10 @@ def test_a_units_change_is_drawn_by_its_own_maps(
         for name in ("colours", "other_colours")
     ]
     figure: list[Any] = []
-    monkeypatch.setattr(figures, "save_figure", lambda drawn, path: figure.append(drawn))
+    monkeypatch.setattr(units, "save_figure", lambda drawn, path: figure.append(drawn))
     change = unit_change(runs[0], runs[1], "units", 1)
     models = (model_of(runs[0]), model_of(runs[1]))
-    figures.draw_change(change, models, masks, small_world, tmp_path / "change.png", most=2)
+    units.draw_change(change, models, masks, small_world, tmp_path / "change.png", most=2)
     rows = np.reshape(figure[0].axes, (2, 3))
     stems = [axes[0].get_ylabel().split(":")[0] for axes in rows]
     assert stems == [str(number) for number in change.regions["image_id"].unique()[:2]]
@@ -117,3 +120,22 @@ def test_a_units_change_is_drawn_by_its_own_maps(
             shown = np.asarray(axis.images[-1].get_array(), dtype=float)
             like = [np.corrcoef(shown.ravel(), picture[..., k].ravel())[0, 1] for k in range(3)]
             assert np.argmax(like) == channel and like[channel] > 0.95
+
+
+@pytest.mark.parametrize("gain", [0.7, np.nan])
+def test_gains_are_drawn_even_where_none_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gain: float
+) -> None:
+    drawn: list[Figure] = []
+    monkeypatch.setattr(figures, "save_figure", lambda figure, path: drawn.append(figure))
+    bounds = {"change": [0, 0, gain, gain], "change_low": [0, 0, gain - 0.1, gain - 0.1]}
+    bounds["change_high"] = [0, 0, gain + 9, gain + 9]
+    table = pd.DataFrame({"tune": [*"0011"], "category": ["text", "plant"] * 2, **bounds})
+    runs = cast("dict[str, Run]", {"0": None, "1": None})
+    empty = pd.DataFrame()
+    figures.draw_gains(Sweep(tmp_path, runs, "vgg16", "conv5_3", table, empty, empty), tmp_path)
+    (axis,) = drawn[0].axes
+    heights = [bar.get_height() for bar in axis.patches]
+    np.testing.assert_equal(heights, [gain, gain])
+    if gain > 0:  # the wide interval does not squeeze the bar
+        assert axis.get_ylim() == pytest.approx((gain - 0.5, gain + 0.5))

@@ -58,7 +58,8 @@ def halved(
     """Choose each category's units on one half of the stimuli; score the regions of the other.
 
     Unlike `inner_saliency`, the regions of one result are all scored by units that none of them
-    chose, so tests that take regions for independent hold for it.
+    chose, so tests that take regions for independent hold for it. Halves that leave no region to
+    score, because each category is on one stimulus, are passed over.
 
     Yields
     ------
@@ -81,7 +82,8 @@ def halved(
                 own = group.rows[~choosing]
                 rows.append(own)
                 inner.append(scores[own[:, None], best].mean(axis=1, dtype=np.float64))
-            yield np.concatenate(rows), np.concatenate(inner)
+            if rows:
+                yield np.concatenate(rows), np.concatenate(inner)
 
 
 def _best(rest: np.ndarray) -> np.ndarray:

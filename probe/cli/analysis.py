@@ -1,4 +1,4 @@
-"""The ``probe`` commands that analyse finished runs: ``compare`` and ``output``."""
+"""The ``probe`` commands that analyse finished runs: ``figure``, ``compare``, ``output``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from ...datasets.errors import InputError
 from ...terminal.console import notes, print_data
 from ...terminal.progress import progress
-from .options import FormatOption, RunFolder, parse_unit
+from .options import FormatOption, RunFolder, parse_unit, words
 
 app = typer.Typer()
 
@@ -20,6 +20,54 @@ MasksNow = Annotated[
 RootNow = Annotated[
     Path | None, typer.Option("--root", help="Folder of the run's images, if it has moved.")
 ]
+
+
+@app.command(
+    epilog="Example: [bold]probe figure runs/osie_sr-vgg16 -o units.png --layers 'conv5_*'[/bold]"
+)
+def figure(
+    run: RunFolder,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Figure to write (.png, .pdf, .svg).")
+    ],
+    layers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--layers",
+            "-l",
+            help="Layers to draw: names or wildcards, comma-separated or repeated (default: all).",
+        ),
+    ] = None,
+    categories: Annotated[
+        str | None,
+        typer.Option(help="Categories to draw, comma-separated (default: all with regions)."),
+    ] = None,
+    masks: MasksNow = None,
+    root: RootNow = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(help="The run's weights or training folder, if it has moved."),
+    ] = None,
+) -> None:
+    """Draw the best units' activation maps over stimuli, by category and layer.
+
+    A row for each category, a column for each layer: the map of the layer's unit with the highest
+    mean NSS for the category. The outlined region is the median one, by the NSS of the best of
+    these units (bold), not the one that looks best.
+    """
+    from ..runs.run import Run
+    from ..views.units import draw_best_units
+
+    draw_best_units(
+        Run.open(run),
+        output,
+        layers=[name for text in layers or [] for name in words(text)],
+        categories=words(categories or ""),
+        masks=masks,
+        root=root,
+        model=model,
+    )
+    notes.print(f"figure: {output}", markup=False)
 
 
 @app.command(epilog="Example: [bold]probe compare runs/before runs/after --unit conv5_3:288[/bold]")
@@ -70,7 +118,7 @@ def compare(
     if unit:
         from ..analysis.unit_change import unit_change
         from ..views.changes import render_change
-        from ..views.figures import draw_change
+        from ..views.units import draw_change
 
         change = unit_change(*runs, *parse_unit(unit))
         frame, view = change.categories, render_change(*runs, change)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -36,12 +38,26 @@ def activation(model: Model, layer: Layer, picture: Image.Image) -> np.ndarray:
     >>> sp.activation(model, model.layer("log_gabor"), Image.new("RGB", (120, 80))).shape
     (24, 64, 96)
     """
+    return activations(model, [layer], picture)[layer.name]
+
+
+def activations(
+    model: Model, layers: Sequence[Layer], picture: Image.Image
+) -> dict[str, np.ndarray]:
+    """Return several layers' activation maps of one picture, by the layers' names.
+
+    As `activation`, in one forward pass.
+    """
     device = next(model.network.parameters(), torch.empty(0)).device
     images = model.images(network_input(picture, model.input_size)[None], device)
-    maps: list[torch.Tensor] = []
-    with torch.inference_mode(), reading(model.network, [layer]) as forward:
-        forward(images, lambda _layer, output: maps.append(output[0].clone()))
-    return maps[0].float().cpu().numpy()
+    maps: dict[str, np.ndarray] = {}
+
+    def keep(layer: Layer, output: torch.Tensor) -> None:
+        maps[layer.name] = output[0].float().cpu().numpy().copy()
+
+    with torch.inference_mode(), reading(model.network, layers) as forward:
+        forward(images, keep)
+    return maps
 
 
 def resized(saliency: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
@@ -11,37 +10,23 @@ from matplotlib.figure import Figure
 
 from ...datasets.categories import COLOURS
 from ...datasets.interval import Interval
-from ...datasets.masks.mask_set import MaskSet
-from ...datasets.masks.regions import mask_of
-from ...datasets.stimuli import Dataset, Stimuli
+from ...datasets.stimuli import Dataset
 from ...datasets.texts import figure_text
 from ..analysis.inside_outside import (
     MEASURES,
     Output,
 )
-from ..analysis.unit_change import UnitChange
 from ..experiments.popout import Search
 from ..experiments.sweep import Sweep
 from ..experiments.tasks import Tasks, mean_map
-from ..networks.activation import activation
 from ..networks.load import load_trained
-from ..networks.model import Model
 from ..popout.measures import SearchArray
 from ..runs.inputs import model_of
 from ..runs.run import Run
 from ..saliency.metrics import empirical
 from ..statistics.selectivity import TOP
 from .cells import intervals
-from .overlays import panel, save_figure
-
-
-class _Shown(Figure):
-    """A figure that notebooks display."""
-
-    def _repr_png_(self) -> bytes:
-        buffer = io.BytesIO()
-        self.savefig(buffer, format="png", dpi=120)
-        return buffer.getvalue()
+from .overlays import ShownFigure, panel, save_figure
 
 
 def draw_table(run: Run, path: str | Path | None = None) -> Figure:
@@ -68,7 +53,7 @@ def draw_table(run: Run, path: str | Path | None = None) -> Figure:
     """
     table = run.table()
     values = table.to_numpy(np.float64)
-    figure = _Shown(figsize=(9, 1.6 + 0.32 * len(table)), layout="constrained")
+    figure = ShownFigure(figsize=(9, 1.6 + 0.32 * len(table)), layout="constrained")
     axis: Any = figure.subplots()
     top = max(3.0, float(np.nanmax(values, initial=0)))
     image = axis.imshow(values, cmap="viridis", vmin=0, vmax=top, aspect="auto")
@@ -132,62 +117,6 @@ def draw_output(output: Output, path: Path) -> None:
 def error_bar(interval: Interval) -> np.ndarray:
     """Return the distances from a value to its lower and upper bound, shape (2, n)."""
     return np.abs(np.stack([np.atleast_1d(bound - interval.value) for bound in interval[1:]]))
-
-
-def draw_change(
-    change: UnitChange,
-    models: tuple[Model, Model],
-    masks: MaskSet,
-    root: Path,
-    path: Path,
-    most: int = 6,
-) -> None:
-    """Draw a unit's maps, before and after, on the stimuli where it changed most.
-
-    In each stimulus, the region whose score changed most is outlined.
-
-    Parameters
-    ----------
-    change : UnitChange
-    models : tuple of 2 Models
-        The networks before and after.
-    masks : MaskSet
-        The masks that the runs were made with.
-    root : Path
-        Folder of the images.
-    path : Path
-        File to write (.png, .pdf, .svg).
-    most : int
-        Largest number of stimuli to draw.
-
-    Raises
-    ------
-    InputError
-        If an image cannot be read, or matplotlib does not know the file's format.
-    """
-    stimuli = Stimuli(root, tuple(masks.images))
-    images = {stimulus.id: stimulus for stimulus in stimuli}
-    regions = {region.id: region for region in masks.annotations}
-    chosen = change.regions.drop_duplicates("image_id").head(most)
-    layers = [model.layer(change.layer) for model in models]
-    figure = Figure(figsize=(9, 2.35 * len(chosen)), layout="constrained")
-    axes: Any = figure.subplots(len(chosen), 3, squeeze=False)
-    for row, record in zip(axes, chosen.to_dict("records"), strict=True):
-        stimulus = images[record["image_id"]]
-        picture = stimuli.read(stimulus)
-        mask = mask_of(regions[record["annotation_id"]], stimulus)
-        panel(row[0], np.asarray(picture))
-        name = f"{Path(stimulus.file_name).stem}: {record['category']}"
-        row[0].set_ylabel(figure_text(name), fontsize=8)
-        for axis, model, layer, when in zip(
-            row[1:], models, layers, ("before", "after"), strict=True
-        ):
-            panel(axis, np.asarray(picture), activation(model, layer, picture)[change.unit])
-            axis.set_title(f"{when}: NSS {record[when]:.2f}", fontsize=9)
-        for axis in row:
-            axis.contour(mask, levels=[0.5], colors="white", linewidths=1)
-    axes[0][0].set_title(f"{figure_text(change.layer)}, unit {change.unit}", fontsize=9)
-    save_figure(figure, path)
 
 
 def draw_search(search: Search, path: Path, most: int = 8) -> None:
@@ -265,7 +194,8 @@ def draw_gains(sweep: Sweep, path: Path) -> None:
     )
     # The wide interval of a category with few regions would squeeze all the others.
     values = gain.value.to_numpy(np.float64)
-    axis.set_ylim(np.nanmin(values) - 0.5, np.nanmax(values) + 0.5)
+    if not np.isnan(values).all():  # of too few stimuli no gain is known
+        axis.set_ylim(np.nanmin(values) - 0.5, np.nanmax(values) + 0.5)
     figure.legend(loc="outside upper right", frameon=False, ncols=len(steps), fontsize=9)
     axis.spines[["top", "right"]].set_visible(False)
     save_figure(figure, path)

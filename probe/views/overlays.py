@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,15 @@ from matplotlib.figure import Figure
 
 from ...datasets.errors import InputError
 from ...datasets.files import atomic_write
+
+
+class ShownFigure(Figure):
+    """A figure that notebooks display."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", dpi=120)
+        return buffer.getvalue()
 
 
 def panel(axis: Any, picture: np.ndarray, saliency: np.ndarray | None = None) -> None:
