@@ -226,9 +226,13 @@ def test_the_commands(small_world: Path, tmp_path: Path, command) -> None:
         "masks-a.json",
         "masks-b.json",
     ]
-    for wrong in ("a", "a=x,b=1", "../a=1,b=1"):
+    for wrong, says in (
+        ("a", "expected NAME=SHARE"),
+        ("a=x,b=1", "expected NAME=SHARE"),
+        ("../a=1,b=1", "'../a' cannot be part of a file name"),
+    ):
         done = command("annotate", "split", masks, "-o", tmp_path / "no", "--parts", wrong, check=2)
-        assert "expected NAME=SHARE" in done.stderr
+        assert says in done.stderr
     assert not (tmp_path / "no").exists()
 
 

@@ -131,8 +131,9 @@ def test_agreement_of_three_by_hand() -> None:
     chance = (49 + 4) / 81
     assert found.kappa.value == pytest.approx((7 / 9 - chance) / (1 - chance))
     disputed = {region.id: region.disagreement for region in found.disagreements.annotations}
-    assert disputed == {2: ["food", "text"], 3: [None, None]}
-    assert [image.file_name for image in found.disagreements.images] == ["a.png"]
+    # The third file's second region of b.png gets a new id; the first two files lack it.
+    assert disputed == {2: ["food", "text"], 3: [None, None], 6: [None, None]}
+    assert [image.file_name for image in found.disagreements.images] == ["a.png", "b.png"]
     record = agreement_record(found)
     assert record["kappa_name"] == "Fleiss'" and "confusion" not in record
 

@@ -65,22 +65,23 @@ def render_scores(summary: pd.DataFrame, title: str) -> Group:
             cells.append(with_interval(Interval.of(row, "mean", prefix=False)))
         table.add_row(str(measure), *cells)
     kinds = summary.drop_duplicates("model").set_index("model")["kind"]
-    table.add_row("is a", *(f"[dim]{kinds[model]}[/dim]" for model in models))
+    table.add_row("is a", *(Text(str(kinds[model]), style="dim") for model in models))
     notes = [_IG_NOTE, *([_HUMAN_NOTE] if "human" in models else [])]
-    return Group(table, *notes, _beside_table1(summary), _MIT300_NOTE)
+    above = (Text(note, style="dim") for note in notes)
+    return Group(table, *above, _beside_table1(summary), Text(_MIT300_NOTE, style="dim"))
 
 
 _IG_NOTE = (
-    "[dim]IG is over the centre bias, in bits. A density's is that of the density as it is; a "
-    "map's, of a density made of it, with blur and centre bias fitted on other images.[/dim]"
+    "IG is over the centre bias, in bits. A density's is that of the density as it is; a "
+    "map's, of a density made of it, with blur and centre bias fitted on other images."
 )
 _HUMAN_NOTE = (
-    "[dim]human: each subject's fixations against the others', mean over subjects. Its CC, SIM and "
-    "KL are with one subject's map, so they are not comparable with the models'.[/dim]"
+    "human: each subject's fixations against the others', mean over subjects. Its CC, SIM and "
+    "KL are with one subject's map, so they are not comparable with the models'."
 )
 _MIT300_NOTE = (
-    "[dim]MIT300's fixations are not public: nothing here is scored on them, and the images of "
-    "the two columns differ.[/dim]"
+    "MIT300's fixations are not public: nothing here is scored on them, and the images of "
+    "the two columns differ."
 )
 
 
@@ -92,7 +93,7 @@ def _beside_table1(summary: pd.DataFrame) -> Table:
     table = plain_table("NSS in the paper's Table 1", "model", columns)
     for name, value in paper_tables()["table1"]["nss"].items():
         here = ours.get(_plain(name.partition(" (")[0]), np.nan)
-        table.add_row(f"[dim]{name}[/dim]", f"[dim]{value:.2f}[/dim]", number(here))
+        table.add_row(Text(name, style="dim"), Text(f"{value:.2f}", style="dim"), number(here))
     return table
 
 
