@@ -1,5 +1,7 @@
 """Networks that tests name as nets:FACTORY."""
 
+import warnings
+
 import torch
 from torch import nn
 
@@ -62,3 +64,24 @@ def reddish() -> nn.Module:
     with torch.no_grad():
         network.weight.copy_(torch.tensor([1.0, -0.5, -0.25])[None, :, None, None])
     return network
+
+
+def compiled() -> nn.Module:
+    """A network whose layers cannot be read."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch means to give it up
+        return torch.jit.script(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()))
+
+
+class _Failing(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.one = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return {}["nothing"]
+
+
+def failing() -> nn.Module:
+    """A network that raises what no network should."""
+    return _Failing()

@@ -114,3 +114,11 @@ def _layers(network):
     from salprobe.probe.networks.layers import trace
 
     return trace(network.eval(), (32, 32))
+
+
+@pytest.mark.parametrize(
+    ("name", "says"), [("compiled", "a ScriptModule"), ("failing", "KeyError: 'nothing'")]
+)
+def test_networks_that_cannot_be_read_are_refused(name: str, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        load_model(f"nets:{name}").layers()

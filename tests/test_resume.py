@@ -164,3 +164,16 @@ def test_killed_at_random_ten_times(larger_world: Path, tmp_path: Path, how: int
         if killed == 10:
             return
     pytest.fail(f"only {killed} of 40 runs were killed before they were done")
+
+
+@pytest.mark.parametrize(
+    "line", ["nonsense", "[1, 2]", '{"batch": "1", "bad": []}', '{"batch": 1}', "\udcff"]
+)
+def test_a_damaged_journal_is_refused_with_its_place(line: str, tmp_path: Path) -> None:
+    partial = Partial(tmp_path, (4, 3))
+    partial.create()
+    partial.write(0, [(0, np.ones((2, 2, 3)))], {"bad": []})
+    with (tmp_path / "journal.0.jsonl").open("ab") as file:
+        file.write(line.encode(errors="surrogateescape") + b"\n")
+    with pytest.raises(InputError, match=r"journal.0.jsonl, line 2: cannot be read"):
+        partial.done()

@@ -287,11 +287,11 @@ def test_the_papers_table_stands_beside_a_vgg16(small_world: Path, tmp_path: Pat
         *("person head", "person part", "animal head", "animal part", "object", "text"),
         *("symbol", "vehicle", "food", "plant", "drink", "other"),
     )
+    summary = pd.DataFrame({"layer": "conv5_3", "category": names, "top10_mean": 1.0})
+    run.__dict__["_statistics"] = run.units, summary
     run.info.parameters.model = "vgg16"
     run.info.categories = list(names)
     run.info.layers = [LayerInfo(name="conv5_3", units=4)]
-    summary = pd.DataFrame({"layer": "conv5_3", "category": names, "top10_mean": 1.0})
-    run.__dict__["_statistics"] = run.units, summary
     table = paper_table(run)
     assert table is not None
     assert table.loc["conv5_3", "animal head"] == 2.04  # Table 2
@@ -446,3 +446,15 @@ def test_a_training_folder_is_trusted_by_option(small_world: Path, tmp_path: Pat
         [probe_command, "--trust", "theirs:small", *layers], cwd=tmp_path, capture_output=True
     )
     assert trusted.returncode == 0
+
+
+@pytest.mark.parametrize("key", ["categories", "layers"])
+def test_a_record_that_does_not_fit_its_tables_is_refused(
+    key: str, small_world: Path, tmp_path: Path
+) -> None:
+    colours(small_world, tmp_path / "run")
+    content = json.loads((tmp_path / "run" / "run.json").read_text())
+    content[key] = ["x", "y"] if key == "categories" else [{"name": "x", "units": 4}]
+    (tmp_path / "run" / "run.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"units.parquet: does not belong to run.json"):
+        Run.open(tmp_path / "run").table()

@@ -74,8 +74,14 @@ def trace(network: nn.Module, input_size: tuple[int, int]) -> list[Layer]:
     Raises
     ------
     InputError
-        If the network does not run on an input of this size, or no output is a stack of maps.
+        If the network is a ScriptModule, does not run on an input of this size, or no output is a
+        stack of maps.
     """
+    if isinstance(network, torch.jit.ScriptModule):
+        raise InputError(
+            "the network is compiled (a ScriptModule), and the layers in it cannot be read; "
+            "expected the torch.nn.Module that it was made from"
+        )
     layers: list[Layer] = []
     calls: Counter[str] = Counter()
     outputs: dict[int, torch.Tensor] = {}  # kept alive, so that ids stay unique
@@ -105,9 +111,9 @@ def trace(network: nn.Module, input_size: tuple[int, int]) -> list[Layer]:
     try:
         with torch.inference_mode():
             network(torch.zeros(1, 3, *input_size, device=parameter.device))
-    except (RuntimeError, ValueError, AssertionError, TypeError) as error:
+    except Exception as error:  # the network may be anybody's code
         height, width = input_size
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = f"{type(error).__name__}: {error}".splitlines()[0].removesuffix(": ")
         raise InputError(
             f"the network does not run on a {height}×{width} image: {reason}"
         ) from error

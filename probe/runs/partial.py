@@ -7,12 +7,25 @@ import os
 from pathlib import Path
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict
 
-from ...datasets.errors import InputError
+from ...datasets.errors import InputError, reading
 from ...datasets.files import atomic_write
 
 ARRAYS = ("scores", "shuffled")
 """Names of the arrays of a run folder, all of the same shape."""
+
+
+class _Entry(BaseModel):
+    """What a journal says of a finished batch, by the first row or the stimulus's id."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    batch: int
+    bad: list[dict]
+    images: dict[str, str] = {}
+    n_fixations: dict[str, list[int]] = {}
+    ceiling: dict[str, list[float]] = {}
 
 
 class Partial:
@@ -58,12 +71,19 @@ class Partial:
                     file.write(row)
 
     def done(self) -> dict[int, dict]:
-        """Return the journal entries of all processes, by batch."""
+        """Return the journal entries of all processes, by batch.
+
+        Raises
+        ------
+        InputError
+            If a line is not an entry; the message names it.
+        """
         entries = {}
         for path in sorted(self.folder.glob("journal.*.jsonl")):
-            for line in path.read_bytes().split(b"\n")[:-1]:
-                entry = json.loads(line)
-                entries[entry["batch"]] = entry
+            for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
+                with reading(f"{path}, line {number}"):
+                    entry = _Entry.model_validate_json(line)
+                entries[entry.batch] = entry.model_dump()
         return entries
 
     def write(self, batch: int, rows: list[tuple[int, np.ndarray]], entry: dict) -> None:

@@ -154,6 +154,8 @@ class Run:
         files = [self.folder / f"{name}.parquet" for name in columns]
         if self.info.format == RunInfo.newest and all(file.exists() for file in files):
             units, summary = (self._table(name, list(needed)) for name, needed in columns.items())
+            for name, table in (("units", units), ("summary", summary)):
+                self._check_places(name, table)
             return units, summary
         return summarise(
             *(self.scores, self.regions, self.layers, self.categories),
@@ -258,6 +260,17 @@ class Run:
         group = groups(self.regions, self.categories, self.info.parameters.seed)[category]
         means = fold_means(self.scores, slice(0, self.scores.shape[1]), group)
         return cross_fit(means, means, top=most)[0].interval
+
+    def _check_places(self, name: str, table: pd.DataFrame) -> None:
+        """Refuse a table of other layers or categories than ``run.json`` has."""
+        known = {"layer": {layer.name for layer in self.layers}, "category": set(self.categories)}
+        for column, expected in known.items():
+            different = expected.symmetric_difference(table[column])
+            if different:
+                raise InputError(
+                    f"{self.folder / name}.parquet: does not belong to run.json, which has other "
+                    f"values of {column!r}: {min(map(str, different))!r}"
+                )
 
     def _array(self, name: str) -> np.ndarray:
         path = self.folder / f"{name}.npy"
