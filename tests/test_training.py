@@ -452,3 +452,37 @@ def test_nothing_is_learnt_from_fixations_moved_at_random(
     true = train(osie, recipe, tmp_path / "yes", **options)
     assert abs(found.result.validation) < 0.2
     assert true.result.validation > 1.2
+
+
+def test_training_goes_on_from_a_training_folder(gaze_world: Path, tmp_path: Path) -> None:
+    dataset = load_dataset(str(gaze_world))
+    small = Backbone("nets:small", input_size=(36, 48))
+    train(dataset, Recipe(epochs=1), tmp_path / "first", model=small)
+    before = load_file(tmp_path / "first" / "best.safetensors")
+    still = Recipe(epochs=1, rate=1e-30, backbone_rate=1e-30, tune=1)
+    info = train(dataset, still, tmp_path / "second", model=str(tmp_path / "first"))
+    backbone = info.parameters.backbone
+    assert (backbone.model, backbone.layer) == ("nets:small", "three.1")
+    assert backbone.weights is not None and backbone.weights.source == "trained"
+    after = load_file(tmp_path / "second" / "best.safetensors")
+    assert after.keys() == before.keys()
+    for name, values in before.items():  # the readout too
+        torch.testing.assert_close(after[name], values)
+    assert after["readout.weight"].shape[0] == 1 and after["readout.weight"].shape[1] > 1
+    new = train(dataset, still, tmp_path / "third", model=str(tmp_path / "first"), new_readout=True)
+    fresh = load_file(tmp_path / "third" / "best.safetensors")
+    torch.testing.assert_close(fresh["backbone.one.0.weight"], before["backbone.one.0.weight"])
+    assert not torch.equal(fresh["readout.weight"], before["readout.weight"])
+    assert (
+        "readout" in info.content()["parameters"] and "readout" not in new.content()["parameters"]
+    )
+    # Nothing depends on where the first training was.
+    (tmp_path / "first").rename(tmp_path / "elsewhere")
+    assert load_model(str(tmp_path / "second")).layers()[-1].name == "readout"
+    with pytest.raises(InputError, match=r"ends at three.1; expected no other --layer"):
+        train(
+            *(dataset, still, tmp_path / "fourth"),
+            model=Backbone(str(tmp_path / "elsewhere"), layer="one"),
+        )
+    with pytest.raises(InputError, match="--new-readout is for training folders"):
+        train(dataset, still, tmp_path / "fifth", model=small, new_readout=True)

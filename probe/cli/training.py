@@ -98,6 +98,12 @@ def train(
     model: Model = "vgg16",
     weights: WeightsOption = "default",
     layer: LayerName = None,
+    new_readout: Annotated[
+        bool,
+        typer.Option(
+            "--new-readout", help="Take only the cut network from a training folder as --model."
+        ),
+    ] = False,
     input_size: InputSizeOption = None,
     root: Root = None,
     fixations: FixationTable = None,
@@ -122,7 +128,8 @@ def train(
     """Train a network for saliency (with a 1×1 convolution on top) or for scene recognition.
 
     If interrupted, the same command resumes the training. Under torchrun, each process takes
-    its share of every batch. Other commands accept the training folder as --model.
+    its share of every batch. Other commands accept the training folder as --model; so does this
+    one, and goes on from its network and readout.
     """
     from ...datasets.sources.load import load_dataset, scenes_path
     from ..networks.device import Execution
@@ -154,6 +161,7 @@ def train(
         recipe,
         folder,
         model=Backbone(model, weights, parse_size(input_size), layer),
+        new_readout=new_readout,
         split=read_split(split, dataset.stimuli) if split else None,
         scenes=read_scenes(scenes_path(scenes), dataset.stimuli, min_images) if scenes else None,
         execution=Execution(device, workers, precision, batch_size),

@@ -199,6 +199,50 @@ def add_head(model: Model, layer: str | None, scenes: list[str] | None) -> Heade
     return SceneModel(model.network, chosen, model.input_size, len(scenes))
 
 
+def trainable(
+    backbone: Backbone, seed: int, scenes: list[str] | None, *, new_readout: bool = False
+) -> tuple[Model, Headed]:
+    """Load a network with a head to train; a training folder's goes on with its own head.
+
+    Parameters
+    ----------
+    backbone : Backbone
+    seed : int
+        Seed for random weights, and for those of a new head.
+    scenes : list of str, optional
+        See `add_head`.
+    new_readout : bool
+        Begin with a new head even if the folder has one for the same task.
+
+    Returns
+    -------
+    model : Model
+        The network, by the name of the one that was trained first: it does not depend on the
+        training folder.
+    network : Headed
+
+    Raises
+    ------
+    InputError
+        As `load_model` and `add_head`, or if the folder's network is cut at another layer.
+    """
+    model = backbone.load(seed)
+    torch.manual_seed(seed)
+    trained = model.network
+    if not isinstance(trained, Headed):
+        if new_readout:
+            raise InputError(f"{backbone.model}: --new-readout is for training folders")
+        return model, add_head(model, backbone.layer, scenes)
+    info = TrainInfo.read(Path(backbone.model))
+    first = info.parameters.backbone
+    if backbone.layer not in (None, first.layer):
+        raise InputError(f"{backbone.model}: ends at {first.layer}; expected no other --layer")
+    model = replace(model, name=first.model)
+    if info.scenes == scenes and not new_readout:
+        return model, trained
+    return model, add_head(replace(model, network=trained.backbone), first.layer, scenes)
+
+
 def _gabor(weights: str, input_size: tuple[int, int] | None) -> Model:
     if weights != "default":
         raise InputError("gabor has no weights; expected no --weights")

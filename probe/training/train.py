@@ -31,7 +31,7 @@ from ..networks.device import (
     wait,
 )
 from ..networks.heads import Headed, SaliencyModel
-from ..networks.load import Backbone, add_head
+from ..networks.load import Backbone, trainable
 from ..networks.model import Model
 from ..networks.weights import read_state
 from ..records.record import provenance
@@ -49,6 +49,7 @@ def train(
     out: str | Path,
     *,
     model: str | Backbone = "vgg16",
+    new_readout: bool = False,
     split: Split | None = None,
     scenes: Mapping[int, str] | None = None,
     execution: Execution = DEFAULT_EXECUTION,
@@ -69,7 +70,10 @@ def train(
         is resumed and a complete one is left unchanged.
     model : str or Backbone
         A network's name (see `load_model`), or a `Backbone`, whose ``layer`` says where it is
-        cut; by default at its last block's output (VGG: conv5_3).
+        cut; by default at its last block's output (VGG: conv5_3). Training goes on from a
+        training folder's network, with its readout or classifier if the task is the same.
+    new_readout : bool
+        Take only the cut network from a training folder, and begin with new layers on top.
     split : Split, optional
         By default `usual_split`; with scenes, `stratified_split`.
     scenes : mapping, optional
@@ -112,9 +116,7 @@ def train(
     backbone = Backbone(model) if isinstance(model, str) else model
     with processes() as (rank, world), own_random_state(resolve_device(execution.device)) as device:
         progress = progress if rank == 0 else SILENT
-        base = backbone.load(recipe.seed)
-        torch.manual_seed(recipe.seed)
-        network = add_head(base, backbone.layer, names)
+        base, network = trainable(backbone, recipe.seed, names, new_readout=new_readout)
         network.tune(recipe.tune)
         if rank == 0:
             info = _info(dataset, split, recipe, base, network, names, device, execution)
@@ -181,6 +183,7 @@ def _info(
             "layer": network.layer.name,
             "input_size": base.input_size,
         },
+        **({"readout": "continued"} if network is base.network else {}),
         "fixations": dataset.fixations.sha256(),
         "split": split.sha256(),
         "device": device.type,
