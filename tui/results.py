@@ -20,10 +20,12 @@ from textual.worker import get_current_worker
 
 from ..datasets.errors import InputError
 from ..datasets.files import atomic_write
+from ..datasets.interval import Interval
 from ..datasets.masks.annotation import Annotation
 from ..datasets.texts import harmless, printable
 from ..probe.analysis.compare import compare
 from ..probe.runs.run import Run
+from ..probe.views.cells import bracketed, small
 from ..probe.views.run import describe, formatted, paper_table
 from .app import TextApp
 from .dialogs import Ask, Choose
@@ -366,10 +368,19 @@ class ResultsReview(TextApp):
         run = self._run()
         self.level = "units"
         self.frame = run.best_units(self.category, _UNITS, self.layer).drop(columns="layer")
-        self._fill(
-            list(self.frame.columns),
-            [[plain(value) for value in row] for row in self.frame.itertuples(index=False)],
-        )
+        named = ["name"] if "name" in self.frame else []
+        rows = [
+            [
+                plain(row["unit"]),
+                *(plain(row[name]) for name in named),
+                bracketed(Interval.of(row, "mean")),
+                bracketed(Interval.of(row, "contrast")),
+                Text(small(row["contrast_q"])),
+                plain(row["shuffled"]),
+            ]
+            for row in self.frame.to_dict("records")
+        ]
+        self._fill(["unit", *named, "NSS", "contrast", "q", "shuffled"], rows)
         self._say(
             f"{self.layer}: units for {self.category}, the best first; 95 % intervals allow for "
             "the choice"
