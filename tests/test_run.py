@@ -1,6 +1,7 @@
 """`probe run` from masks to the run folder."""
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -24,10 +25,19 @@ from salprobe.probe.analysis.compare import compare
 from salprobe.probe.networks.device import Execution
 from salprobe.probe.networks.load import Backbone
 from salprobe.probe.records.run_info import LayerInfo
+from salprobe.probe.runs.inputs import masks_of
 from salprobe.probe.runs.probing import probe
 from salprobe.probe.runs.run import Run
 from salprobe.probe.statistics.selectivity import SUMMARY_COLUMNS, UNIT_COLUMNS
-from salprobe.probe.views.run import describe, for_print, formatted, paper_table
+from salprobe.probe.views.run import (
+    describe,
+    for_print,
+    formatted,
+    paper_table,
+    render_run,
+    render_units,
+)
+from salprobe.terminal.console import TextConsole
 
 TESTS = Path(__file__).parent
 
@@ -367,7 +377,9 @@ def test_other_pictures_are_another_run(small_world: Path, tmp_path: Path) -> No
     before = run.scores.copy()
     with Image.open(world / "3.png") as picture:
         picture.convert("L").convert("RGB").save(world / "3.png")
-    with pytest.raises(InputError, match=r"other pictures \(3.png differs\)"):
+    with pytest.raises(
+        InputError, match=r"run: its scores are of other pictures \(3.png differs\)"
+    ):
         probe(world / "masks.json", root=world, model="gabor", out=tmp_path / "run")
     np.testing.assert_array_equal(Run.open(tmp_path / "run").scores, before)
     # The same pictures elsewhere are the same run.
@@ -458,3 +470,32 @@ def test_a_record_that_does_not_fit_its_tables_is_refused(
     (tmp_path / "run" / "run.json").write_text(json.dumps(content))
     with pytest.raises(InputError, match=r"units.parquet: does not belong to run.json"):
         Run.open(tmp_path / "run").table()
+
+
+def test_what_a_reader_should_know_is_said(small_world: Path, tmp_path: Path) -> None:
+    world = copied(small_world, tmp_path / "world")
+    shutil.copy(world / "1.png", world / "2.png")
+    content = MaskSet.read(world / "masks.json").to_dict()
+    content["categories"].append({"id": 13, "name": "unlabelled"})
+    for entry in content["annotations"][4:7]:
+        entry["category_id"] = 13
+    MaskSet.from_dict(content).write(world / "masks.json")
+    run = probe(world / "masks.json", root=world, model="gabor", out=tmp_path / "run")
+    console = TextConsole(width=200, file=io.StringIO())
+    console.print(render_run(run))
+    said = console.file.getvalue()
+    assert "BEWARE: 1 images are copies of others" in said
+    assert "3 regions without a label are left out" in said
+    assert "No interval and no test with fewer than 10 stimuli" in said
+    absent = next(name for name in run.categories if name not in set(run.regions["category"]))
+    with pytest.raises(InputError, match=f"no region of {absent}"):
+        render_units(run, absent, 3)
+
+
+def test_maps_of_other_pictures_are_not_drawn(small_world: Path, tmp_path: Path) -> None:
+    run = probe(small_world / "masks.json", root=small_world, model="gabor", out=tmp_path / "run")
+    world = copied(small_world, tmp_path / "world")
+    masks_of(run, root=world)
+    shutil.copy(world / "1.png", world / "4.png")
+    with pytest.raises(InputError, match=r"scores are of other pictures \(4.png differs\)"):
+        masks_of(run, root=world)

@@ -320,7 +320,7 @@ class ResultsReview(TextApp):
         if self.layer in self.layers and self.category in self.columns:
             row, column = self.layers.index(self.layer), 1 + self.columns.index(self.category)
             self.query_one("#table", DataTable).move_cursor(row=row, column=column)
-        self._say(f"{describe(self.run_)}\n{what}")
+        self._say(f"{what}\n{describe(self.run_)}")
 
     def _measured(self) -> tuple[list[list[Text]], str]:
         """Return the rows of a measure, and its description."""

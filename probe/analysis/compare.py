@@ -13,6 +13,9 @@ from ..statistics.clusters import q_values
 from ..statistics.cross_fit import cross_fit
 from ..statistics.selectivity import TOP, fold_means, groups
 
+_RESAMPLES = 600
+"""More than a run has: marks hang on the differences' p."""
+
 
 def compare(before: Run, after: Run, seed: int = 0) -> pd.DataFrame:
     """Compare the cross-fitted top-10 means of two runs on the regions that both scored.
@@ -60,7 +63,7 @@ def compare(before: Run, after: Run, seed: int = 0) -> pd.DataFrame:
         )
     regions, rows = shared_regions(before, after)
     categories = [name for name in before.categories if name in after.categories]
-    by_category = groups(regions, categories, seed)
+    by_category = groups(regions, categories, seed, _RESAMPLES)
     records = []
     for layer in shared:
         pair = ((before, layer, rows[0]), (after, layers[layer.name], rows[1]))

@@ -90,6 +90,8 @@ class RunInfo(Record):
     paths : Paths
     trained_on : int
         How many of the images the network was trained on.
+    unlabelled : int
+        How many regions without a label were left out.
     annotator : str or None
         Who labelled the regions.
     simulated : bool
@@ -114,6 +116,7 @@ class RunInfo(Record):
     paths: Paths = Paths()
     dataset: str | None = None
     trained_on: int = 0
+    unlabelled: int = 0
     annotator: str | None = None
     simulated: bool = False
     layers: list[LayerInfo]

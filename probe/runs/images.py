@@ -8,18 +8,20 @@ from pathlib import Path
 
 from ...datasets.errors import InputError
 from ...datasets.files import sha256
-from ...datasets.progress import Progress
-from ..scoring.batches import Plan
+from ...datasets.progress import SILENT, Progress
+from ...datasets.stimuli import Stimuli
 
 
-def check_images(target: Path, plan: Plan, known: Mapping[int, str], progress: Progress) -> None:
+def check_images(
+    target: Path, stimuli: Stimuli, known: Mapping[int, str], progress: Progress = SILENT
+) -> None:
     """Refuse a run folder whose scores come from other pictures.
 
     Parameters
     ----------
     target : Path
         The run folder.
-    plan : Plan
+    stimuli : Stimuli
     known : mapping
         From the id of each stimulus that was scored to the SHA-256 of its image file.
     progress : Progress
@@ -31,20 +33,18 @@ def check_images(target: Path, plan: Plan, known: Mapping[int, str], progress: P
     """
 
     def same(stimulus) -> bool:
-        return sha256(plan.stimuli.path(stimulus)) == known[stimulus.id]
+        return sha256(stimuli.path(stimulus)) == known[stimulus.id]
 
-    stimuli = [item.stimulus for batch in plan.batches for item in batch]
-    stimuli = [stimulus for stimulus in stimuli if stimulus.id in known]
-    if not stimuli:
+    scored = [stimulus for stimulus in stimuli if stimulus.id in known]
+    if not scored:
         return
     with (
         ThreadPoolExecutor() as pool,
-        progress.task("comparing images", len(stimuli)) as advance,
+        progress.task("comparing images", len(scored)) as advance,
     ):
-        for stimulus, found in zip(stimuli, pool.map(same, stimuli), strict=True):
+        for stimulus, found in zip(scored, pool.map(same, scored), strict=True):
             if not found:
                 raise InputError(
-                    f"{target}: was begun with other pictures ({stimulus.file_name} differs); "
-                    "choose another --out"
+                    f"{target}: its scores are of other pictures ({stimulus.file_name} differs)"
                 )
             advance(1)

@@ -9,8 +9,10 @@ from ...datasets.files import sha256
 from ...datasets.fixations import Fixations
 from ...datasets.masks.mask_set import MaskSet
 from ...datasets.sources.load import fixations_of, mask_path, root_of
+from ...datasets.stimuli import Stimuli
 from ..networks.load import load_model
 from ..networks.model import Model
+from .images import check_images
 from .run import Run
 
 
@@ -28,7 +30,7 @@ def masks_of(
     Raises
     ------
     InputError
-        If an input is missing, or the mask file is not the run's.
+        If an input is missing, or the mask file or the images are not the run's.
     """
     paths = run.info.paths
     path = mask_path(masks) if masks else _known(run, paths.masks, "mask file", "--masks")
@@ -38,6 +40,9 @@ def masks_of(
     folder = root or _known(run, paths.root, "folder of images", "--root")
     table = Path(paths.fixations) if paths.fixations else None
     fixations = fixations_of(mask_set, root_of(mask_set, folder, path.parent), table)
+    if (run.folder / "images.parquet").exists():  # a run of today
+        known = dict(zip(run.images["image_id"], run.images["sha256"], strict=True))
+        check_images(run.folder, Stimuli(folder, tuple(mask_set.images)), known)
     return mask_set, folder, fixations
 
 

@@ -166,6 +166,7 @@ def probe(
             ),
             dataset=mask_set.info.salprobe.dataset,
             trained_on=trained_on(trained, mask_set) if trained else 0,
+            unlabelled=len(mask_set.annotations) - plan.n_regions,
             annotator=mask_set.info.annotator,
             simulated=mask_set.info.salprobe.simulated,
             layers=[_layer_info(layer, network) for layer in chosen],
@@ -207,10 +208,10 @@ def _enter(
         if before.status == "complete":
             images = Run.open(target).images
             known = dict(zip(images["image_id"], images["sha256"], strict=True))
-            check_images(target, plan, known, progress)
+            check_images(target, plan.stimuli, known, progress)
             progress.say(f"{target} is already complete; nothing to do")
             return
-        check_images(target, plan, _images(partial.done()), progress)
+        check_images(target, plan.stimuli, _images(partial.done()), progress)
     check_space(target, partial.shape)
     info.write(target)
     partial.create()

@@ -134,8 +134,12 @@ def from_function(name: str, function: Callable[[np.ndarray], Any], stimuli: Sti
     """
 
     def map_of(stimulus: Stimulus) -> np.ndarray:
-        saliency = np.asarray(function(np.asarray(stimuli.read(stimulus))), dtype=np.float64)
-        return _checked(f"{name}: {stimulus.file_name}", saliency, stimulus)[0]
+        picture, place = np.asarray(stimuli.read(stimulus)), f"{name}: {stimulus.file_name}"
+        try:
+            saliency = np.asarray(function(picture), dtype=np.float64)
+        except InputError as error:
+            raise InputError(f"{place}: {error}") from error
+        return _checked(place, saliency, stimulus)[0]
 
     return map_of
 

@@ -35,7 +35,8 @@ SPLITS = 6
 PARTS = 3
 """Parts of each division: units are chosen on all but one and scored on that one."""
 
-_RESAMPLES = 100  # of the stimuli; enough for a standard error
+RESAMPLES = 200
+"""Resamples of the stimuli: a standard error is known to 5 %."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +59,9 @@ class Folds:
     weights: np.ndarray
 
     @classmethod
-    def of(cls, stimulus: np.ndarray, n_stimuli: int, seed: int) -> Self:
+    def of(
+        cls, stimulus: np.ndarray, n_stimuli: int, seed: int, resamples: int = RESAMPLES
+    ) -> Self:
         """Divide the stimuli of observations.
 
         Parameters
@@ -68,13 +71,14 @@ class Folds:
             Number of all stimuli. These are resampled, so that with the same seed the resamples
             are the same for other observations on them.
         seed : int
+        resamples : int
         """
         present, place = np.unique(stimulus, return_inverse=True)
         rng, k = np.random.default_rng(seed), len(present)
         splits = SPLITS if k >= PARTS else 0
         part = np.array([rng.permutation(np.arange(k) % PARTS)[place] for _ in range(splits)])
         again = np.random.default_rng(seed)
-        drawn = again.multinomial(n_stimuli, np.full(n_stimuli, 1 / n_stimuli), _RESAMPLES)
+        drawn = again.multinomial(n_stimuli, np.full(n_stimuli, 1 / n_stimuli), resamples)
         weights = drawn[:, stimulus].astype(np.float32)
         return cls(stimulus, part.reshape(splits, len(stimulus)), weights)
 

@@ -17,7 +17,7 @@ from scipy.sparse import csr_array
 from ...datasets.progress import SILENT, Progress
 from ..records.columns import LayerUnits
 from .clusters import FDR, Means, means, q_values
-from .cross_fit import FoldMeans, Folds, cross_fit
+from .cross_fit import RESAMPLES, FoldMeans, Folds, cross_fit
 
 TOP = 10
 """Number of best units that Table 2 averages over."""
@@ -78,7 +78,9 @@ class Group:
         return own - self.others @ scores[self.involved, columns].astype(np.float64)
 
 
-def groups(regions: pd.DataFrame, categories: list[str], seed: int) -> dict[str, Group]:
+def groups(
+    regions: pd.DataFrame, categories: list[str], seed: int, resamples: int = RESAMPLES
+) -> dict[str, Group]:
     """Group a run's regions by category, leaving out those without fixations.
 
     Parameters
@@ -88,6 +90,7 @@ def groups(regions: pd.DataFrame, categories: list[str], seed: int) -> dict[str,
     categories : list of str
     seed : int
         Seed for the divisions and the resamples.
+    resamples : int
     """
     scored = (regions["n_fixations"] > 0).to_numpy()
     names = regions["category"].to_numpy()
@@ -111,7 +114,7 @@ def groups(regions: pd.DataFrame, categories: list[str], seed: int) -> dict[str,
             (np.repeat(1 / np.maximum(count, 1), count), indices, starts),
             shape=(len(own), len(involved)),
         )
-        folds = Folds.of(stimulus[rows], len(images), seed)
+        folds = Folds.of(stimulus[rows], len(images), seed, resamples)
         by_category[category] = Group(rows, folds, contrasted, involved, others)
     return by_category
 
@@ -156,9 +159,10 @@ def summarise(
         units chosen on two thirds of the stimuli and scored on the third (see `cross_fit`), and its
         95 % interval. ``above_threshold``: the number of units whose mean is above `THRESHOLD`.
         ``contrast, contrast_low, contrast_high``: the contrast of those cross-fitted ten.
-        ``selective``: the number of units whose contrast_q is below `FDR`. ``shuffled``: the mean
-        of the ten highest units. ``ceiling``: mean over the regions. NaN for what cannot be
-        known: no region, one stimulus, or, for intervals and q, fewer than `MIN_STIMULI`.
+        ``selective``: the number of units whose contrast_q is below `FDR`, NaN if none is tested.
+        ``shuffled``: the mean of the ten highest units. ``ceiling``: mean over the regions. NaN for
+        what cannot be known: no region, one stimulus, or, for intervals and q, fewer than
+        `MIN_STIMULI`.
     """
     by_category = groups(regions, categories, seed)
     unit_rows, summary_rows = [], []
@@ -174,7 +178,8 @@ def summarise(
             advance(1)
     units, summary = pd.concat(unit_rows, ignore_index=True), pd.DataFrame(summary_rows)
     units["contrast_q"] = q_values(units.pop("p").to_numpy())
-    selective = (units["contrast_q"] < FDR).groupby([units["layer"], units["category"]]).sum()
+    called = (units["contrast_q"] < FDR).astype(float).where(units["contrast_q"].notna())
+    selective = called.groupby([units["layer"], units["category"]]).sum(min_count=1)
     keys = pd.MultiIndex.from_frame(summary[["layer", "category"]])
     summary["selective"] = selective.loc[keys].to_numpy()
     return units[list(UNIT_COLUMNS)], summary[list(SUMMARY_COLUMNS)]

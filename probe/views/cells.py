@@ -51,7 +51,9 @@ def grid(
 
 
 def count(value: float) -> Text:
-    """Render a count of units or regions; 0 is a dot."""
+    """Render a count of units or regions; 0 is a dot, what is not known a dash."""
+    if np.isnan(value):
+        return Text("–", style="dim")
     return Text(f"{value:.0f}" if value else "·")
 
 

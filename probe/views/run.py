@@ -11,10 +11,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ...datasets.errors import InputError
 from ...datasets.interval import Interval
 from ...datasets.texts import csv_of, latex_text, markdown_text, printable
 from ...terminal.console import TextConsole
 from ...terminal.tables import plain_table
+from ..analysis.compare import shared_regions
 from ..choices import Format
 from ..runs.run import Run
 from ..statistics.clusters import FDR, MIN_STIMULI
@@ -120,9 +122,11 @@ def render_units(run: Run, category: str, most: int) -> Group:
     Raises
     ------
     InputError
-        If the run has no such category.
+        If the run has no such category, or no region of it.
     """
     units = run.best_units(category, most)
+    if not units["n"].max() > 0:
+        raise InputError(f"{run.folder}: no region of {category} has fixations")
     named = ["name"] if "name" in units else []
     columns = ("unit", *named, "NSS", "contrast", "q", "shuffled", "sd", "regions")
     title = (
@@ -161,14 +165,20 @@ def render_differences(before: Run, after: Run, differences: pd.DataFrame) -> Gr
         *intervals(differences, "layer", "difference", prefix=False),
         wide(differences, "layer", "q"),
     )
+    shared, _ = shared_regions(before, after)
+    both = f"on {len(shared)} regions of {shared['image_id'].nunique()} stimuli that both scored"
+    few = ""
+    if differences["q"].isna().any():
+        few = f"No interval and no mark with fewer than {MIN_STIMULI} stimuli."
     return Group(
-        Text(f"before: {describe(before)}\nafter:  {describe(after)}\n", style="bold"),
+        Text(f"before: {describe(before)}\nafter:  {describe(after)}\n{both}\n", style="bold"),
         grid(
             f"Change of the mean NSS of {TOP} units, chosen and scored on different stimuli, "
             f"{MARKS}",
             tuple(frame.iloc[::-1] for frame in frames),
             change,
         ),
+        Text(few, style="dim"),
     )
 
 
@@ -227,6 +237,11 @@ def _notes(run: Run) -> list[Text]:
             f"No interval and no test with fewer than {MIN_STIMULI} stimuli: "
             f"{', '.join(dict.fromkeys(few))}."
         )
+    if (run.folder / "images.parquet").exists() and run.images["sha256"].duplicated().any():
+        count = int(run.images["sha256"].duplicated().sum())
+        notes.append(f"BEWARE: {count} images are copies of others, and count as other stimuli.")
+    if run.info.unlabelled:
+        notes.append(f"{run.info.unlabelled} regions without a label are left out.")
     regions = run.regions
     per = regions.loc[regions["n_fixations"] > 0, "category"].value_counts()
     counts = "Regions: " + ", ".join(f"{name} {per.get(name, 0)}" for name in run.categories)
