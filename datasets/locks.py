@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -18,7 +18,7 @@ def held(path: Path, taken: str) -> Iterator[None]:
     Parameters
     ----------
     path : Path
-        The lock file; it may stay behind.
+        The lock file; filelock notices if it was removed meanwhile.
     taken : str
         What to say if another process holds it.
 
@@ -37,4 +37,7 @@ def held(path: Path, taken: str) -> Iterator[None]:
     try:
         yield
     finally:
+        if lock.is_locked:
+            with suppress(OSError):  # Windows keeps a file that is open
+                path.unlink()
         lock.release()

@@ -55,6 +55,7 @@ def test_values_that_do_not_vary_are_certain() -> None:
     found = means(np.tile([0.0, 1.0, -1.0], (12, 1)), np.arange(12))
     assert found.error.tolist() == [0, 0, 0]
     assert found.p_above_zero().tolist() == [1, 0, 1]
+    assert found.p.tolist() == [1, 0, 0]
 
 
 @given(st.lists(st.floats(0, 1) | st.just(np.nan), max_size=30))

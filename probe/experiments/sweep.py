@@ -271,7 +271,12 @@ def changes(before: Run, after: Run, layer: str, seed: int) -> pd.DataFrame:
 
 
 def with_q(table: pd.DataFrame) -> pd.DataFrame:
-    """Add ``change_q``: Benjamini–Hochberg's q of ``change_p`` over the table."""
+    """Add ``change_q``: Benjamini–Hochberg's q of ``change_p`` over the table.
+
+    A run compared with itself is no test.
+    """
+    itself = (table["change_low"] == 0) & (table["change_high"] == 0) & (table["change"] == 0)
+    table = table.assign(change_p=table["change_p"].mask(itself))
     return table.assign(change_q=q_values(table["change_p"].to_numpy()))
 
 

@@ -40,7 +40,7 @@ def masks_of(
     folder = root or _known(run, paths.root, "folder of images", "--root")
     table = Path(paths.fixations) if paths.fixations else None
     fixations = fixations_of(mask_set, root_of(mask_set, folder, path.parent), table)
-    if (run.folder / "images.parquet").exists():  # a run of today
+    if (run.folder / "images.parquet").exists():  # older runs lack it
         known = dict(zip(run.images["image_id"], run.images["sha256"], strict=True))
         check_images(run.folder, Stimuli(folder, tuple(mask_set.images)), known)
     return mask_set, folder, fixations
@@ -75,6 +75,8 @@ def model_of(run: Run, source: Path | None = None) -> Model:
         input_size=parameters.input_size,
         named_by=run.folder,
     )
+    if parameters.code not in (None, model.code):
+        raise InputError(f"{name}: its code is not that of {run.name} (the SHA-256 differs)")
     if model.weights.sha256 != parameters.weights.sha256:
         raise InputError(f"{name}: its weights are not those of {run.name} (the SHA-256 differs)")
     return model

@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, StringConstraints
 
 from ...datasets.errors import InputError, reading
 from ...datasets.files import atomic_write
+from ..records.run_info import BadImage
 
 ARRAYS = ("scores", "shuffled")
 """Names of the arrays of a run folder, all of the same shape."""
+
+
+_Number = Annotated[str, StringConstraints(pattern=r"^-?\d+$")]
 
 
 class _Entry(BaseModel):
@@ -21,11 +26,11 @@ class _Entry(BaseModel):
 
     model_config = ConfigDict(extra="allow", strict=True)
 
-    batch: int
-    bad: list[dict]
-    images: dict[str, str] = {}
-    n_fixations: dict[str, list[int]] = {}
-    ceiling: dict[str, list[float]] = {}
+    batch: NonNegativeInt
+    bad: list[BadImage]
+    images: dict[_Number, str] = {}
+    n_fixations: dict[_Number, list[int]] = {}
+    ceiling: dict[_Number, list[float]] = {}
 
 
 class Partial:

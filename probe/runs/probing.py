@@ -180,7 +180,7 @@ def probe(
                 RunInfo.read(target)  # leave other folders alone
             taken = f"{target}: another process is writing here"
             stack.enter_context(held(target / _LOCK, taken))
-            stack.callback((target / _LOCK).unlink, missing_ok=True)
+            fresh = not (target / RunInfo.file_name).exists()
             _enter(target, fresh, info, plan, partial, progress)
         wait(world)
         if RunInfo.read(target).status == "complete":

@@ -170,11 +170,15 @@ class MapFolder:
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder of maps")
         suffixes = (*IMAGE_SUFFIXES, *_ARRAYS)
-        paths = {
-            path.relative_to(folder).with_suffix("").as_posix(): path
-            for path in sorted(folder.rglob("*"))
-            if path.suffix in suffixes
-        }
+        paths: dict[str, Path] = {}
+        for path in sorted(folder.rglob("*")):
+            if path.suffix in suffixes:
+                name = path.relative_to(folder).with_suffix("").as_posix()
+                if name in paths:
+                    raise InputError(
+                        f"{folder}: two maps of {name}: {paths[name].name}, {path.name}"
+                    )
+                paths[name] = path
         names = {image.id: PurePosixPath(image.file_name) for image in stimuli}
         alike = Counter(name.with_suffix("") for name in names.values())
         times = Counter(name.stem for name in names.values())

@@ -50,7 +50,7 @@ class CentreBias:
         counts = self._all - self._counts(stimulus)
         if not counts.any():
             raise InputError(f"centre: no image but {stimulus.file_name} has fixations")
-        sigma = self._dataset.px_per_degree * self._SHAPE[1] / stimulus.width
+        sigma = self._dataset.px_per_degree * np.array(self._SHAPE) / stimulus.size
         smooth = gaussian_filter(counts, sigma, mode="constant") + 1e-3 * counts.sum() / counts.size
         density = cv2.resize(smooth, (stimulus.width, stimulus.height))
         return density / density.sum()

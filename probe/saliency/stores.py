@@ -21,6 +21,7 @@ from PIL import Image
 
 from ...datasets.errors import InputError
 from ...datasets.files import atomic_write, sha256
+from ...datasets.locks import held
 from ..choices import MapFormat
 
 RECORD = "maps.jsonl"
@@ -77,7 +78,7 @@ class MapFiles:
         path.parent.mkdir(parents=True, exist_ok=True)
         entry = {"file": target, "sha256": hashlib.sha256(content).hexdigest(), **(mark or {})}
         with (self._folder / RECORD).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+            file.write(json.dumps(entry) + "\n")
         with atomic_write(path) as file:
             file.write(content)
 
@@ -137,23 +138,26 @@ def _sha256(saliency: np.ndarray) -> str:
 def map_files(path: Path, format: MapFormat) -> Iterator[MapFiles]:
     """Open a folder of maps."""
     path.mkdir(parents=True, exist_ok=True)
-    yield MapFiles(path, format)
+    with held(path / ".lock", f"{path}: another process is writing here"):
+        yield MapFiles(path, format)
 
 
 @contextmanager
 def map_datasets(path: Path) -> Iterator[MapDatasets]:
     """Open an unfinished file beside ``path`` that replaces it once all maps are in it."""
     part = path.with_name(f".{path.name}.part")
-    if path.exists() and not _ours(path):
-        raise InputError(f"{path}: exists and was not written by probe maps")
-    if not _ours(part):
-        part.unlink(missing_ok=True)
-        if path.exists():
-            shutil.copyfile(path, part)
-    with h5py.File(part, "a") as file:
-        file.attrs["salprobe"] = "maps"
-        yield MapDatasets(file)
-    os.replace(part, path)  # noqa: PTH105  (as a pair of paths)
+    lock = path.with_name(f".{path.name}.lock")
+    with held(lock, f"{path}: another process is writing here"):
+        if path.exists() and not _ours(path):
+            raise InputError(f"{path}: exists and was not written by probe maps")
+        if not _ours(part):
+            part.unlink(missing_ok=True)
+            if path.exists():
+                shutil.copyfile(path, part)
+        with h5py.File(part, "a") as file:
+            file.attrs["salprobe"] = "maps"
+            yield MapDatasets(file)
+        os.replace(part, path)  # noqa: PTH105  (as a pair of paths)
 
 
 def _ours(path: Path) -> bool:

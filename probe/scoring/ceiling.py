@@ -48,7 +48,7 @@ def ceilings(
     area, pixel = stimulus.width * stimulus.height, fixations.y * stimulus.width + fixations.x
     at_fixations = gx[:, fixations.x] * gy[:, fixations.y]
     sums, products = gx.sum(1) * gy.sum(1), (gx @ gx.T) * (gy @ gy.T)
-    rng = np.random.default_rng(stimulus.id)
+    rng = np.random.default_rng(stimulus.id % 2**63)
     found: list[list[float]] = [[] for _ in inside]
     for _ in range(SPLITS):
         first = rng.permutation(len(subjects)) < len(subjects) // 2

@@ -103,7 +103,7 @@ def combined(several: Sequence[CategoryTests]) -> CategoryTests:
         Twice the median p, 1 at most; medians of the statistics and the differences. The intervals
         of single splits do not combine: NaN.
     """
-    overall = pd.concat([tests.overall for tests in several])
+    overall = pd.concat([tests.overall for tests in several]).fillna({"p": 1})  # a failed fit
     pairs = pd.concat([tests.pairs for tests in several]).drop(columns=["low", "high"])
     overall = overall.groupby("test", sort=False).median().reset_index()
     pairs = pairs.groupby(["first", "second"]).median().reset_index()

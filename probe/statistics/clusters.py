@@ -52,7 +52,8 @@ class Means:
     def p(self) -> np.ndarray:
         """Each unit's two-sided p of a mean of 0; NaN if unknown."""
         above = self.p_above_zero()
-        return 2 * np.minimum(above, 1 - above)
+        certain = (self.error == 0) & (self.value == 0)
+        return np.where(certain, 1.0, 2 * np.minimum(above, 1 - above))
 
     def p_above_zero(self) -> np.ndarray:
         """Return each unit's one-sided p of a mean that is not above 0; NaN if unknown."""
