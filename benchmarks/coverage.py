@@ -12,7 +12,12 @@ import pandas as pd
 from scipy.stats import f_oneway, kruskal
 
 from salprobe.probe.analysis.inner_saliency import halved
-from salprobe.probe.statistics.category_tests import category_tests, combined, two_way_anova
+from salprobe.probe.statistics.category_tests import (
+    category_tests,
+    combined,
+    combined_p,
+    two_way_anova,
+)
 from salprobe.probe.statistics.clusters import Means, means, q_values, widened_for_selection
 from salprobe.probe.statistics.cross_fit import CrossFit, FoldMeans, Folds, cross_fit
 from salprobe.probe.statistics.selectivity import TOP, groups, top_units
@@ -135,7 +140,7 @@ def inner(times: int) -> None:
             both = {"inner": values, "output": output[rows]}
             two_way.append(two_way_anova(both, category[rows]).set_index("factor")["p"])
         p = combined(tests).overall.set_index("test")["p"]
-        category_p = 2 * np.median([one["category"] for one in two_way])
+        category_p = combined_p([one["category"] for one in two_way])
         rejected["halved"].append([*(p < 0.05), category_p < 0.05])
         own = [scores[category == name] for name in names]
         samples = [part[:, top_units(part.mean(axis=0))].mean(axis=1) for part in own]

@@ -133,7 +133,7 @@ _cleaned: set[Path] = set()  # folders that this process has looked through for 
 def _descriptor(path: Path) -> int | None:
     """Return the number of the open file that a path such as ``/dev/stdout`` stands for."""
     for _ in range(40):  # as many links as Linux follows
-        if re.fullmatch(r"/(dev/fd|proc/(self|\d+)/fd)/\d+", str(path)):
+        if re.fullmatch(rf"/(dev/fd|proc/(self|{os.getpid()})/fd)/\d+", str(path)):
             return int(path.name)
         if not path.is_symlink():
             return None

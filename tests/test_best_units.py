@@ -163,7 +163,7 @@ def test_the_suffix_names_the_format(
         (("--categories", "object"), "no region of 'object' has fixations"),
         (("--root", "nowhere"), "nowhere"),
         (("--masks", "OTHER"), "masks.json: not the mask file of run (its SHA-256 differs)"),
-        (("--model", "nowhere.pth"), "nowhere.pth: the weights or training folder are missing"),
+        (("--model", "nowhere.pth"), "takes no weights from a file; expected no --model"),
         (("-o", "units.xyz"), "units.xyz: Format 'xyz' is not supported"),
     ],
 )
@@ -200,7 +200,7 @@ def test_inputs_may_move_but_not_change(
     masks = small_world / "masks.json"
     run = probe(masks, model=backbone, layers=layers, root=small_world, out=tmp_path / "run")
     weights.rename(moved)
-    with pytest.raises(InputError, match=r"weights\.pth: .* are missing; name them with --model"):
+    with pytest.raises(InputError, match=r"weights\.pth: .* is missing; name it with --model"):
         draw_best_units(run)
     figure = draw_best_units(run, masks=masks, root=small_world, model=moved)
     assert len(figure.axes) == 3 * (1 + len(layers))

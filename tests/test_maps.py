@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 
 import salprobe as sp
 from salprobe.datasets.errors import InputError
+from salprobe.datasets.locks import held
 from salprobe.datasets.stimuli import Stimuli, Stimulus
 from salprobe.probe.cli.main import app
 from salprobe.probe.saliency import writing
@@ -341,3 +342,26 @@ def test_the_command(command, album: Path, tmp_path: Path) -> None:
     done = command("probe", "maps", album, "--models", "spectral", "-o", tmp_path / "out")
     assert "4 maps written" in done.stderr and done.stdout == ""
     assert "probe maps popout/ --models gbvs,bms" in command("probe", "maps", "--help").stdout
+
+
+def test_two_maps_of_one_picture_are_refused(album: Path, tmp_path: Path) -> None:
+    probe("maps", album, "--models", "spectral", "-o", tmp_path)
+    stimuli = Stimuli.from_folder(album, ["1.png", "2.png"])
+    assert MapFolder(tmp_path / "spectral", stimuli)(stimuli[0]).shape == (60, 80)
+    shutil.copy(album / "1.png", tmp_path / "spectral" / "1.png")
+    with pytest.raises(InputError, match=r"two maps of 1: 1.npy, 1.png"):
+        MapFolder(tmp_path / "spectral", stimuli)
+
+
+@pytest.mark.parametrize(("format", "lock"), [("npy", "spectral/.lock"), ("hdf5", None)])
+def test_a_second_writer_of_maps_says_so(
+    format: str, lock: str | None, album: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "spectral").mkdir()
+    maps = ("maps", album, "--models", "spectral", "-o", tmp_path, "--format", format)
+    with (
+        held(tmp_path / (lock or ".spectral.hdf5.lock"), "taken"),
+        pytest.raises(InputError, match="another process is writing here"),
+    ):
+        probe(*maps)
+    probe(*maps)

@@ -154,3 +154,20 @@ def test_people_on_photographs(osie_root: Path) -> None:
     means = table.groupby("model")[["NSS", "IG", "sAUC"]].mean()
     assert means.loc["human", "NSS"] > 3 > 1.5 > means.loc["centre", "NSS"] > 0.5
     assert means.loc["human", "IG"] > 1.5 and means.loc["centre", "sAUC"] < 0.6
+
+
+@pytest.mark.parametrize("size", [(300, 200), (200, 400)])
+def test_the_centre_bias_is_blurred_by_one_degree_both_ways(size: tuple[int, int]) -> None:
+    height, width = size
+    stimuli = tuple(
+        Stimulus(id=k, file_name=f"{k}.png", width=width, height=height) for k in (1, 2)
+    )
+    looked = Fixations(*np.array([[1, 2], [1, 1], [width // 2] * 2, [height // 2] * 2, [9, 9]]))
+    dataset = Dataset("one", Stimuli(Path(), stimuli), looked, 12.0)
+    density = CentreBias(dataset)(stimuli[0])
+    density = density - density.min()
+    y, x = np.mgrid[:height, :width]
+    for place in (y, x):
+        mean = (density * place).sum() / density.sum()
+        sd = np.sqrt((density * (place - mean) ** 2).sum() / density.sum())
+        assert sd == pytest.approx(12, rel=0.03)

@@ -15,7 +15,7 @@ from salprobe.datasets.stimuli import Dataset
 from salprobe.probe.analysis.compare import compare
 from salprobe.probe.cli.main import app
 from salprobe.probe.experiments import sweep as sweeping
-from salprobe.probe.experiments.sweep import sweep, unseen_regions
+from salprobe.probe.experiments.sweep import sweep, unseen_regions, with_q
 from salprobe.probe.experiments.tasks import compare_tasks, mean_map
 from salprobe.probe.networks.device import Execution
 from salprobe.probe.networks.load import Backbone, load_trained
@@ -222,3 +222,18 @@ def test_a_network_of_scenes_makes_no_saliency_maps(
     arguments = ["score", str(gaze_world), "--models", str(tmp_path / "sr")]
     with pytest.raises(InputError, match="was not trained for saliency"):
         app(arguments, standalone_mode=False)
+
+
+def test_marks_count_only_what_was_tested() -> None:
+    table = pd.DataFrame(
+        {
+            "tune": ["0", "0", "2", "2"],
+            "change": [0.0, 0.0, 0.4, 0.1],
+            "change_low": [0.0, 0.0, 0.2, -0.1],
+            "change_high": [0.0, 0.0, 0.6, 0.3],
+            "change_p": [1.0, 1.0, 0.02, 0.3],  # the first step against itself
+        }
+    )
+    q = with_q(table)["change_q"].tolist()
+    assert np.isnan(q[:2]).all()
+    assert q[2:] == pytest.approx([0.04, 0.3])  # of two tests, not of four

@@ -28,7 +28,13 @@ from ..runs.inputs import masks_of
 from ..runs.run import Run
 from ..saliency.maps import MapFolder
 from ..saliency.metrics import empirical, nss
-from ..statistics.category_tests import CategoryTests, category_tests, combined, two_way_anova
+from ..statistics.category_tests import (
+    CategoryTests,
+    category_tests,
+    combined,
+    combined_p,
+    two_way_anova,
+)
 from ..statistics.clusters import mean_interval
 from ..statistics.cross_fit import CrossFit
 from ..statistics.selectivity import Group, groups
@@ -136,6 +142,9 @@ def output(
     if inner is None:
         raise InputError(f"{run.folder}: no layer {chosen!r}; there are {', '.join(names)}")
     mask_set, folder, fixations = masks_of(run, masks, root)
+    degree = mask_set.info.salprobe.px_per_degree
+    if degree is None:
+        raise InputError("the mask file has no px_per_degree, which is needed to blur fixations")
     stimuli = Stimuli(folder, tuple(mask_set.images))
     regions = run.regions[["annotation_id", "image_id", "category", "n_fixations"]].copy()
     if maps is None:
@@ -145,9 +154,6 @@ def output(
         kept = Stimuli(folder, tuple(stimulus for stimulus in stimuli if stimulus.id in wanted))
         map_folder = MapFolder(maps, kept)
         regions["output"] = _region_scores(regions, mask_set, fixations, map_folder, progress)
-    degree = mask_set.info.salprobe.px_per_degree
-    if degree is None:
-        raise InputError("the mask file has no px_per_degree, which is needed to blur fixations")
 
     def blurred(stimulus):
         looked = fixations.of(stimulus.id)
@@ -179,7 +185,7 @@ def output(
             "with two regions each"
         )
     measurements = pd.concat(two_way).groupby("factor", sort=False).median().reset_index()
-    measurements["p"] = (2 * measurements["p"]).clip(upper=1)
+    measurements["p"] = combined_p([table["p"] for table in two_way])
     tests = {"inner": combined(single), **tests}
     columns = [
         "annotation_id",

@@ -81,7 +81,7 @@ def unit_change(before: Run, after: Run, layer: str, unit: int) -> UnitChange:
         regions[name] = scores[place, unit].astype(np.float64)
     regions["difference"] = regions["after"] - regions["before"]
     records, p = [], []
-    for category, group in groups(regions, before.categories, 0).items():
+    for category, group in groups(regions, before.categories, 0, resamples=1).items():
         part = regions.iloc[group.rows]
         found = means(part[["difference"]].to_numpy(), group.stimulus)
         difference = Interval(*(float(bound[0]) for bound in found.interval))

@@ -173,6 +173,7 @@ def popout(
         out,
     )
     out.mkdir(parents=True, exist_ok=True)
+    _write_info(out, description)  # if killed now, the folder is known to be ours
     for name in ("measures", "models", "units", "layers"):
         write_table(out, name, getattr(result, name))
     info = {
@@ -183,9 +184,13 @@ def popout(
         "without_target": len(mask_set.images) - len(arrays),
         "maps_resized": result.resized,
     }
+    _write_info(out, info)
+    return result
+
+
+def _write_info(out: Path, info: Mapping[str, object]) -> None:
     with atomic_write(out / "run.json") as file:
         file.write(json.dumps(info, indent=1, ensure_ascii=False).encode())
-    return result
 
 
 def check_folder(out: Path, description: Mapping[str, object]) -> None:

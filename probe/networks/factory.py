@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
-import inspect
 import os
 import sys
 from pathlib import Path
+from types import ModuleType
 
 from ...datasets.errors import InputError
+from ...datasets.files import sha256
 
 _trusted: set[str] = set()
 
@@ -61,23 +61,31 @@ def from_factory(name: str, named_by: Path | None = None) -> object:
 
 
 def source_sha256(name: str) -> str | None:
-    """Return the SHA-256 of the source of a factory's module; None for what is no factory.
+    """Return the SHA-256 of the source of a factory's module, as it was when it was imported.
+
+    None for what is no factory, or has no source.
 
     Raises
     ------
     InputError
-        If the module cannot be imported. None, too, if it has no source.
+        If the module cannot be imported.
     """
     if ":" not in name:
         return None
     try:
-        path = inspect.getsourcefile(_module(name))
+        return _sources[_module(name)]
     except Exception as error:  # the user's own code
         raise InputError(f"{name}: {type(error).__name__}: {error}") from error
-    return None if path is None else hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
-def _module(name: str):
+_sources: dict[ModuleType, str | None] = {}
+
+
+def _module(name: str) -> ModuleType:
     if os.getcwd() not in sys.path:  # noqa: PTH109  (sys.path holds texts)
         sys.path.insert(0, os.getcwd())  # noqa: PTH109
-    return importlib.import_module(name.partition(":")[0])
+    module = importlib.import_module(name.partition(":")[0])
+    if module not in _sources:
+        path = Path(module.__file__ or "")
+        _sources[module] = sha256(path) if path.is_file() else None
+    return module

@@ -46,7 +46,7 @@ def masks_of(
     return mask_set, folder, fixations
 
 
-def model_of(run: Run, source: Path | None = None) -> Model:
+def model_of(run: Run, source: Path | None = None, option: str = "--before, --after") -> Model:
     """Return a run's network.
 
     Parameters
@@ -54,6 +54,8 @@ def model_of(run: Run, source: Path | None = None) -> Model:
     run : Run
     source : Path, optional
         The file of weights or the training folder, if it has moved since the run.
+    option : str
+        The option that names it, for messages.
 
     Raises
     ------
@@ -62,11 +64,14 @@ def model_of(run: Run, source: Path | None = None) -> Model:
     """
     paths, parameters = run.info.paths, run.info.parameters
     name, weights = parameters.model, parameters.weights.source
+    moved = None if source is None else str(source)
     if weights == "trained":
-        name = str(source or _known(run, paths.model, "training folder", "--before, --after"))
+        name = str(_known(run, moved or paths.model, "training folder", option))
         weights = "default"
     elif weights == "file":
-        weights = str(source or _known(run, paths.weights, "file of weights", "--before, --after"))
+        weights = str(_known(run, moved or paths.weights, "file of weights", option))
+    elif moved is not None:
+        raise InputError(f"{moved}: {run.name} takes no weights from a file; expected no {option}")
     elif weights in ("factory", "none"):
         weights = "default"
     model = load_model(

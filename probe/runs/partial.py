@@ -156,7 +156,8 @@ def check_space(folder: Path, shape: tuple[int, int]) -> None:
     InputError
         If the disk has too little space.
     """
-    needed = 4 * shape[0] * shape[1] * len(ARRAYS)
+    begun = sum(path.stat().st_size for path in folder.glob("*.partial.npy"))
+    needed = 4 * shape[0] * shape[1] * len(ARRAYS) - begun
     status = os.statvfs(folder) if hasattr(os, "statvfs") else None
     if status is not None and status.f_bavail * status.f_frsize < needed:
         raise InputError(

@@ -243,7 +243,7 @@ class Run:
             units = units.assign(name=[names.get(key, "") for key in keys])
         units = units.sort_values("mean", ascending=False, kind="stable", ignore_index=True)
         chosen = units.head(len(units) if most is None else most).copy()
-        group = groups(self.regions, [*self.categories], 0)[category]
+        group = groups(self.regions, self.categories, 0, resamples=1)[category]
         for name, n_stimuli in zip(("mean", "contrast"), group.n_stimuli, strict=True):
             own = Interval.of(dict(chosen.items()), name)
             widened = widened_for_selection(own, n_stimuli, len(chosen), len(units))

@@ -77,7 +77,7 @@ def write_maps(
     format : MapFormat
         ``npy``: the map as the model puts it out. ``png``: 8 bits, each map stretched from its
         minimum to its maximum. ``hdf5``: one file ``OUT/MODEL.hdf5``, a dataset for each stimulus
-        named by the shortest unique tail of its file name, as pysaliency reads it.
+        named as pysaliency reads it; see `hdf5_keys`.
     identities : mapping
         What each model's maps depend on besides the picture; see `identity`. The maps of a model
         without one are all made anew.
@@ -174,7 +174,7 @@ def folder_names(models: Sequence[str]) -> dict[str, str]:
 
 
 def hdf5_keys(files: Sequence[str]) -> list[str]:
-    """Return the shortest tails of file names that tell them apart, with as many folders each."""
+    """Return file names without the leading folders that all share."""
     parts = [PurePosixPath(file).parts for file in files]
     if len(parts) == 1:
         return [parts[0][-1]]

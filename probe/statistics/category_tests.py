@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from ...datasets.errors import InputError
 
@@ -94,24 +95,39 @@ def category_tests(values: np.ndarray, category: np.ndarray, stimulus: np.ndarra
     return CategoryTests(pd.DataFrame(overall, columns=["test", "statistic", "p"]), pairs)
 
 
+def combined_p(several: ArrayLike) -> np.ndarray:
+    """Combine p of the same test on random splits: twice their median, 1 at most.
+
+    Parameters
+    ----------
+    several : float array, shape (splits, …)
+        NaN, a test that failed, counts as 1.
+    """
+    p = np.asarray(several, dtype=np.float64)
+    return np.minimum(2 * np.median(np.where(np.isnan(p), 1.0, p), axis=0), 1.0)
+
+
 def combined(several: Sequence[CategoryTests]) -> CategoryTests:
     """Combine tests of the same measure on random splits of the stimuli.
 
     Returns
     -------
     CategoryTests
-        Twice the median p, 1 at most; medians of the statistics and the differences. The intervals
-        of single splits do not combine: NaN.
+        p by `combined_p`, where a pair that a split lacks counts as 1; medians of the statistics
+        and the differences. The intervals of single splits do not combine: NaN.
     """
-    overall = pd.concat([tests.overall for tests in several]).fillna({"p": 1})  # a failed fit
-    pairs = pd.concat([tests.pairs for tests in several]).drop(columns=["low", "high"])
-    overall = overall.groupby("test", sort=False).median().reset_index()
-    pairs = pairs.groupby(["first", "second"]).median().reset_index()
-    for table, columns in ((overall, ["p"]), (pairs, ["p_tukey", "p_dunn"])):
-        table[columns] = (2 * table[columns]).clip(upper=1)
-    pairs.insert(3, "low", np.nan)
-    pairs.insert(4, "high", np.nan)
-    return CategoryTests(overall, pairs)
+    columns = list(several[0].pairs.columns)
+    overall = [tests.overall.set_index("test") for tests in several]
+    both = [tests.pairs.set_index(["first", "second"]) for tests in several]
+    every = pd.concat(both).index.unique().sort_values()
+    pairs = [table.reindex(every) for table in both]
+    result = []
+    for tables, tested in ((overall, ["p"]), (pairs, ["p_tukey", "p_dunn"])):
+        joined = pd.concat(tables).groupby(tables[0].index.names, sort=False).median()
+        joined[tested] = combined_p([table[tested].to_numpy() for table in tables])
+        result.append(joined)
+    result[1][["low", "high"]] = np.nan
+    return CategoryTests(result[0].reset_index(), result[1].reset_index()[columns])
 
 
 def two_way_anova(values: Mapping[str, np.ndarray], category: np.ndarray) -> pd.DataFrame:

@@ -11,7 +11,6 @@ import numpy as np
 from matplotlib import patheffects
 from matplotlib.figure import Figure
 
-from ...datasets.errors import InputError
 from ...datasets.masks.mask_set import MaskSet
 from ...datasets.masks.regions import mask_of
 from ...datasets.stimuli import Stimuli
@@ -82,7 +81,7 @@ def draw_best_units(
     mask_set, folder, _ = masks_of(
         run, None if masks is None else Path(masks), None if root is None else Path(root)
     )
-    network = _network(run, model)
+    network = model_of(run, None if model is None else Path(model), "--model")
     names = list(dict.fromkeys(table["layer"]))
     known = network.layers(pre_relu=run.info.parameters.pre_relu)
     drawn = [layer_named(known, name) for name in names]
@@ -126,16 +125,6 @@ def draw_best_units(
     if path is not None:
         save_figure(figure, Path(path))
     return figure
-
-
-def _network(run: Run, source: str | Path | None) -> Model:
-    """Return a run's network; a file that is missing is asked for as --model."""
-    given = source or run.info.paths.model or run.info.paths.weights
-    if given and not Path(given).exists():
-        raise InputError(
-            f"{given}: the weights or training folder are missing; name them with --model"
-        )
-    return model_of(run, None if source is None else Path(source))
 
 
 def draw_change(
