@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
+
 from ...datasets.errors import InputError
 from ...datasets.files import sha256
 from ...datasets.fixations import Fixations
@@ -12,6 +14,7 @@ from ...datasets.sources.load import fixations_of, mask_path, root_of
 from ...datasets.stimuli import Stimuli
 from ..networks.load import load_model
 from ..networks.model import Model
+from ..records.train_info import TrainInfo
 from .images import check_images
 from .run import Run
 
@@ -85,6 +88,24 @@ def model_of(run: Run, source: Path | None = None, option: str = "--before, --af
     if model.weights.sha256 != parameters.weights.sha256:
         raise InputError(f"{name}: its weights are not those of {run.name} (the SHA-256 differs)")
     return model
+
+
+def trained_on(folder: Path, masks: MaskSet) -> int:
+    """Count the images of a mask set that a network was trained on or validated with.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no training, or its ``split.csv`` cannot be read.
+    """
+    if TrainInfo.read(folder).dataset != masks.info.salprobe.dataset:
+        return 0
+    try:
+        split = pd.read_csv(folder / "split.csv")
+        seen = set(split["image"][split["split"] != "test"])
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{folder / 'split.csv'}: cannot be read ({error})") from error
+    return sum(image.file_name in seen for image in masks.images)
 
 
 def _known(run: Run, path: str | None, what: str, option: str) -> Path:

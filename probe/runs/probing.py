@@ -34,12 +34,12 @@ from ..networks.model import Model
 from ..records.columns import layer_units
 from ..records.record import provenance
 from ..records.run_info import LayerInfo, Paths, RunInfo, RunParameters
-from ..records.train_info import TrainInfo
 from ..scoring.batches import SHUFFLED, Plan, make_plan
 from ..scoring.loading import load_batches
 from ..scoring.scorer import Scorer
 from ..statistics.selectivity import THRESHOLD, summarise
 from .images import check_images
+from .inputs import trained_on
 from .partial import ARRAYS, Partial, check_space
 from .resuming import check_same, make_folder
 from .run import Run, write_table
@@ -333,21 +333,3 @@ def _masks_sha256(masks: MaskSet, path: Path | None) -> str:
 
 def _absolute(path: str | Path | None) -> str | None:
     return None if path is None else str(Path(path).resolve())
-
-
-def trained_on(folder: Path, masks: MaskSet) -> int:
-    """Count the images of a mask set that a network was trained on or validated with.
-
-    Raises
-    ------
-    InputError
-        If the folder holds no training, or its ``split.csv`` cannot be read.
-    """
-    if TrainInfo.read(folder).dataset != masks.info.salprobe.dataset:
-        return 0
-    try:
-        split = pd.read_csv(folder / "split.csv")
-        seen = set(split["image"][split["split"] != "test"])
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{folder / 'split.csv'}: cannot be read ({error})") from error
-    return sum(image.file_name in seen for image in masks.images)

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ...datasets.errors import InputError
+from ...datasets.errors import InputError, reading
 from ...datasets.files import sha256
-from ...datasets.readers.arrays import read_hdf5, read_mat, read_npy
+from ...datasets.readers.arrays import read_arrays
 from ...datasets.stimuli import IMAGE_SUFFIXES, Dataset, Stimuli, Stimulus, read_picture
 from ..networks.activation import resized
 from ..networks.factory import from_factory
@@ -172,7 +172,7 @@ class MapFolder:
         suffixes = (*IMAGE_SUFFIXES, *_ARRAYS)
         paths: dict[str, Path] = {}
         for path in sorted(folder.rglob("*")):
-            if path.suffix in suffixes:
+            if path.suffix.lower() in suffixes:
                 name = path.relative_to(folder).with_suffix("").as_posix()
                 if name in paths:
                     raise InputError(
@@ -217,24 +217,18 @@ class MapFolder:
 
 
 def _read(path: Path) -> np.ndarray:
-    try:
-        if path.suffix == ".npy":
-            return read_npy(path).astype(np.float64)
-        if path.suffix == ".mat":
-            arrays = list(read_mat(path).values())
-        elif path.suffix in (".h5", ".hdf5"):
-            arrays = list(read_hdf5(path).values())
-        else:
-            return np.asarray(read_picture(path).convert("L"), dtype=np.float64)
-        planes = [array for array in map(np.asarray, arrays) if array.ndim == 2]
-        planes = [array for array in planes if array.dtype.kind in "uif"]
-    except InputError:
-        raise
-    except (OSError, ValueError, NotImplementedError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from error
+    if path.suffix.lower() not in _ARRAYS:
+        return np.asarray(read_picture(path).convert("L"), dtype=np.float64)
+    arrays = read_arrays(path)
+    with reading(path):
+        numbers = [
+            array for array in map(np.asarray, arrays.values()) if array.dtype.kind in "buif"
+        ]
+        # What is the only array is the map, whatever its shape, which is checked later.
+        planes = [one for one in numbers if one.ndim == 2] if len(numbers) > 1 else numbers
     if len(planes) != 1:
         raise InputError(f"{path}: expected one array of two dimensions, got {len(planes)}")
-    return np.asarray(planes[0], dtype=np.float64)
+    return planes[0].astype(np.float64)
 
 
 def _checked(place: str, saliency: np.ndarray, stimulus: Stimulus) -> tuple[np.ndarray, bool]:
