@@ -41,10 +41,18 @@ def test_an_interval_that_is_not_known_is_not_printed() -> None:
 
 
 def test_a_change_is_bold_where_it_holds_for_the_table_as_a_whole() -> None:
-    assert cells.change(*INTERVAL, 0.049).style == "bold green"
-    assert cells.change(-2.0, -3.0, -1.5, 0.049).style == "bold red"
+    assert cells.change(*INTERVAL, 0.049).spans[0].style == "bold green"
+    assert cells.change(-2.0, -3.0, -1.5, 0.049).spans[0].style == "bold red"
     for q in (0.05, np.nan):  # though the interval excludes 0
-        assert cells.change(*INTERVAL, q).style == "dim"
+        assert cells.change(*INTERVAL, q).spans[0].style == "dim"
+
+
+def test_a_score_is_bold_above_t_and_what_t_says_nothing_of_never() -> None:
+    for cell, bold in ((cells.score, True), (cells.unmarked_score, False)):
+        shown = cell(*INTERVAL)
+        assert shown.plain == "2.00\n±0.75"
+        assert ("bold" in str(shown.spans[0].style)) == bold
+        assert shown.spans[1].style == "dim"  # legible: not the score's colour, dimmed
 
 
 def test_counts_shares_and_small_p() -> None:

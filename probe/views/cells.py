@@ -91,7 +91,7 @@ def intervals(frame: pd.DataFrame, rows: str, name: str, *, prefix: bool = True)
 def half_width(interval: Interval) -> Text:
     """Render half an interval's width on a new line; empty if the interval is unknown."""
     known = not np.isnan(interval.low)
-    return Text(f"\n±{interval.half_width:.2f}" if known else "", style="not bold dim")
+    return Text(f"\n±{interval.half_width:.2f}" if known else "", style="dim")
 
 
 def with_interval(interval: Interval) -> Text:
@@ -123,22 +123,27 @@ def percent(share: float) -> Text:
 def with_count(value: float, units: float) -> Text:
     """Render a shaded score, with a number of units below it."""
     below = "" if np.isnan(value) else f"\n{units:.0f}" if units else "\n·"
-    return shaded(value) + Text(below, style="not bold dim")
+    return Text.assemble(shaded(value), Text(below, style="dim"))
 
 
 def score(value: float, low: float, high: float) -> Text:
     """Render a shaded score, with half its interval's width below it."""
-    return shaded(value) + half_width(Interval(value, low, high))
+    return Text.assemble(shaded(value), half_width(Interval(value, low, high)))
 
 
-def shaded(value: float) -> Text:
-    """Render a score: bold above T, and greener the higher it is."""
+def unmarked_score(value: float, low: float, high: float) -> Text:
+    """Render what T says nothing of as `score` does, never bold."""
+    return Text.assemble(shaded(value, bold=False), half_width(Interval(value, low, high)))
+
+
+def shaded(value: float, *, bold: bool = True) -> Text:
+    """Render a score: bold above T unless told otherwise, and greener the higher it is."""
     if np.isnan(value):
         return Text("–", style="dim")
     strength = min(1.0, max(0.0, (value - 0.5) / 2.5))
     red, green, blue = (round(a + (b - a) * strength) for a, b in ((140, 0), (140, 175), (140, 80)))
-    bold = "bold " if value > THRESHOLD else ""
-    return Text(f"{value:.2f}", style=f"{bold}rgb({red},{green},{blue})")
+    weight = "bold " if bold and value > THRESHOLD else ""
+    return Text(f"{value:.2f}", style=f"{weight}rgb({red},{green},{blue})")
 
 
 def change(value: float, low: float, high: float, q: float) -> Text:
@@ -147,7 +152,8 @@ def change(value: float, low: float, high: float, q: float) -> Text:
         return Text("–", style="dim")
     colour = "green" if value > 0 else "red"
     style = f"bold {colour}" if q < FDR else "dim"
-    return Text(f"{value:+.2f}", style=style) + half_width(Interval(value, low, high))
+    shown = Text(f"{value:+.2f}", style=style)
+    return Text.assemble(shown, half_width(Interval(value, low, high)))
 
 
 def paper_tables() -> dict[str, Any]:

@@ -34,6 +34,7 @@ from .cells import (
     score,
     shaded,
     small,
+    unmarked_score,
     wide,
     with_count,
     with_interval,
@@ -67,7 +68,7 @@ def render_run(run: Run) -> Group:
             "Contrast: what the cross-fitted units score in the category's regions, less what "
             "they score in the other regions of the same stimuli",
             contrast,
-            score,
+            unmarked_score,
         ),
         grid(
             f"Selective units: contrast above 0, false discovery rate {FDR:.0%} over the table",
@@ -92,7 +93,7 @@ def _shares(run: Run) -> Table:
     )
     table = grid(title, run.shares(), percent)
     table.add_section()
-    table.add_row("ceiling", *map(shaded, run.table("ceiling").iloc[0]))
+    table.add_row("ceiling", *(shaded(value, bold=False) for value in run.table("ceiling").iloc[0]))
     return table
 
 
