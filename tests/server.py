@@ -35,11 +35,18 @@ def serving(folder: Path, cut: set[str] = frozenset(), gone: set[str] = frozense
     """Yield (base URL, how often each path was asked for)."""
     requests: Counter = Counter()
     handler = type("H", (Handler,), {"requests": requests, "cut": cut, "gone": gone})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(folder)))
+    with running(partial(handler, directory=str(folder))) as address:
+        yield f"{address}/", requests
+
+
+@contextmanager
+def running(handler):
+    """Yield the address of a server on loopback."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}/", requests
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         thread.join()

@@ -44,7 +44,7 @@ def test_equals_blurred_maps() -> None:
     stimulus = Stimulus(id=7, file_name="a.png", width=90, height=60)
     within = [(x < 25) & (y < 25), x > 70, (x == x[40]) & (y == y[40]), np.zeros(n, dtype=bool)]
     found = ceilings(stimulus, fixations, within, 4.0)
-    np.testing.assert_allclose(found, reference(stimulus, fixations, within, 4.0), atol=1e-3)
+    np.testing.assert_allclose(found, reference(stimulus, fixations, within, 4.0), atol=1e-9)
     assert found[0] > 1 > found[1]  # where many look, the others look too
     assert np.isnan(found[3])
 
@@ -63,4 +63,4 @@ def test_real_regions(osie_root: Path, osie_labels: Path) -> None:
     within = [inside(region, stimulus, fixations) for region in regions]
     expected = reference(stimulus, fixations, within, 23.7)
     found = ceilings(stimulus, fixations, within, 23.7)
-    assert found == pytest.approx(expected, abs=1e-3)
+    assert found == pytest.approx(expected, abs=1e-9)

@@ -1,13 +1,13 @@
 """Whom the token of Label Studio is sent to, and what the local server may show."""
 
 import json
-import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from server import running
 
 from salprobe.annotate.labelstudio import client as client_module
 from salprobe.annotate.labelstudio import server as server_module
@@ -38,15 +38,8 @@ def answering(answer):
 
         def log_message(self, *_: object) -> None: ...
 
-    made = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=made.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{made.server_port}", asked
-    finally:
-        made.shutdown()
-        thread.join()
-        made.server_close()
+    with running(Handler) as address:
+        yield address, asked
 
 
 def healthy(path: str):

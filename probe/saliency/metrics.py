@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from ..scoring.blur import bells
 from ..scoring.nss import map_nss
 
 _EPSILON = np.finfo(np.float64).eps
@@ -44,7 +45,7 @@ def blurred(x: np.ndarray, y: np.ndarray, size: tuple[int, int], sigma: float) -
     fixation's row and column, which is faster for some hundred fixations.
     """
     rows, columns = (
-        _bells(place, length, sigma) for place, length in zip((y, x), size, strict=True)
+        bells(place, length, sigma) for place, length in zip((y, x), size, strict=True)
     )
     return rows.T @ columns
 
@@ -154,15 +155,6 @@ def density(image: np.ndarray) -> np.ndarray:
     image = image - min(image.min(), 0)
     total = image.sum()
     return image / total if total > 0 else np.full(image.shape, 1 / image.size)
-
-
-def _bells(place: np.ndarray, length: int, sigma: float) -> np.ndarray:
-    """Return a Gaussian around each place, float64 (n, length)."""
-    reach = int(4 * sigma + 0.5)
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-    kernel /= kernel.sum()
-    away = np.arange(length) - np.asarray(place)[:, None]
-    return np.where(abs(away) <= reach, kernel[away.clip(-reach, reach) + reach], 0)
 
 
 def _auc(positive: np.ndarray, negative: np.ndarray) -> float:

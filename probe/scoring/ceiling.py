@@ -6,6 +6,7 @@ import numpy as np
 
 from ...datasets.fixations import Fixations
 from ...datasets.stimuli import Stimulus
+from .blur import bells
 
 SPLITS = 5
 """Random halvings of the subjects; both ways count."""
@@ -43,8 +44,8 @@ def ceilings(
     subjects, subject = np.unique(fixations.subject, return_inverse=True)
     if len(subjects) < 2:
         return result
-    gx = _gaussians(fixations.x, stimulus.width, px_per_degree)
-    gy = _gaussians(fixations.y, stimulus.height, px_per_degree)
+    gx = bells(fixations.x, stimulus.width, px_per_degree)
+    gy = bells(fixations.y, stimulus.height, px_per_degree)
     area, pixel = stimulus.width * stimulus.height, fixations.y * stimulus.width + fixations.x
     at_fixations = gx[:, fixations.x] * gy[:, fixations.y]
     sums, products = gx.sum(1) * gy.sum(1), (gx @ gx.T) * (gy @ gy.T)
@@ -67,8 +68,3 @@ def ceilings(
     known = [k for k, values in enumerate(found) if values]
     result[known] = [np.mean(found[k]) for k in known]
     return result
-
-
-def _gaussians(centres: np.ndarray, length: int, sd: float) -> np.ndarray:
-    """Return a Gaussian around each centre, one a row, float64 (n, length)."""
-    return np.exp(-0.5 * ((np.arange(length) - centres[:, None]) / sd) ** 2)
