@@ -28,9 +28,7 @@ def test_other_pictures_are_another_run(small_world: Path, tmp_path: Path) -> No
     before = run.scores.copy()
     with Image.open(world / "3.png") as picture:
         picture.convert("L").convert("RGB").save(world / "3.png")
-    with pytest.raises(
-        InputError, match=r"run: its scores are of other pictures \(3.png differs\)"
-    ):
+    with pytest.raises(InputError, match=r"run: was made with other pictures \(3.png differs\)"):
         probe(world / "masks.json", root=world, model="gabor", out=tmp_path / "run")
     np.testing.assert_array_equal(Run.open(tmp_path / "run").scores, before)
     # The same pictures elsewhere are the same run.
@@ -119,5 +117,5 @@ def test_maps_of_other_pictures_are_not_drawn(small_world: Path, tmp_path: Path)
     world = shutil.copytree(small_world, tmp_path / "world")
     masks_of(run, root=world)
     shutil.copy(world / "1.png", world / "4.png")
-    with pytest.raises(InputError, match=r"scores are of other pictures \(4.png differs\)"):
+    with pytest.raises(InputError, match=r"was made with other pictures \(4.png differs\)"):
         masks_of(run, root=world)

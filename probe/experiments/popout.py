@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,11 +17,13 @@ from ...datasets.masks.mask_set import MaskSet
 from ...datasets.progress import SILENT, Progress
 from ...datasets.sources.load import root_of
 from ...datasets.stimuli import Stimuli
+from ..networks.factory import source_sha256
 from ..networks.load import load_model
 from ..popout.measures import SearchArray, measure_models, search_arrays, summarise_models
 from ..popout.units import unit_maps, unit_nmm
 from ..records.record import provenance
-from ..runs.resuming import check_same
+from ..runs.images import digest
+from ..runs.resuming import check_same, locked, make_folder
 from ..runs.run import write_table
 from ..saliency.maps import MapFolder, MapOf, from_function, function_named
 
@@ -117,8 +120,6 @@ def popout(
     folder = root_of(mask_set, root, masks_path.parent)
     arrays = search_arrays(mask_set)
     stimuli = Stimuli(folder, tuple(array.image for array in arrays))
-    for image in stimuli:
-        stimuli.path(image)
     names = [*models, *maps]
     if not names:
         raise InputError("no model is named; expected --models or --maps")
@@ -141,51 +142,51 @@ def popout(
         "kind": "popout",
         "masks": {"file": masks_path.name, "sha256": sha256(masks_path)},
         "models": list(sources),
+        "images": digest(stimuli, progress),
         "maps": {name: map_folder.sha256() for name, map_folder in folders.items()},
         "networks": {name: network.weights.model_dump() for name, network in networks.items()},
+        "code": {name: source_sha256(name) for name in functions if ":" in name},
         "layers": list(layers),
         "seed": seed,
     }
-    check_folder(out, description)
-    table, summary = pd.DataFrame(), pd.DataFrame()
-    if sources:
-        table = measure_models(arrays, sources, progress)
-        summary = summarise_models(table)
-    units, per_layer = [], []
-    shown = dict(sources)
-    for name, network in networks.items():
-        scored = unit_nmm(
-            mask_set, folder, network, layers, device=device, seed=seed, progress=progress
+    with _entered(out, description):
+        table, summary = pd.DataFrame(), pd.DataFrame()
+        if sources:
+            table = measure_models(arrays, sources, progress)
+            summary = summarise_models(table)
+        units, per_layer = [], []
+        shown = dict(sources)
+        for name, network in networks.items():
+            scored = unit_nmm(
+                mask_set, folder, network, layers, device=device, seed=seed, progress=progress
+            )
+            for frame, frames in ((scored.units, units), (scored.summary, per_layer)):
+                frame.insert(0, "model", name)
+                frames.append(frame)
+            shown[f"{name}\n{scored.layer.name}, best unit"] = unit_maps(network, scored, stimuli)
+        result = Search(
+            table,
+            summary,
+            pd.concat(units, ignore_index=True) if units else pd.DataFrame(),
+            pd.concat(per_layer, ignore_index=True) if per_layer else pd.DataFrame(),
+            {name: map_folder.resized for name, map_folder in folders.items()},
+            arrays,
+            stimuli,
+            shown,
+            out,
         )
-        for frame, frames in ((scored.units, units), (scored.summary, per_layer)):
-            frame.insert(0, "model", name)
-            frames.append(frame)
-        shown[f"{name}\n{scored.layer.name}, best unit"] = unit_maps(network, scored, stimuli)
-    result = Search(
-        table,
-        summary,
-        pd.concat(units, ignore_index=True) if units else pd.DataFrame(),
-        pd.concat(per_layer, ignore_index=True) if per_layer else pd.DataFrame(),
-        {name: map_folder.resized for name, map_folder in folders.items()},
-        arrays,
-        stimuli,
-        shown,
-        out,
-    )
-    out.mkdir(parents=True, exist_ok=True)
-    _write_info(out, description)  # if killed now, the folder is known to be ours
-    for name in ("measures", "models", "units", "layers"):
-        write_table(out, name, getattr(result, name))
-    info = {
-        **description,
-        **provenance(device),
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "arrays": len(arrays),
-        "without_target": len(mask_set.images) - len(arrays),
-        "maps_resized": result.resized,
-    }
-    _write_info(out, info)
-    return result
+        for name in ("measures", "models", "units", "layers"):
+            write_table(out, name, getattr(result, name))
+        info = {
+            **description,
+            **provenance(device),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "arrays": len(arrays),
+            "without_target": len(mask_set.images) - len(arrays),
+            "maps_resized": result.resized,
+        }
+        _write_info(out, info)
+        return result
 
 
 def _write_info(out: Path, info: Mapping[str, object]) -> None:
@@ -193,24 +194,17 @@ def _write_info(out: Path, info: Mapping[str, object]) -> None:
         file.write(json.dumps(info, indent=1, ensure_ascii=False).encode())
 
 
-def check_folder(out: Path, description: Mapping[str, object]) -> None:
-    """Refuse a folder for results that holds something else, or other results.
-
-    Parameters
-    ----------
-    out : Path
-    description : mapping
-        What the results depend on, as ``run.json`` keeps it.
-
-    Raises
-    ------
-    InputError
-        If the path exists and is neither an empty folder nor holds results of the same.
-    """
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return
+@contextmanager
+def _entered(out: Path, description: Mapping[str, object]) -> Iterator[None]:
+    """Begin the folder for results, or return to one that holds results of the same inputs."""
     path = out / "run.json"
-    content = read_json(path) if path.is_file() else None
-    if not isinstance(content, dict) or content.get("kind") != "popout":
-        raise InputError(f"{out}: exists and is not a folder of pop-out results")
-    check_same(out, content, description, list(description))
+    fresh = make_folder(out)
+    if not fresh:
+        content = read_json(path) if path.is_file() else None
+        if not isinstance(content, dict) or content.get("kind") != "popout":
+            raise InputError(f"{out}: exists and is not a folder of pop-out results")
+        check_same(out, content, description, list(description))
+    with locked(out):
+        if fresh:
+            _write_info(out, description)  # if killed now, the folder is known to be ours
+        yield

@@ -7,7 +7,6 @@ He et al., CVPR 2019, section 5.2: Table 3, Figure 4; section 7: Table 6.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,25 +15,24 @@ import numpy as np
 import pandas as pd
 
 from ...datasets.errors import InputError
-from ...datasets.files import atomic_write, read_json, sha256
-from ...datasets.interval import Interval
+from ...datasets.files import sha256
 from ...datasets.masks.mask_set import MaskSet
 from ...datasets.progress import SILENT, Progress
 from ...datasets.sources.load import mask_path, root_of
-from ...datasets.stimuli import Dataset
-from ..analysis.compare import compare
+from ...datasets.stimuli import Dataset, Stimuli
 from ..networks.device import DEFAULT_EXECUTION, Execution
 from ..networks.heads import Tune
 from ..networks.load import Backbone, load_trained
 from ..popout.units import unit_nmm
+from ..runs.images import digest
 from ..runs.probing import probe
-from ..runs.resuming import check_same, make_folder
 from ..runs.run import Run
-from ..statistics.clusters import mean_interval, q_values
+from ..statistics.clusters import mean_interval
 from ..training.recipe import Recipe
 from ..training.split import Split, usual_split
 from ..training.store import write_table
 from ..training.train import train
+from .trainings import changes, entered, unseen_regions, with_q
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,139 +143,64 @@ def sweep(
     folder = root_of(mask_set, root, source.parent)
     unseen = unseen_regions(mask_set, dataset, split)
     arrays = MaskSet.read(popout) if popout else None
-    parameters = {"masks": sha256(source), "popout": sha256(popout) if popout else None}
-    enter(out, "sweep", parameters, unseen)
-    scoring = Execution(execution.device, execution.workers)
-    runs, predictions, scores, cut = {}, [], [], ""
-    for tune, name in zip(tunes, names, strict=True):
-        progress.say(f"tune {name}")
-        step = out / f"tune-{name}"
-        info = train(
-            dataset,
-            replace(recipe, tune=tune),
-            step,
-            model=model,
-            split=split,
-            execution=execution,
-            progress=progress,
+    below = root_of(arrays, None, Path(popout).parent) if arrays and popout else Path()
+    contents = digest(Stimuli(below, tuple(arrays.images)), progress) if arrays else None
+    parameters = {
+        "masks": sha256(source),
+        "popout": sha256(popout) if popout else None,
+        "arrays": contents,
+    }
+    with entered(out, "sweep", parameters, unseen, folder, progress):
+        scoring = Execution(execution.device, execution.workers)
+        runs, predictions, scores, cut = {}, [], [], ""
+        for tune, name in zip(tunes, names, strict=True):
+            progress.say(f"tune {name}")
+            step = out / f"tune-{name}"
+            info = train(
+                dataset,
+                replace(recipe, tune=tune),
+                step,
+                model=model,
+                split=split,
+                execution=execution,
+                progress=progress,
+            )
+            cut = info.parameters.backbone.layer
+            runs[name] = probe(
+                out / "masks.json",
+                model=str(step),
+                layers=[cut, "readout"],
+                root=folder,
+                out=step / "run",
+                execution=scoring,
+                seed=recipe.seed,
+                progress=progress,
+            )
+            predictions.append(pd.read_csv(step / "test.csv")["nss"].to_numpy())
+            if arrays is not None:
+                path = step / "popout.csv"
+                if not path.exists():
+                    nmm = unit_nmm(
+                        *(arrays, below, load_trained(step), [cut, "readout"]),
+                        device=execution.device,
+                        progress=progress,
+                    )
+                    write_table(path, nmm.summary)
+                scores.append(pd.read_csv(path).set_index("layer"))
+        rows = {name: changes(runs[names[0]], run, cut, recipe.seed) for name, run in runs.items()}
+        steps = [table.assign(tune=name) for name, table in rows.items()]
+        result = Sweep(
+            out,
+            runs,
+            model if isinstance(model, str) else model.model,
+            cut,
+            with_q(pd.concat(steps, ignore_index=True)),
+            _prediction(names, predictions),
+            _popout(names, scores, cut),
         )
-        cut = info.parameters.backbone.layer
-        runs[name] = probe(
-            out / "masks.json",
-            model=str(step),
-            layers=[cut, "readout"],
-            root=folder,
-            out=step / "run",
-            execution=scoring,
-            seed=recipe.seed,
-            progress=progress,
-        )
-        predictions.append(pd.read_csv(step / "test.csv")["nss"].to_numpy())
-        if arrays is not None and popout is not None:
-            path = step / "popout.csv"
-            if not path.exists():
-                below = root_of(arrays, None, Path(popout).parent)
-                nmm = unit_nmm(
-                    *(arrays, below, load_trained(step), [cut, "readout"]),
-                    device=execution.device,
-                    progress=progress,
-                )
-                write_table(path, nmm.summary)
-            scores.append(pd.read_csv(path).set_index("layer"))
-    rows = {name: changes(runs[names[0]], run, cut, recipe.seed) for name, run in runs.items()}
-    result = Sweep(
-        out,
-        runs,
-        model if isinstance(model, str) else model.model,
-        cut,
-        with_q(
-            pd.concat([table.assign(tune=name) for name, table in rows.items()], ignore_index=True)
-        ),
-        _prediction(names, predictions),
-        _popout(names, scores, cut),
-    )
-    for name in ("categories", "prediction", "popout"):
-        write_table(out / f"{name}.csv", getattr(result, name))
-    return result
-
-
-def unseen_regions(masks: MaskSet, dataset: Dataset, split: Split) -> MaskSet:
-    """Leave out regions on stimuli that were trained on or validated with.
-
-    Raises
-    ------
-    InputError
-        If no region is left.
-    """
-    if masks.info.salprobe.dataset != dataset.name:
-        return masks
-    seen = {*split.train, *split.validation}
-    images = {image.id for image in masks.images} - seen
-    regions = {region.id for region in masks.annotations if region.image_id in images}
-    if not regions:
-        raise InputError("every labelled image was trained on; expected others to probe")
-    return masks.subset(images, regions)
-
-
-def enter(out: Path, kind: str, parameters: dict, masks: MaskSet) -> None:
-    """Begin or resume a folder of several trainings: ``<kind>.json`` and ``masks.json``.
-
-    Parameters
-    ----------
-    out : Path
-        The folder.
-    kind : str
-        ``sweep`` or ``tasks``.
-    parameters : dict
-        Parameters that must be the same to resume.
-    masks : MaskSet
-        Masks to probe with.
-
-    Raises
-    ------
-    InputError
-        If the folder holds something else, or was begun with other parameters.
-    """
-    description = {"parameters": parameters}
-    path = out / f"{kind}.json"
-    if make_folder(out):
-        with atomic_write(path) as file:
-            file.write(json.dumps(description, indent=1).encode())
-    elif not path.is_file():
-        raise InputError(f"{out}: exists and holds no {kind}; choose another --out")
-    else:
-        before = read_json(path)
-        check_same(out, before if isinstance(before, dict) else {}, description, ("parameters",))
-    if not (out / "masks.json").exists():
-        masks.write(out / "masks.json")
-
-
-def changes(before: Run, after: Run, layer: str, seed: int) -> pd.DataFrame:
-    """Return a run's summary of one layer, with ``change, change_low, change_high, change_p``.
-
-    Parameters
-    ----------
-    before, after : Run
-    layer : str
-    seed : int
-        Seed for `compare`, from which the change comes.
-    """
-    table = after.summary[after.summary["layer"] == layer].drop(columns="layer")
-    compared = compare(before, after, seed)
-    compared = compared[compared["layer"] == layer].set_index("category").loc[table["category"]]
-    change = Interval.of(dict(compared.items()), "difference", prefix=False).columns("change")
-    columns = {**change, "change_p": compared["p"]}
-    return table.assign(**{name: column.to_numpy() for name, column in columns.items()})
-
-
-def with_q(table: pd.DataFrame) -> pd.DataFrame:
-    """Add ``change_q``: Benjamini–Hochberg's q of ``change_p`` over the table.
-
-    A run compared with itself is no test.
-    """
-    itself = (table["change_low"] == 0) & (table["change_high"] == 0) & (table["change"] == 0)
-    table = table.assign(change_p=table["change_p"].mask(itself))
-    return table.assign(change_q=q_values(table["change_p"].to_numpy()))
+        for name in ("categories", "prediction", "popout"):
+            write_table(out / f"{name}.csv", getattr(result, name))
+        return result
 
 
 def _prediction(names: list[str], predictions: list[np.ndarray]) -> pd.DataFrame:

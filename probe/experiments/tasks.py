@@ -35,7 +35,7 @@ from ..training.recipe import Recipe
 from ..training.split import stratified_split
 from ..training.store import write_table
 from ..training.train import train
-from .sweep import changes, enter, unseen_regions, with_q
+from .trainings import changes, entered, unseen_regions, with_q
 
 TASKS = {
     "pt": "pre-trained",
@@ -154,65 +154,65 @@ def compare_tasks(
     mask_set = MaskSet.read(source)
     folder = root_of(mask_set, root, source.parent)
     unseen = unseen_regions(mask_set, dataset, split)
-    enter(out, "tasks", {"masks": sha256(source), "split": split.sha256()}, unseen)
-    backbone = Backbone(model) if isinstance(model, str) else model
-    trained = {}
-    for name, task in _TRAINED.items():
-        progress.say(TASKS[name])
-        trained[name] = train(
-            dataset,
-            replace(recipe, task=task),
-            out / name,
-            model=backbone,
-            scenes=scenes,
-            split=split,
-            execution=execution,
-            progress=progress,
-        ).parameters.backbone
-    cut = trained["sp"].layer
-    # Drop the layer of the backbone: it only says where to cut.
-    before = replace(backbone, layer=None, input_size=trained["sp"].input_size)
-    backbones = {"pt": before, **{name: Backbone(str(out / name)) for name in _TRAINED}}
-    runs = {
-        name: probe(
-            out / "masks.json",
-            model=backbones[name],
-            layers=[cut],
-            root=folder,
-            out=out / f"run-{name}",
-            execution=Execution(execution.device, execution.workers),
-            seed=recipe.seed,
-            progress=progress,
+    parameters = {"masks": sha256(source), "split": split.sha256()}
+    with entered(out, "tasks", parameters, unseen, folder, progress):
+        backbone = Backbone(model) if isinstance(model, str) else model
+        trained = {}
+        for name, task in _TRAINED.items():
+            progress.say(TASKS[name])
+            trained[name] = train(
+                dataset,
+                replace(recipe, task=task),
+                out / name,
+                model=backbone,
+                scenes=scenes,
+                split=split,
+                execution=execution,
+                progress=progress,
+            ).parameters.backbone
+        cut = trained["sp"].layer
+        # Drop the layer of the backbone: it only says where to cut.
+        before = replace(backbone, layer=None, input_size=trained["sp"].input_size)
+        backbones = {"pt": before, **{name: Backbone(str(out / name)) for name in _TRAINED}}
+        runs = {
+            name: probe(
+                out / "masks.json",
+                model=backbones[name],
+                layers=[cut],
+                root=folder,
+                out=out / f"run-{name}",
+                execution=Execution(execution.device, execution.workers),
+                seed=recipe.seed,
+                progress=progress,
+            )
+            for name in TASKS
+        }
+        networks = {name: backbones[name].load(recipe.seed) for name in TASKS}
+        images = pd.read_csv(out / "sr" / "test.csv")
+        images["correct"] = images["scene"] == images["predicted"]
+        stimuli = {stimulus.id: stimulus for stimulus in dataset.stimuli}
+        tested = [stimuli[number] for number in images["image_id"]]
+        with progress.task("mean maps", len(TASKS) * len(tested)) as advance:
+            for name, network in networks.items():
+                images[name] = _attention(dataset, tested, network, cut, advance)
+        rows = {name: changes(runs["pt"], run, cut, recipe.seed) for name, run in runs.items()}
+        between = changes(runs["sr"], runs["sp"], cut, recipe.seed)
+        recalls = images.groupby("scene")["correct"].mean()
+        steps = [table.assign(task=name) for name, table in rows.items()]
+        result = Tasks(
+            out,
+            runs,
+            backbone.model,
+            cut,
+            with_q(pd.concat(steps, ignore_index=True)),
+            with_q(between)[["category", *_CHANGE]].assign(task="sp over sr"),
+            images,
+            _table8(images),
+            {"test": float(recalls.mean()), "chance": 1 / len(recalls)},
         )
-        for name in TASKS
-    }
-    networks = {name: backbones[name].load(recipe.seed) for name in TASKS}
-    images = pd.read_csv(out / "sr" / "test.csv")
-    images["correct"] = images["scene"] == images["predicted"]
-    stimuli = {stimulus.id: stimulus for stimulus in dataset.stimuli}
-    tested = [stimuli[number] for number in images["image_id"]]
-    with progress.task("mean maps", len(TASKS) * len(tested)) as advance:
-        for name, network in networks.items():
-            images[name] = _attention(dataset, tested, network, cut, advance)
-    rows = {name: changes(runs["pt"], run, cut, recipe.seed) for name, run in runs.items()}
-    between = changes(runs["sr"], runs["sp"], cut, recipe.seed)
-    recalls = images.groupby("scene")["correct"].mean()
-    result = Tasks(
-        out,
-        runs,
-        backbone.model,
-        cut,
-        with_q(
-            pd.concat([table.assign(task=name) for name, table in rows.items()], ignore_index=True)
-        ),
-        with_q(between)[["category", *_CHANGE]].assign(task="sp over sr"),
-        images,
-        _table8(images),
-        {"test": float(recalls.mean()), "chance": 1 / len(recalls)},
-    )
-    for name in ("categories", "between", "images", "attention"):
-        write_table(out / f"{name}.csv", getattr(result, name))
-    return result
+        for name in ("categories", "between", "images", "attention"):
+            write_table(out / f"{name}.csv", getattr(result, name))
+        return result
 
 
 def mean_map(model: Model, layer: Layer, dataset: Dataset, stimulus: Stimulus) -> np.ndarray:

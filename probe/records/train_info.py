@@ -17,12 +17,15 @@ class BackboneInfo(Part):
         The weights that training began with.
     layer : str
     input_size : (height, width)
+    code : str or None
+        SHA-256 of the source of the network's own code, if it is a factory.
     """
 
     model: str
     weights: Weights | None = None
     layer: str
     input_size: tuple[int, int]
+    code: str | None = None
 
 
 class TrainParameters(Part):

@@ -15,7 +15,6 @@ import pandas as pd
 
 from ...datasets.errors import InputError
 from ...datasets.files import sha256
-from ...datasets.locks import held
 from ...datasets.masks.mask_set import MaskSet
 from ...datasets.options import check_seed
 from ...datasets.progress import SILENT, Progress
@@ -41,10 +40,9 @@ from ..statistics.selectivity import THRESHOLD, summarise
 from .images import check_images
 from .inputs import trained_on
 from .partial import ARRAYS, Partial, check_space
-from .resuming import check_same, make_folder
+from .resuming import check_same, locked, make_folder
 from .run import Run, write_table
 
-_LOCK = ".lock"
 _PER_REGION = {"n_fixations": np.int64, "ceiling": np.float64}
 
 
@@ -178,8 +176,7 @@ def probe(
             fresh = make_folder(target)
             if not fresh:
                 RunInfo.read(target)  # leave other folders alone
-            taken = f"{target}: another process is writing here"
-            stack.enter_context(held(target / _LOCK, taken))
+            stack.enter_context(locked(target))
             fresh = not (target / RunInfo.file_name).exists()
             _enter(target, fresh, info, plan, partial, progress)
         wait(world)

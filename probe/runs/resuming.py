@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from ...datasets.errors import InputError
+from ...datasets.locks import held
 
 
 def make_folder(target: Path) -> bool:
@@ -23,6 +25,17 @@ def make_folder(target: Path) -> bool:
     except OSError as error:
         raise InputError(f"{target}: cannot be made: {error.strerror}") from error
     return True
+
+
+def locked(target: Path) -> AbstractContextManager[None]:
+    """Keep other processes from writing into a folder meanwhile.
+
+    Raises
+    ------
+    InputError
+        When it is entered, if another process writes there.
+    """
+    return held(target / ".lock", f"{target}: another process is writing here")
 
 
 def check_same(target: Path, before: Mapping, now: Mapping, keys: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from safetensors.torch import save
 from ...datasets.errors import InputError
 from ...datasets.files import atomic_write, sha256
 from ...datasets.progress import SILENT, Progress
-from ...datasets.stimuli import Dataset
+from ...datasets.stimuli import Dataset, Stimuli
 from ..networks.device import (
     DEFAULT_EXECUTION,
     Execution,
@@ -36,9 +37,10 @@ from ..networks.model import Model
 from ..networks.weights import read_state
 from ..records.record import provenance
 from ..records.train_info import TrainInfo, TrainParameters
-from ..runs.resuming import check_same, make_folder
+from ..runs.images import check_images, read_images
+from ..runs.resuming import check_same, locked, make_folder
 from .recipe import Recipe
-from .split import Split, describe, stratified_split, usual_split
+from .split import Split, describe, read_labels, stratified_split, usual_split
 from .store import TrainingState, write_table
 from .trainer import Trainer, judged
 
@@ -114,12 +116,16 @@ def train(
     _check(dataset, split, recipe, scenes)
     names = sorted(set(scenes.values())) if scenes and recipe.task == "scenes" else None
     backbone = Backbone(model) if isinstance(model, str) else model
-    with processes() as (rank, world), own_random_state(resolve_device(execution.device)) as device:
+    with processes() as (rank, world), ExitStack() as stack:
+        device = stack.enter_context(own_random_state(resolve_device(execution.device)))
         progress = progress if rank == 0 else SILENT
         base, network = trainable(backbone, recipe.seed, names, new_readout=new_readout)
         network.tune(recipe.tune)
         if rank == 0:
             info = _info(dataset, split, recipe, base, network, names, device, execution)
+            if not make_folder(out):
+                TrainInfo.read(out)  # leave other folders alone
+            stack.enter_context(locked(out))
             _begin(out, info, split, dataset, progress)
         wait(world)
         if TrainInfo.read(out).status == "complete":
@@ -182,6 +188,7 @@ def _info(
             "weights": base.weights,
             "layer": network.layer.name,
             "input_size": base.input_size,
+            **({"code": base.code} if base.code else {}),
         },
         **({"readout": "continued"} if network is base.network else {}),
         "fixations": dataset.fixations.sha256(),
@@ -203,16 +210,37 @@ def _info(
 
 def _begin(out: Path, info: TrainInfo, split: Split, dataset: Dataset, progress: Progress) -> None:
     """Begin the training folder, or resume its training; a complete one stays unchanged."""
-    if not make_folder(out):
+    parts = split.parts()
+    images = tuple(stimulus for stimulus in dataset.stimuli if stimulus.id in parts)
+    stimuli = Stimuli(dataset.stimuli.root, images)
+    table = out / "split.csv"
+    if (out / TrainInfo.file_name).exists():
         before = TrainInfo.read(out)
         check_same(out, before.content(), info.content(), ("parameters",))
+        if table.exists():  # else it was killed before it had trained
+            check_images(out, stimuli, _hashes(table, stimuli), progress)
         if before.status == "complete":
             progress.say(f"{out} is already complete; nothing to do")
             return
-    names = {stimulus.id: stimulus.file_name for stimulus in dataset.stimuli}
-    rows = [(names[number], part) for number, part in split.parts().items()]
-    write_table(out / "split.csv", pd.DataFrame(rows, columns=["image", "split"]))
+    if table.exists():
+        info.write(out)
+        return
+    hashes = read_images(stimuli, progress)
     info.write(out)
+    names = {stimulus.id: stimulus.file_name for stimulus in stimuli}
+    rows = [(names[number], part, hashes[number]) for number, part in parts.items()]
+    write_table(table, pd.DataFrame(rows, columns=["image", "split", "sha256"]))
+
+
+def _hashes(table: Path, stimuli: Stimuli) -> dict[int, str]:
+    """Return the SHA-256 of each image as training began, by its stimulus's id."""
+    try:
+        return read_labels(table, stimuli, "sha256")
+    except InputError as error:
+        raise InputError(
+            f"{table.parent}: does not record the contents of its images, so nobody knows whether "
+            f"they are still the same ({error}); choose another --out"
+        ) from error
 
 
 def _complete(

@@ -1,0 +1,118 @@
+"""What experiments with several trainings share: their folder, their regions, and changes."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+
+from ...datasets.errors import InputError
+from ...datasets.files import atomic_write, read_json
+from ...datasets.interval import Interval
+from ...datasets.masks.mask_set import MaskSet
+from ...datasets.progress import Progress
+from ...datasets.stimuli import Dataset, Stimuli
+from ..analysis.compare import compare
+from ..runs.images import read_images
+from ..runs.resuming import check_same, locked, make_folder
+from ..runs.run import Run
+from ..statistics.clusters import q_values
+from ..training.split import Split
+
+
+def unseen_regions(masks: MaskSet, dataset: Dataset, split: Split) -> MaskSet:
+    """Leave out regions on stimuli that were trained on or validated with.
+
+    Raises
+    ------
+    InputError
+        If no region is left.
+    """
+    if masks.info.salprobe.dataset != dataset.name:
+        return masks
+    seen = {*split.train, *split.validation}
+    images = {image.id for image in masks.images} - seen
+    regions = {region.id for region in masks.annotations if region.image_id in images}
+    if not regions:
+        raise InputError("every labelled image was trained on; expected others to probe")
+    return masks.subset(images, regions)
+
+
+@contextmanager
+def entered(
+    out: Path, kind: str, parameters: dict, masks: MaskSet, root: Path, progress: Progress
+) -> Iterator[None]:
+    """Begin or resume a folder of several trainings: ``<kind>.json`` and ``masks.json``.
+
+    Nobody else writes into it meanwhile.
+
+    Parameters
+    ----------
+    out : Path
+        The folder.
+    kind : str
+        ``sweep`` or ``tasks``.
+    parameters : dict
+        Parameters that must be the same to resume.
+    masks : MaskSet
+        Masks to probe with.
+    root : Path
+        Folder of their images.
+    progress : Progress
+
+    Raises
+    ------
+    InputError
+        If the folder holds something else, was begun with other parameters, or another process
+        writes there; if an image of the masks cannot be read; or under torchrun, which `train` and
+        `probe` make use of, each on its own.
+    """
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        raise InputError(f"{kind} runs in one process; expected no torchrun")
+    read_images(Stimuli(root, tuple(masks.images)), progress)
+    description = {"parameters": parameters}
+    path = out / f"{kind}.json"
+    if make_folder(out):
+        with atomic_write(path) as file:
+            file.write(json.dumps(description, indent=1).encode())
+    elif not path.is_file():
+        raise InputError(f"{out}: exists and holds no {kind}; choose another --out")
+    else:
+        before = read_json(path)
+        check_same(out, before if isinstance(before, dict) else {}, description, ("parameters",))
+    with locked(out):
+        if not (out / "masks.json").exists():
+            masks.write(out / "masks.json")
+        yield
+
+
+def changes(before: Run, after: Run, layer: str, seed: int) -> pd.DataFrame:
+    """Return a run's summary of one layer, with ``change, change_low, change_high, change_p``.
+
+    Parameters
+    ----------
+    before, after : Run
+    layer : str
+    seed : int
+        Seed for `compare`, from which the change comes.
+    """
+    table = after.summary[after.summary["layer"] == layer].drop(columns="layer")
+    compared = compare(before, after, seed)
+    compared = compared[compared["layer"] == layer].set_index("category").loc[table["category"]]
+    change = Interval.of(dict(compared.items()), "difference", prefix=False).columns("change")
+    columns = {**change, "change_p": compared["p"]}
+    return table.assign(**{name: column.to_numpy() for name, column in columns.items()})
+
+
+def with_q(table: pd.DataFrame) -> pd.DataFrame:
+    """Add ``change_q``: Benjamini–Hochberg's q of ``change_p`` over the table.
+
+    A run compared with itself is no test.
+    """
+    itself = (table["change_low"] == 0) & (table["change_high"] == 0) & (table["change"] == 0)
+    table = table.assign(change_p=table["change_p"].mask(itself))
+    return table.assign(change_q=q_values(table["change_p"].to_numpy()))
