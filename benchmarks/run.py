@@ -28,7 +28,7 @@ from salprobe.probe.networks.layers import reading, select
 from salprobe.probe.networks.load import Backbone, load_model
 from salprobe.probe.runs.probing import probe
 from salprobe.probe.saliency.classical import MODELS
-from salprobe.probe.scoring.nss import region_nss
+from salprobe.probe.scoring.nss import Targets, region_nss
 
 DATA = Path(os.environ.get("SALPROBE_DATA", ""))
 OSIE, LABELS = DATA / "osie", DATA / "labels" / "osie_sr.json"
@@ -107,7 +107,7 @@ def scoring() -> None:
         regions.append((pixels[0], pixels[1]))
 
     def closed_form() -> torch.Tensor:
-        return region_nss(maps, [regions] * 16, [size] * 16)[0]
+        return region_nss(maps, Targets([regions] * 16, [size] * 16))[: len(regions)]
 
     def resized() -> torch.Tensor:
         scores = torch.empty(len(regions), 512)

@@ -17,7 +17,7 @@ from salprobe.datasets.stimuli import Stimulus
 from salprobe.probe.networks.load import load_model
 from salprobe.probe.scoring.batches import SHUFFLED, MaskPlan, Plan, make_plan
 from salprobe.probe.scoring.loading import load_batches
-from salprobe.probe.scoring.nss import region_nss
+from salprobe.probe.scoring.nss import Targets, region_nss
 from salprobe.probe.scoring.scorer import Scorer
 
 CPU = torch.device("cpu")
@@ -223,10 +223,10 @@ def test_the_scorer_scores_all_layers_side_by_side(
     with torch.inference_mode():
         x = model.images(np.stack([one.rgb for one in loaded]), CPU)
         maps = [network.one[0](x), network.one(x)]
-    sizes, pixels = [(72, 96)] * 3, [one.pixels for one in loaded]
-    expected = [region_nss(each, pixels, sizes) for each in maps]
-    for k, scores in enumerate(found):
-        wanted = torch.cat([part[k] for part in expected], dim=1).numpy()
+    targets = Targets([one.pixels for one in loaded], [(72, 96)] * 3)
+    expected = torch.cat([region_nss(each, targets) for each in maps], dim=1)
+    for scores, part in zip(found, expected.split(targets.counts()), strict=True):
+        wanted = part.numpy()
         close = 1e-4 if precision == "fp32" else 0.1
         np.testing.assert_allclose(scores, wanted, atol=close)
         exact = np.nanmax(np.abs(scores - wanted)) < 1e-4

@@ -18,7 +18,7 @@ from salprobe.probe.training.losses import Looked, Loss, bce, cc, kl, nss
 SIZE = (30, 40)
 X, Y = np.array([3, 20, 33, 8]), np.array([4, 25, 10, 17])
 DENSITY = empirical(X, Y, SIZE, 3.0) / empirical(X, Y, SIZE, 3.0).sum()
-LOOKED = Looked(SIZE, torch.from_numpy(X), torch.from_numpy(Y), torch.from_numpy(DENSITY).float())
+LOOKED = Looked(SIZE, (X, Y), torch.from_numpy(DENSITY).float())
 
 
 @pytest.fixture
@@ -37,16 +37,31 @@ def test_every_term_is_what_numpy_says(saliency: np.ndarray) -> None:
     assert float(bce(found, LOOKED)) == pytest.approx(crossed, abs=1e-5)
 
 
-@given(st.floats(0.01, 100), st.floats(-100, 100))
+@pytest.mark.parametrize("size", [(3, 4), (1, 5), (14, 14), (30, 40), (45, 50)])
+def test_nss_and_its_gradient_are_those_of_the_resized_map(size: tuple[int, int]) -> None:
+    small = torch.relu(torch.from_numpy(np.random.default_rng(3).normal(size=size))).float()
+    small.requires_grad_()
+    nss(small, LOOKED).backward()
+    plain = small.detach().double().requires_grad_()
+    large = torch.nn.functional.interpolate(plain[None, None], SIZE, mode="bilinear")[0, 0]
+    expected = ((large - large.mean()) / large.std(correction=0))[Y, X].mean()
+    expected.backward()
+    assert float(nss(small, LOOKED).detach()) == pytest.approx(float(expected.detach()), abs=1e-5)
+    assert small.grad is not None and plain.grad is not None
+    torch.testing.assert_close(small.grad.double(), plain.grad, atol=1e-5, rtol=1e-5)
+
+
+@given(st.floats(0.1, 100), st.floats(-10, 10))
 def test_nss_is_affine_invariant(scale: float, shift: float) -> None:
     saliency = torch.from_numpy(np.random.default_rng(1).normal(size=SIZE))
     assert float(nss(scale * saliency + shift, LOOKED)) == pytest.approx(
-        float(nss(saliency, LOOKED)), abs=1e-6
+        float(nss(saliency, LOOKED)),
+        abs=1e-4,  # float32 rounds the shifted map
     )
 
 
 def test_a_sum_of_terms_has_the_sign_of_each(saliency: np.ndarray) -> None:
-    found = torch.from_numpy(saliency)
+    found = torch.from_numpy(saliency).float()
     expected = 10 * kl(found, LOOKED) - 2 * cc(found, LOOKED) - nss(found, LOOKED)
     assert torch.allclose(Loss.parse("10*kl+2*cc + nss")(found, LOOKED), expected)
     assert Loss.parse("nss").needs_density is False

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from salprobe.probe.scoring.nss import kernels, region_nss, resize
+from salprobe.probe.scoring.nss import Targets, region_nss, resize
 
 
 def reference(maps: np.ndarray, regions: list, image_size: tuple[int, int]) -> np.ndarray:
@@ -42,7 +42,7 @@ def random_regions(rng: np.random.Generator, image_size: tuple[int, int], n: int
 
 def score(maps: np.ndarray, regions: list, image_size: tuple[int, int]) -> np.ndarray:
     tensor = torch.from_numpy(maps.astype(np.float32))[None]
-    return region_nss(tensor, [regions], [image_size])[0].numpy()
+    return region_nss(tensor, Targets([regions], [image_size])).numpy()
 
 
 @pytest.mark.parametrize("map_size", [(28, 28), (14, 14), (7, 5), (1, 9), (9, 1), (2, 2), (61, 90)])
@@ -96,6 +96,17 @@ def test_a_region_without_fixations_has_no_score() -> None:
     assert np.isfinite(scores[1]).all()
 
 
+def test_images_without_regions_have_no_rows() -> None:
+    nothing = (np.empty(0, dtype=int), np.empty(0, dtype=int))
+    maps = torch.from_numpy(np.random.default_rng(0).normal(size=(2, 3, 4, 4))).float()
+    sizes = [(8, 8), (8, 8)]
+    assert region_nss(maps, Targets([[], []], sizes)).shape == (0, 3)
+    assert region_nss(maps, Targets([[], [nothing]], sizes)).isnan().tolist() == [[True] * 3]
+    one = [(np.array([1]), np.array([1]))]
+    alone = region_nss(maps[1:], Targets([one], sizes[1:]))
+    assert torch.equal(region_nss(maps, Targets([[], one], sizes)), alone)
+
+
 def test_images_of_a_batch_are_scored_each_at_its_own_size() -> None:
     rng = np.random.default_rng(5)
     maps = rng.normal(size=(3, 4, 6, 7)).astype(np.float32)
@@ -104,7 +115,8 @@ def test_images_of_a_batch_are_scored_each_at_its_own_size() -> None:
     for layout in (torch.contiguous_format, torch.channels_last):
         tensor = torch.from_numpy(maps).to(memory_format=layout)
         before = tensor.clone()
-        scores = region_nss(tensor, regions, sizes)
+        targets = Targets(regions, sizes)
+        scores = region_nss(tensor, targets).split(targets.counts())
         assert torch.equal(tensor, before)
         for one, found, size, got in zip(maps, regions, sizes, scores, strict=True):
             np.testing.assert_allclose(got.numpy(), reference(one, found, size), atol=1e-5)
@@ -114,7 +126,7 @@ def test_half_precision_maps_are_widened() -> None:
     rng = np.random.default_rng(6)
     maps = torch.from_numpy(rng.normal(size=(1, 3, 6, 7)).astype(np.float32)).bfloat16()
     regions = random_regions(rng, (30, 40))
-    got = region_nss(maps, [regions], [(30, 40)])[0].numpy()
+    got = region_nss(maps, Targets([regions], [(30, 40)])).numpy()
     np.testing.assert_allclose(
         got, reference(maps[0].float().numpy(), regions, (30, 40)), atol=1e-5
     )
@@ -142,15 +154,20 @@ def test_interpolation_weights(size: int, length: int) -> None:
     assert ((axis.weight >= 0) & (axis.weight < 1)).all()
     assert axis.mean.sum() == pytest.approx(1)
     assert (axis.low >= 0).all() and (axis.high < size).all()
-    outside_band = np.triu(axis.gram, 2)
-    assert not outside_band.any()
+    matrix = np.zeros((length, size))
+    for place, share in ((axis.low, 1 - axis.weight), (axis.high, axis.weight)):
+        np.add.at(matrix, (np.arange(length), place), share)
+    gram = matrix.T @ matrix / length
+    np.testing.assert_allclose(axis.mean, matrix.mean(0))
+    tridiagonal = np.diag(axis.diagonal) + np.diag(axis.beside, 1) + np.diag(axis.beside, -1)
+    np.testing.assert_allclose(tridiagonal, gram, atol=1e-15)
 
 
 def test_kernels_hold_four_weights_a_fixation() -> None:
-    found = kernels([(np.array([100]), np.array([200]))], (28, 28), (600, 800))
-    assert found.shape == (2, 28, 28)
-    assert np.count_nonzero(found[1]) == 4
-    assert found.sum(axis=(1, 2)) == pytest.approx([1, 1])
+    found = Targets([[(np.array([100]), np.array([200]))]], [(600, 800)]).kernels(28, 28)
+    assert found.starts.tolist() == [0, 4]
+    assert float(found.weights.sum()) == pytest.approx(1)
+    assert float(found.mean.sum()) == pytest.approx(1)
 
 
 def test_interpolation_by_hand() -> None:
@@ -159,16 +176,22 @@ def test_interpolation_by_hand() -> None:
     assert axis.weight.tolist() == [0, 0.25, 0.75, 0]
     matrix = np.array([[1, 0], [0.75, 0.25], [0.25, 0.75], [0, 1]])
     assert axis.mean.tolist() == [0.5, 0.5]
-    np.testing.assert_allclose(axis.gram, matrix.T @ matrix / 4)
+    gram = matrix.T @ matrix / 4
+    np.testing.assert_allclose(axis.diagonal, gram.diagonal())
+    np.testing.assert_allclose(axis.beside, [gram[0, 1]])
 
 
 def test_kernels_by_hand() -> None:
     nothing = (np.empty(0, dtype=int), np.empty(0, dtype=int))
     two = (np.array([0, 3]), np.array([0, 0]))
     between = (np.array([2]), np.array([0]))
-    found = kernels([two, nothing, between], (1, 2), (1, 4))
-    assert found.dtype == np.float32
-    assert found.tolist() == [[[0.5, 0.5]], [[0.5, 0.5]], [[0, 0]], [[0.25, 0.75]]]
+    targets = Targets([[between], [two, nothing, between]], [(1, 4), (1, 4)])
+    found = targets.kernels(1, 2)
+    assert found is targets.kernels(1, 2)
+    assert found.starts.tolist() == [0, 2, 4, 4, 6]
+    assert found.cells.tolist() == [0, 1, 2, 3, 2, 3]  # the second image's map begins at 2
+    assert found.weights.tolist() == [0.25, 0.75, 0.5, 0.5, 0.25, 0.75]
+    assert found.mean.tolist() == [[[0.5, 0.5]]] * 2
 
 
 def test_a_batch_that_is_scored_in_parts_is_scored_as_a_whole() -> None:
@@ -179,9 +202,10 @@ def test_a_batch_that_is_scored_in_parts_is_scored_as_a_whole() -> None:
     nothing = (np.empty(0, dtype=int), np.empty(0, dtype=int))
     regions[1] = [nothing, *regions[1]]
     assert maps[0].numel() > 2**19  # more than a part
-    together = region_nss(maps, regions, sizes)
+    targets = Targets(regions, sizes)
+    together = region_nss(maps, targets).split(targets.counts())
     assert [tuple(one.shape) for one in together] == [(2, 520), (2, 520), (3, 520)]
-    few = region_nss(maps[:, :5], regions, sizes)
+    few = region_nss(maps[:, :5], targets).split(targets.counts())
     for whole, part in zip(together, few, strict=True):
         torch.testing.assert_close(whole[:, :5], part, rtol=0, atol=1e-5, equal_nan=True)
         assert whole.dtype == torch.float32
@@ -192,7 +216,7 @@ def test_a_map_that_is_not_finite_has_no_score() -> None:
     maps = torch.ones(1, 3, 2, 2)
     maps[0, 0] = torch.inf
     maps[0, 1, 0, 0] = torch.nan
-    found = region_nss(maps, [[(np.array([1]), np.array([1]))]], [(4, 4)])[0]
+    found = region_nss(maps, Targets([[(np.array([1]), np.array([1]))]], [(4, 4)]))
     assert found.isnan().tolist() == [[True, True, False]]
     assert found[0, 2] == 0
 

@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 from salprobe.datasets.errors import InputError
 from salprobe.datasets.fixations import Fixations
 from salprobe.datasets.sources.load import load_dataset
-from salprobe.datasets.stimuli import Dataset, Stimuli
+from salprobe.datasets.stimuli import Dataset, Stimuli, Stimulus
 from salprobe.probe.choices import Precision
 from salprobe.probe.cli.main import app
 from salprobe.probe.networks.device import Execution
@@ -29,6 +29,7 @@ from salprobe.probe.networks.load import Backbone, load_model
 from salprobe.probe.records.train_info import TrainInfo
 from salprobe.probe.runs.run import Run
 from salprobe.probe.training import trainer
+from salprobe.probe.training.examples import Kept
 from salprobe.probe.training.recipe import Recipe
 from salprobe.probe.training.split import Split
 from salprobe.probe.training.train import train
@@ -342,6 +343,24 @@ def test_bad_options_are_one_line(
     with pytest.raises((InputError, typer.BadParameter)) as error:
         app([*arguments, "--input-size", "36x48", *options], standalone_mode=False)
     assert message in str(error.value)
+
+
+def test_pictures_are_kept_between_epochs_as_far_as_there_is_room(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, counts = Stimuli.read, dict.fromkeys((2**30, 5 * 36 * 48 * 3, 0), 0)
+    for limit in counts:
+
+        def counted(self: Stimuli, stimulus: Stimulus, limit: int = limit) -> object:
+            counts[limit] += 1
+            return read(self, stimulus)
+
+        monkeypatch.setattr(trainer, "Kept", lambda limit=limit: Kept(limit))
+        monkeypatch.setattr(Stimuli, "read", counted)
+        trained(dataset, tmp_path / str(limit))
+        assert same(tmp_path / str(limit), tmp_path / str(2**30))
+    # 21 images are read before training; then 12 and 3 in each of three epochs, and 6 in the test.
+    assert list(counts.values()) == [21 + 21, 21 + 51 - 2 * 5, 21 + 51]
 
 
 @pytest.mark.slow

@@ -7,20 +7,25 @@ So, with a and b the column means of A and B, GA = AᵀA/H and GB = BᵀB/W,
     mean(U²)   = ⟨GA X, X GB⟩
     U at (x, y) = row y of A · X · row x of B
 
-and the mean over a region's fixated pixels is ⟨K, X⟩ with one small kernel K. This
-is exact, and its cost does not depend on the stimulus's size.
+GA and GB are tridiagonal, and the mean over a region's fixated pixels is ⟨K, X⟩ with a kernel K of
+at most four cells for each of them. This is exact, and its cost does not depend on the stimulus's
+size.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 Pixels = tuple[np.ndarray, np.ndarray]
 """Distinct fixated pixels (x, y) of one region: two int arrays of shape (n,)."""
+
+_CPU_PART, _GPU_PART = 2**19, 2**27
+"""Elements scored at a time: on a CPU, what stays in its cache is several times faster."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,15 +40,16 @@ class Resize:
         Weight of ``high``; ``low`` has 1 minus it.
     mean : float64 array, shape (size,)
         Column means of the interpolation matrix A.
-    gram : float64 array, shape (size, size)
-        AᵀA / length; tridiagonal.
+    diagonal, beside : float64 arrays, shapes (size,) and (size - 1,)
+        The diagonals of AᵀA / length, which is symmetric and tridiagonal.
     """
 
     low: np.ndarray
     high: np.ndarray
     weight: np.ndarray
     mean: np.ndarray
-    gram: np.ndarray
+    diagonal: np.ndarray
+    beside: np.ndarray
 
 
 @lru_cache(maxsize=256)
@@ -53,63 +59,120 @@ def resize(size: int, length: int) -> Resize:
     low = np.floor(source).astype(np.int64)
     high = np.minimum(low + 1, size - 1)
     weight = source - low
-    matrix = np.zeros((length, size))
-    rows = np.arange(length)
-    matrix[rows, low] += 1 - weight
-    matrix[rows, high] += weight
-    return Resize(low, high, weight, matrix.mean(axis=0), matrix.T @ matrix / length)
+    mean, diagonal, beside = np.zeros(size), np.zeros(size), np.zeros(size)
+    for place, share in ((low, 1 - weight), (high, weight)):
+        np.add.at(mean, place, share / length)
+        np.add.at(diagonal, place, share**2 / length)
+    np.add.at(beside, low, (1 - weight) * weight / length)
+    return Resize(low, high, weight, mean, diagonal, beside[:-1])
 
 
-def kernels(
-    regions: list[Pixels], map_size: tuple[int, int], image_size: tuple[int, int]
-) -> np.ndarray:
-    """Return the kernels that turn an activation map X into means of the resized map.
+@dataclass(frozen=True, eq=False)
+class Kernels:
+    """What maps of one size are multiplied with; images of a batch one after another.
 
-    Parameters
+    Attributes
     ----------
-    regions : list of Pixels
-    map_size : (h, w)
-        Size of the activation map.
-    image_size : (H, W)
-        Size of the stimulus.
-
-    Returns
-    -------
-    float32 array, shape (1 + len(regions), h, w)
-        ⟨first, X⟩ is the mean over the whole resized map, ⟨1 + r, X⟩ over region r's pixels;
-        zeros for a region without pixels.
+    cells, weights : int64 and float32 tensors, shape (k,)
+        The cells of all regions, counted through all images' maps, and their weights.
+    starts : int64 array, shape (regions + 1,)
+        Where each region's cells begin; last, their number.
+    mean : float32 tensor, shape (n, h, w)
+        ⟨mean, X⟩ is the mean over the resized map.
+    rows, columns : pairs of float32 tensors, shapes (n, h), (n, h - 1) and (n, w), (n, w - 1)
+        The diagonals of GA and GB.
     """
-    (h, w), n = map_size, 1 + len(regions)
-    rows, columns = resize(h, image_size[0]), resize(w, image_size[1])
+
+    cells: torch.Tensor
+    weights: torch.Tensor
+    starts: np.ndarray
+    mean: torch.Tensor
+    rows: tuple[torch.Tensor, torch.Tensor]
+    columns: tuple[torch.Tensor, torch.Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """Where the maps of a batch are scored.
+
+    Attributes
+    ----------
+    regions : list of n lists of Pixels
+        The regions of each image.
+    sizes : list of n (H, W)
+        The images' sizes.
+    """
+
+    regions: list[list[Pixels]]
+    sizes: list[tuple[int, int]]
+    _kernels: dict[tuple[int, int, torch.device], Kernels] = field(
+        default_factory=dict, init=False, repr=False
+    )
+
+    def counts(self) -> list[int]:
+        """Return the number of regions of each image."""
+        return [len(regions) for regions in self.regions]
+
+    def kernels(self, h: int, w: int, device: torch.device | None = None) -> Kernels:
+        """Return the kernels for maps of one size, computed once for all layers that have it."""
+        key = (h, w, device or torch.device("cpu"))
+        if key not in self._kernels:
+            self._kernels[key] = self._computed(*key)
+        return self._kernels[key]
+
+    def _computed(self, h: int, w: int, device: torch.device) -> Kernels:
+        def on_device(arrays: list[np.ndarray], kind: type = np.float32) -> torch.Tensor:
+            return torch.from_numpy(np.stack(arrays).astype(kind)).to(device)
+
+        axes = [(resize(h, height), resize(w, width)) for height, width in self.sizes]
+        found = [_cells(regions, *both) for regions, both in zip(self.regions, axes, strict=True)]
+        lengths = np.concatenate([lengths for _, _, lengths in found])
+        cells = np.concatenate([place + i * h * w for i, (place, _, _) in enumerate(found)])
+        weights = np.concatenate([weight for _, weight, _ in found])
+        return Kernels(
+            *(torch.from_numpy(cells).to(device), torch.from_numpy(weights).to(device)),
+            np.concatenate([[0], np.cumsum(lengths)]),
+            on_device([np.outer(rows.mean, columns.mean) for rows, columns in axes]),
+            (on_device([r.diagonal for r, _ in axes]), on_device([r.beside for r, _ in axes])),
+            (on_device([c.diagonal for _, c in axes]), on_device([c.beside for _, c in axes])),
+        )
+
+
+def _cells(
+    regions: list[Pixels], rows: Resize, columns: Resize
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the cells of all regions of an image, their weights, and each region's number."""
+    area = len(rows.mean) * len(columns.mean)
     counts = np.array([len(x) for x, _ in regions], dtype=np.int64)
-    region = np.repeat(np.arange(1, n), counts)
+    region = np.repeat(np.arange(len(regions)), counts)
     x, y = (np.concatenate([pixels[axis] for pixels in regions] or [counts]) for axis in (0, 1))
-    result = np.zeros(n * h * w)
     share = np.repeat(1 / np.maximum(counts, 1), counts)
+    places, weights = [], []
     for row, row_weight in ((rows.low, 1 - rows.weight), (rows.high, rows.weight)):
         for column, weight in ((columns.low, 1 - columns.weight), (columns.high, columns.weight)):
-            place = (region * h + row[y]) * w + column[x]
-            result += np.bincount(place, row_weight[y] * weight[x] * share, minlength=len(result))
-    result = result.reshape(n, h, w)
-    result[0] = np.outer(rows.mean, columns.mean)
-    return result.astype(np.float32)
+            places.append(region * area + row[y] * len(columns.mean) + column[x])
+            weights.append(row_weight[y] * weight[x] * share)
+    kernel = np.bincount(
+        np.concatenate(places), np.concatenate(weights), minlength=area * len(regions)
+    )
+    taken = np.flatnonzero(kernel)
+    lengths = np.bincount(taken // area, minlength=len(regions))
+    return taken % area, kernel[taken].astype(np.float32), lengths
 
 
-def region_nss(
-    maps: torch.Tensor, regions: list[list[Pixels]], image_sizes: list[tuple[int, int]]
-) -> list[torch.Tensor]:
+def region_nss(maps: torch.Tensor, targets: Targets) -> torch.Tensor:
     """Score every unit against every region: NSS (He et al. 2019, equation 1).
 
     Parameters
     ----------
     maps : float tensor, shape (n, c, h, w)
         Activation maps of n stimuli and c units; any memory format, any float type.
-    regions : list of n lists of Pixels
-    image_sizes : list of n (H, W)
+    targets : Targets
+        The regions of the n stimuli.
 
     Returns
     -------
-    list of n float32 tensors, shape (regions of the stimulus, c)
+    float32 tensor, shape (regions of all stimuli, c)
         On the maps' device. The map is resized to the stimulus (bilinear, half-pixel centres),
         standardised over all of it (population sd) and averaged over the region's distinct
         fixated pixels. A constant map scores 0, a region without fixations NaN.
@@ -119,85 +182,121 @@ def region_nss(
     The map is first centred by its plain mean and scaled by its largest deviation, which
     changes no NSS but keeps mean(U²) - mean(U)² from cancelling or underflowing in float32.
     """
-    # On a CPU, chunks that stay in its cache are several times faster than the whole batch.
-    elements = 2**19 if maps.device.type == "cpu" else 2**27
-    step = max(1, elements // maps[0].numel())
-    scores = []
+    n, c, h, w = maps.shape
+    kernels = targets.kernels(h, w, maps.device)
+    elements = _CPU_PART if maps.device.type == "cpu" else _GPU_PART
+    step = min(n, max(1, elements // maps[0].numel()))
+    rows = np.concatenate([[0], np.cumsum(targets.counts())])
+    scores = torch.empty(int(rows[-1]), c, device=maps.device)
+    # New memory costs a CPU more than the arithmetic; so all parts share it.
+    work = torch.empty(3, step, h, w, c, device=maps.device)
     with torch.autocast(maps.device.type, enabled=False):
-        for start in range(0, len(maps), step):
-            part = slice(start, start + step)
-            scores += _region_nss(maps[part], regions[part], image_sizes[part])
+        for first in range(0, n, step):
+            part = maps[first : first + step].permute(0, 2, 3, 1)
+            begins = rows[first : first + step + 1]
+            scores[begins[0] : begins[-1]] = _region_nss(part, work, kernels, first, begins)
     return scores
 
 
-def map_nss(
-    saliency: torch.Tensor, x: torch.Tensor, y: torch.Tensor, *, epsilon: float = 0.0
+def resized_nss(
+    saliency: torch.Tensor, pixels: Pixels, size: tuple[int, int], epsilon: float
 ) -> torch.Tensor:
+    """Return the NSS of one map resized to its stimulus; differentiable.
+
+    The same as `region_nss`, for training: its gradient needs no resized map either.
+
+    Parameters
+    ----------
+    saliency : float tensor, shape (h, w)
+    pixels : Pixels
+        The fixated pixels of the stimulus.
+    size : (H, W)
+        Size of the stimulus.
+    epsilon : float
+        Added to the variance, to keep gradients finite where the map is constant.
+
+    Returns
+    -------
+    float32 tensor, shape ()
+    """
+    h, w = saliency.shape
+    kernels = Targets([[pixels]], [size]).kernels(h, w, saliency.device)
+    x = saliency.float()
+    x = x - x.mean()
+    mean = (kernels.mean[0] * x).sum()
+    rows, columns = (
+        torch.diag(diagonal[0]) + torch.diag(beside[0], 1) + torch.diag(beside[0], -1)
+        for diagonal, beside in (kernels.rows, kernels.columns)
+    )
+    variance = ((rows @ x) * (x @ columns)).sum() - mean**2
+    fixated = (x.flatten()[kernels.cells] * kernels.weights).sum()
+    return (fixated - mean) * torch.rsqrt(variance.clamp_min(0) + epsilon)
+
+
+def map_nss(saliency: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """Return the NSS of a map at fixations: the mean of the standardised map there.
 
-    Differentiable; the plain form of what `region_nss` computes without resizing.
+    The plain form of what `region_nss` computes without resizing.
 
     Parameters
     ----------
     saliency : float tensor, shape (height, width)
-        As large as the stimulus.
+        As large as the stimulus. A constant map scores 0.
     x, y : int tensors, shape (n,)
         Fixated pixels; a repeated pixel counts repeatedly.
-    epsilon : float
-        Added to the variance, to keep gradients finite; without it a constant map scores 0.
 
     Returns
     -------
     float tensor, shape ()
     """
     deviation = saliency - saliency.mean()
-    variance = deviation.square().mean() + epsilon
-    constant = (saliency.amin() == saliency.amax()) & (epsilon == 0)
-    return _nss(deviation[y, x].mean(), variance, constant)
-
-
-def _nss(deviation: torch.Tensor, variance: torch.Tensor, constant: torch.Tensor) -> torch.Tensor:
-    """Return mean deviations at fixations in standard deviations; 0 for constant maps."""
-    nss = deviation * torch.rsqrt(variance.masked_fill(constant, 1.0))
-    return nss.masked_fill(constant, 0.0)
+    constant = saliency.amin() == saliency.amax()
+    variance = deviation.square().mean().masked_fill(constant, torch.inf)
+    return deviation[y, x].mean() * torch.rsqrt(variance)
 
 
 def _region_nss(
-    maps: torch.Tensor, regions: list[list[Pixels]], image_sizes: list[tuple[int, int]]
-) -> list[torch.Tensor]:
-    n, c, h, w = maps.shape
-    x = maps.permute(0, 2, 3, 1).float().contiguous()  # no copy if channels are last already
+    maps: torch.Tensor, work: torch.Tensor, kernels: Kernels, first: int, rows: np.ndarray
+) -> torch.Tensor:
+    """Score the images of a batch from the ``first`` on; ``rows`` is where their regions begin."""
+    n, h, w, c = maps.shape
+    x = work[0, :n].copy_(maps)
     low, high, centre = x.amin((1, 2)), x.amax((1, 2)), x.mean((1, 2))
     reach = torch.maximum(high - centre, centre - low).clamp_min(torch.finfo(torch.float32).tiny)
-    x = (x - centre[:, None, None]).mul_(1 / reach[:, None, None])
-    most = max(len(fixated) for fixated in regions)
-    kernel = np.zeros((n, 1 + most, h, w), dtype=np.float32)
-    for i, (fixated, size) in enumerate(zip(regions, image_sizes, strict=True)):
-        kernel[i, : 1 + len(fixated)] = kernels(fixated, (h, w), size)
-    means = torch.from_numpy(kernel).flatten(2).to(x.device) @ x.view(n, h * w, c)
-    variance = _mean_square(x, image_sizes) - means[:, 0] ** 2
+    x.sub_(centre[:, None, None]).mul_(1 / reach[:, None, None])
+    images = slice(first, first + n)
+    mean = (kernels.mean[images].view(n, 1, h * w) @ x.view(n, h * w, c))[:, 0]
+    variance = _mean_square(x, work[1:, :n], kernels, images) - mean**2
     # A map that is not finite has no constant value: its scores come out as NaN.
     constant = ((low == high) & low.isfinite()) | (variance <= 1e-12)
-    deviation = means[:, 1:] - means[:, :1]
-    nss = _nss(deviation, variance[:, None], constant[:, None])
-    empty = np.zeros((n, most), dtype=bool)
-    for i, fixated in enumerate(regions):
-        empty[i, : len(fixated)] = [len(pixels) == 0 for pixels, _ in fixated]
-    if empty.any():
-        nss = nss.masked_fill(torch.from_numpy(empty).to(x.device)[..., None], torch.nan)
-    return [nss[i, : len(fixated)] for i, fixated in enumerate(regions)]
+    scale = torch.rsqrt(variance.masked_fill(constant, torch.inf))
+    starts = kernels.starts[rows[0] : rows[-1] + 1]
+    cells = slice(starts[0], starts[-1])
+    fixated = F.embedding_bag(
+        kernels.cells[cells] - first * h * w,
+        x.view(n * h * w, c),
+        torch.from_numpy(starts[:-1] - starts[0]).to(x.device),
+        mode="sum",
+        per_sample_weights=kernels.weights[cells],
+    )
+    owner = torch.from_numpy(np.repeat(np.arange(n), np.diff(rows))).to(x.device)
+    nss = fixated.sub_(mean[owner]).mul_(scale[owner])
+    empty = np.flatnonzero(np.diff(starts) == 0)
+    if len(empty):
+        nss[torch.from_numpy(empty).to(x.device)] = torch.nan
+    return nss
 
 
-def _mean_square(x: torch.Tensor, image_sizes: list[tuple[int, int]]) -> torch.Tensor:
-    """Return mean(U²) of maps of shape (n, h, w, c), as (n, c)."""
-    n, h, w, c = x.shape
-    result = torch.empty(n, c, device=x.device)
-    for size in set(image_sizes):
-        same = [i for i, image_size in enumerate(image_sizes) if image_size == size]
-        maps = x if len(same) == n else x[same]
-        rows = torch.from_numpy(resize(h, size[0]).gram).float().to(x.device)
-        columns = torch.from_numpy(resize(w, size[1]).gram).float().to(x.device)
-        left = (rows @ maps.view(-1, h, w * c)).view(-1, h * w, c)
-        right = (columns @ maps.view(-1, w, c)).view(-1, h * w, c)
-        result[same] = left.mul_(right).sum(1)
-    return result
+def _mean_square(
+    x: torch.Tensor, work: torch.Tensor, kernels: Kernels, images: slice
+) -> torch.Tensor:
+    """Return mean(U²) of maps of shape (n, h, w, c), as (n, c): the sum of GA X times X GB."""
+    for product, axis, diagonals in zip(work, (1, 2), (kernels.rows, kernels.columns), strict=True):
+        shape = [len(x), 1, 1, 1]
+        shape[axis] = -1
+        diagonal, beside = (values[images].view(shape) for values in diagonals)
+        length = x.shape[axis] - 1
+        torch.mul(x, diagonal, out=product)
+        product.narrow(axis, 1, length).addcmul_(x.narrow(axis, 0, length), beside)
+        product.narrow(axis, 0, length).addcmul_(x.narrow(axis, 1, length), beside)
+    return work[0].mul_(work[1]).sum((1, 2))

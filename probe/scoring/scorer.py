@@ -15,7 +15,7 @@ from ..networks.layers import Layer, reading
 from ..networks.model import Model
 from ..records.columns import layer_units
 from .batches import Loaded
-from .nss import region_nss
+from .nss import Targets, region_nss
 
 
 class Scorer:
@@ -61,16 +61,16 @@ class Scorer:
         if not loaded:
             return []
         images = self.model.images(np.stack([stimulus.rgb for stimulus in loaded]), self.device)
-        regions = [stimulus.pixels for stimulus in loaded]
-        sizes = [
-            (stimulus.item.stimulus.height, stimulus.item.stimulus.width) for stimulus in loaded
-        ]
+        targets = Targets(
+            [stimulus.pixels for stimulus in loaded],
+            [stimulus.item.stimulus.size for stimulus in loaded],
+        )
+        counts = targets.counts()
         n_units = sum(layer.units for layer in self.layers)
-        scores = [torch.empty(len(pixels), n_units, device=self.device) for pixels in regions]
+        scores = torch.empty(sum(counts), n_units, device=self.device)
 
         def consume(layer: Layer, maps: torch.Tensor) -> None:
-            for rows, part in zip(scores, region_nss(maps, regions, sizes), strict=True):
-                rows[:, self.columns[layer.name]] = part
+            scores[:, self.columns[layer.name]] = region_nss(maps, targets)
 
         bf16 = self.precision == "bf16"
         try:
@@ -84,7 +84,7 @@ class Scorer:
                 f"{self.device}: out of memory with {len(loaded)} images at a time; "
                 "try a smaller --batch-size"
             ) from error
-        arrays = [rows.cpu().numpy() for rows in scores]
+        arrays = np.split(scores.cpu().numpy(), np.cumsum(counts)[:-1])
         for stimulus, rows in zip(loaded, arrays, strict=True):
             self._check_finite(stimulus, rows)
         return arrays

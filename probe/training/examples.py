@@ -34,6 +34,32 @@ class Example:
     scene: int
 
 
+class Kept:
+    """Examples kept between epochs, until their pictures and maps fill a number of bytes.
+
+    Parameters
+    ----------
+    limit : int
+        Bytes.
+    """
+
+    def __init__(self, limit: int = 2**30) -> None:
+        self._left = limit
+        self._examples: dict[int, Example] = {}
+
+    def get(self, stimulus: Stimulus) -> Example | None:
+        """Return a stimulus's example if it was kept."""
+        return self._examples.get(stimulus.id)
+
+    def add(self, example: Example) -> None:
+        """Keep an example if there is room."""
+        density = example.looked.density
+        size = example.rgb.nbytes + (0 if density is None else density.nbytes)
+        if size <= self._left:  # threads may add at once: the limit need not be exact
+            self._left -= size
+            self._examples[example.stimulus.id] = example
+
+
 @dataclass(frozen=True, eq=False)
 class _Item:
     stimulus: Stimulus
@@ -51,32 +77,40 @@ class Lesson:
         Whether empirical saliency maps are made: fixations blurred by a Gaussian of one degree.
     scenes : mapping, optional
         From a stimulus's id to the index of its scene.
+    kept : Kept
+        Examples of earlier lessons of the same kind.
     """
 
     dataset: Dataset
     batches: list[list[_Item]]
     density: bool
     scenes: Mapping[int, int] | None
+    kept: Kept
 
     def load(self, item: _Item, input_size: tuple[int, int]) -> Example:
         """Decode and resize one stimulus, and find its fixated pixels."""
         stimulus = item.stimulus
+        if (kept := self.kept.get(stimulus)) is not None:
+            return kept
         rgb = network_input(self.dataset.stimuli.read(stimulus), input_size)
         fixations = self.dataset.fixations.of(stimulus.id)
-        x, y = distinct_pixels(fixations.x, fixations.y)
+        pixels = distinct_pixels(fixations.x, fixations.y)
         size = (stimulus.height, stimulus.width)
         density = None
         if self.density:
             blurred = empirical(fixations.x, fixations.y, size, self.dataset.px_per_degree)
             density = torch.from_numpy((blurred / blurred.sum()).astype(np.float32))
-        looked = Looked(size, torch.from_numpy(x), torch.from_numpy(y), density)
+        looked = Looked(size, pixels, density)
         scene = -1 if self.scenes is None else self.scenes[stimulus.id]
-        return Example(stimulus, rgb, looked, scene)
+        example = Example(stimulus, rgb, looked, scene)
+        self.kept.add(example)
+        return example
 
 
 def lesson(
     dataset: Dataset,
     batches: Sequence[Sequence[int]],
+    kept: Kept,
     *,
     density: bool = False,
     scenes: Mapping[int, int] | None = None,
@@ -84,4 +118,4 @@ def lesson(
     """Return batches of stimuli, given by their ids; see `Lesson`."""
     stimuli = {stimulus.id: stimulus for stimulus in dataset.stimuli}
     items = [[_Item(stimuli[number]) for number in batch] for batch in batches]
-    return Lesson(dataset, items, density, scenes)
+    return Lesson(dataset, items, density, scenes, kept)

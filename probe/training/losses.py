@@ -1,6 +1,7 @@
 """Losses that training minimises, and NSS, which it is evaluated by.
 
-All compare a predicted map, resized to the stimulus, with the fixations on it.
+All compare a predicted map, resized to the stimulus, with the fixations on it. NSS does so without
+resizing it: in closed form, as in scoring.
 
 References
 ----------
@@ -17,7 +18,8 @@ import torch
 import torch.nn.functional as F
 
 from ...datasets.errors import InputError
-from ..scoring.nss import map_nss
+from ..networks.activation import resized
+from ..scoring.nss import Pixels, resized_nss
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,30 +30,28 @@ class Looked:
     ----------
     size : (height, width)
         Size of the stimulus in pixels.
-    x, y : int64 tensors, shape (n,)
+    pixels : Pixels
         The distinct fixated pixels.
     density : float32 tensor, shape (height, width), or None
         The empirical saliency map, summing to 1, if a loss needs it.
     """
 
     size: tuple[int, int]
-    x: torch.Tensor
-    y: torch.Tensor
+    pixels: Pixels
     density: torch.Tensor | None = None
 
     def to(self, device: torch.device) -> Looked:
         """Return the same on another device."""
         density = None if self.density is None else self.density.to(device)
-        return Looked(self.size, self.x.to(device), self.y.to(device), density)
+        return Looked(self.size, self.pixels, density)
 
 
 def nss(saliency: torch.Tensor, looked: Looked) -> torch.Tensor:
     """Return the mean of the standardised map (population sd) at the fixated pixels.
 
-    A constant map scores 0.
+    The map may have any size: it counts as resized to the stimulus. A constant map scores 0.
     """
-    # The epsilon keeps the gradient finite where the map is constant.
-    return map_nss(saliency, looked.x, looked.y, epsilon=1e-12)
+    return resized_nss(saliency, looked.pixels, looked.size, epsilon=1e-12)
 
 
 def kl(saliency: torch.Tensor, looked: Looked) -> torch.Tensor:
@@ -124,11 +124,13 @@ class Loss:
         return any(name != "nss" for name, _ in self.weights)
 
     def __call__(self, saliency: torch.Tensor, looked: Looked) -> torch.Tensor:
-        """Return the loss of one map, already resized to its stimulus."""
+        """Return the loss of one map, as the network gives it."""
+        large = resized(saliency, looked.size) if self.needs_density else saliency
         terms = []
         for name, weight in self.weights:
             term, sign = TERMS[name]
-            terms.append(sign * weight * term(saliency, looked))
+            shown = saliency if name == "nss" else large
+            terms.append(sign * weight * term(shown, looked))
         return torch.stack(terms).sum()
 
 

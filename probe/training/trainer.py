@@ -17,12 +17,11 @@ from torch.nn.parallel import DistributedDataParallel
 from ...datasets.errors import InputError
 from ...datasets.progress import SILENT, Progress
 from ...datasets.stimuli import Dataset
-from ..networks.activation import resized
 from ..networks.device import Execution
 from ..networks.heads import Headed
 from ..networks.model import Model
 from ..scoring.loading import load_batches
-from .examples import Example, lesson
+from .examples import Example, Kept, lesson
 from .losses import Loss, nss
 from .recipe import Recipe
 from .split import Split
@@ -99,7 +98,7 @@ class Trainer:
         if world > 1:
             group = torch.distributed.new_group(backend="nccl") if device.type == "cuda" else None
             self.parallel = DistributedDataParallel(self.network, process_group=group)
-        self._loss = Loss.parse(recipe.loss)
+        self._loss, self._kept = Loss.parse(recipe.loss), Kept()
         self._balance = None if scenes is None else _balance(scenes, split.train).to(device)
 
     def run(self) -> TrainingState:
@@ -136,8 +135,7 @@ class Trainer:
                 for example, output in zip(examples, outputs, strict=True):
                     row: dict[str, Any] = {"image_id": example.stimulus.id}
                     if self.scenes is None:
-                        looked = example.looked.to(self.device)
-                        row["nss"] = float(nss(resized(output[0], looked.size), looked))
+                        row["nss"] = float(nss(output[0], example.looked))
                     else:
                         row |= {"scene": example.scene, "predicted": int(output.argmax())}
                     rows.append(row)
@@ -240,7 +238,7 @@ class Trainer:
         losses = []
         for example, output in zip(examples, outputs, strict=True):
             looked = example.looked.to(self.device)
-            losses.append(self._loss(resized(output[0], looked.size), looked))
+            losses.append(self._loss(output[0], looked))
         return torch.stack(losses)
 
     def _forward(self, network: Any, examples: list[Example]) -> torch.Tensor:
@@ -251,7 +249,7 @@ class Trainer:
 
     def _load(self, batches: list[list[int]]) -> Iterator[list[Example]]:
         density = self.scenes is None and self._loss.needs_density
-        work = lesson(self.dataset, batches, density=density, scenes=self.scenes)
+        work = lesson(self.dataset, batches, self._kept, density=density, scenes=self.scenes)
         size = self.model.input_size
         if batches:
             for _, examples, _ in load_batches(
