@@ -40,31 +40,31 @@ def ceilings(
     Σ aᵢ gx[i, xₖ] gy[i, yₖ], the mean Σ aᵢ Σgx[i] Σgy[i] / (width · height), and the mean square
     aᵀ (gx gxᵀ ∘ gy gyᵀ) a / (width · height).
     """
-    result = np.full(len(inside), np.nan)
     subjects, subject = np.unique(fixations.subject, return_inverse=True)
-    if len(subjects) < 2:
-        return result
+    if len(subjects) < 2 or not inside:
+        return np.full(len(inside), np.nan)
     gx = bells(fixations.x, stimulus.width, px_per_degree)
     gy = bells(fixations.y, stimulus.height, px_per_degree)
-    area, pixel = stimulus.width * stimulus.height, fixations.y * stimulus.width + fixations.x
-    at_fixations = gx[:, fixations.x] * gy[:, fixations.y]
+    area = stimulus.width * stimulus.height
     sums, products = gx.sum(1) * gy.sum(1), (gx @ gx.T) * (gy @ gy.T)
     rng = np.random.default_rng(stimulus.id % 2**63)
-    found: list[list[float]] = [[] for _ in inside]
-    for _ in range(SPLITS):
-        first = rng.permutation(len(subjects)) < len(subjects) // 2
-        for half in (first[subject], ~first[subject]):
-            if not half.any():
-                continue
-            chosen = half.astype(np.float64)
-            mean = chosen @ sums / area
-            sd = np.sqrt(max(chosen @ products @ chosen / area - mean**2, 0))
-            nss = (chosen @ at_fixations - mean) / sd if sd > 0 else np.zeros(len(fixations))
-            for values, within in zip(found, inside, strict=True):
-                if (looked := within & ~half).any():
-                    # Two fixations on one pixel count once.
-                    _, once = np.unique(pixel[looked], return_index=True)
-                    values.append(float(nss[looked][once].mean()))
-    known = [k for k, values in enumerate(found) if values]
-    result[known] = [np.mean(found[k]) for k in known]
-    return result
+    firsts = [rng.permutation(len(subjects)) < len(subjects) // 2 for _ in range(SPLITS)]
+    halves = np.array([half[subject] for first in firsts for half in (first, ~first)])
+    halves = halves[halves.any(axis=1)]
+    chosen = halves.astype(np.float64)
+    mean = chosen @ sums / area
+    variance = ((chosen @ products) * chosen).sum(axis=1) / area - mean**2
+    # Two fixations on one pixel count once.
+    pixel = fixations.y * stimulus.width + fixations.x
+    _, first, place = np.unique(pixel, return_index=True, return_inverse=True)
+    x, y = fixations.x[first], fixations.y[first]
+    deviation = chosen @ (gx[:, x] * gy[:, y]) - mean[:, None]
+    sd = np.sqrt(variance.clip(0))[:, None]
+    nss = np.divide(deviation, sd, out=np.zeros_like(deviation), where=sd > 0)
+    on_pixel = np.eye(len(first))[place]
+    looked = (np.array(inside)[:, None] & ~halves) @ on_pixel > 0  # (regions, halves, pixels)
+    counts = looked.sum(axis=2)
+    known = counts > 0
+    means = np.einsum("rhp,hp->rh", looked, nss) / np.maximum(counts, 1)
+    ways = known.sum(axis=1)
+    return np.where(ways > 0, (means * known).sum(axis=1) / np.maximum(ways, 1), np.nan)
