@@ -22,6 +22,7 @@ from ..networks.heads import Headed
 from ..networks.model import Model
 from ..scoring.loading import load_batches
 from .examples import Example, Kept, lesson
+from .frozen import Frozen
 from .losses import Loss, nss
 from .recipe import Recipe
 from .split import Split
@@ -98,6 +99,7 @@ class Trainer:
         if world > 1:
             group = torch.distributed.new_group(backend="nccl") if device.type == "cuda" else None
             self.parallel = DistributedDataParallel(self.network, process_group=group)
+        self._frozen = Frozen(self.network, model.input_size, len(split.parts()))
         self._loss, self._kept = Loss.parse(recipe.loss), Kept()
         self._balance = None if scenes is None else _balance(scenes, split.train).to(device)
 
@@ -242,10 +244,13 @@ class Trainer:
         return torch.stack(losses)
 
     def _forward(self, network: Any, examples: list[Example]) -> torch.Tensor:
-        images = self.model.images(np.stack([example.rgb for example in examples]), self.device)
+        def images() -> torch.Tensor:
+            return self.model.images(np.stack([example.rgb for example in examples]), self.device)
+
+        ids = [example.stimulus.id for example in examples]
         bf16 = self.execution.precision == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
-            return network(images)
+            return self._frozen.forward(network, ids, images)
 
     def _load(self, batches: list[list[int]]) -> Iterator[list[Example]]:
         density = self.scenes is None and self._loss.needs_density
