@@ -107,7 +107,7 @@ def draw_output(output: Output, path: Path) -> None:
         spearman = output.correlations.set_index("measure").loc[name, "spearman"]
         axis.set_title(f"Spearman {spearman:.2f}", fontsize=10)
         layer = figure_text(output.layer)
-        axis.set_xlabel(f"inner saliency: {TOP} cross-fitted units of {layer} (NSS)")
+        axis.set_xlabel(f"inner saliency (NSS): {TOP} units of\n{layer}, cross-fitted")
         axis.set_ylabel(label)
         axis.spines[["top", "right"]].set_visible(False)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right", frameon=False)
@@ -187,7 +187,7 @@ def draw_gains(sweep: Sweep, path: Path) -> None:
         range(gain.value.shape[1]),
         [figure_text(category).replace(" ", "\n") for category in gain.value.columns],
     )
-    axis.set_ylabel(f"gain in mean NSS of {TOP} units, cross-fitted")
+    axis.set_ylabel(f"gain in mean NSS\nof {TOP} units, cross-fitted")
     axis.set_title(
         f"{figure_text(sweep.layer)}: gain over tune {next(iter(sweep.runs))}, 95 % intervals",
         fontsize=10,
