@@ -1,0 +1,122 @@
+"""Tables in files that cannot be trusted: Parquet and CSV."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import InputError, reading
+from ..files import LARGEST, read_bytes
+from ..texts import of_cell
+from .process import asked
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def read_parquet(path: Path, wanted: Collection[str]) -> pd.DataFrame:
+    """Read columns of a Parquet file in a process of its own.
+
+    Returns
+    -------
+    DataFrame
+        All columns of the file; those that are not wanted are empty (NaN). Texts are categorical:
+        a repeated one takes room once.
+
+    Raises
+    ------
+    InputError
+        If it is missing, malformed, larger than `LARGEST` in memory, or a wanted column holds
+        lists.
+    """
+    found = asked(path, "parquet", LARGEST, wanted=list(wanted))
+    with reading(path):
+        import pyarrow as pa
+
+        with pa.ipc.open_stream(pa.py_buffer(found["table"])) as stream:
+            frame = stream.read_all().to_pandas()
+        return frame.reindex(columns=found["names"])
+
+
+def read_columns(
+    path: Path,
+    texts: Sequence[str] = (),
+    whole: Sequence[str] = (),
+    numbers: Sequence[str] = (),
+) -> pd.DataFrame:
+    """Read columns of one of our own tables, a CSV or Parquet file.
+
+    Parameters
+    ----------
+    path : Path
+    texts, whole, numbers : sequence of str
+        Columns that must be there: of texts, none missing; of int64 that fit into 53 bits; of
+        float64, NaN where missing. The table's other columns are left out.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, a column is missing, or it holds something else.
+    """
+    wanted = [*texts, *whole, *numbers]
+    is_text = path.suffix.lower() == ".csv"
+    frame = _read_csv(path) if is_text else read_parquet(path, wanted)
+    for name in wanted:
+        if name not in frame:
+            known = ", ".join(map(str, frame.columns))
+            raise InputError(f"{path}: no column {name!r}; there are {known}")
+    with reading(path):
+        made: dict[str, Any] = {name: _texts(path, name, frame[name]) for name in texts}
+        for name in (*whole, *numbers):
+            values = _numbers(path, name, frame[name], is_text)
+            if name in whole:
+                wrong = ~(np.isfinite(values) & (values % 1 == 0) & (abs(values) < 2**53))
+                if wrong.any():
+                    row = int(wrong.argmax())
+                    raise InputError(
+                        f"{path}: row {row + 1}: {name} is {values[row]:g}, expected a whole number"
+                    )
+                values = values.astype(np.int64)
+            made[name] = values
+        return frame[[]].assign(**made)
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    """Return a CSV table as texts, "" where missing, as they were before `csv_of`."""
+    import pandas as pd
+
+    content = io.BytesIO(read_bytes(path))
+    with reading(path):
+        frame = pd.read_csv(content, dtype=str, keep_default_na=False, index_col=False)
+        frame = frame.rename(columns=of_cell)
+        return frame.map(of_cell) if len(frame) else frame
+
+
+def _texts(path: Path, name: str, column: pd.Series) -> pd.Series:
+    """Return a column of texts, which may be categorical."""
+    import pandas as pd
+
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        longest = max(map(len, map(str, column.cat.categories)), default=0)
+        if longest * len(column) > LARGEST:
+            raise InputError(f"{path}: {name} has a text of {longest} characters")
+        column = column.astype(column.cat.categories.dtype)
+    if column.isna().any() or not (len(column) == 0 or pd.api.types.is_string_dtype(column)):
+        raise InputError(f"{path}: {name}: expected texts in every row")
+    return column.astype("str")
+
+
+def _numbers(path: Path, name: str, column: pd.Series, is_text: bool) -> np.ndarray:
+    """Return a column as float64."""
+    import pandas as pd
+
+    numeric = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+    if is_text:
+        column = pd.to_numeric(column.where(column != ""), errors="coerce").astype(float)
+    elif len(column) and not numeric and not column.isna().all():
+        raise InputError(f"{path}: {name}: expected numbers, got {column.dtype}")
+    return np.asarray(column, dtype=np.float64)
