@@ -272,17 +272,23 @@ def _read_table(path: Path, wanted: Collection[str]) -> pd.DataFrame:
 
 def _texts(path: Path, what: str, names: pd.Series) -> np.ndarray:
     """Return names as texts, "" where missing; whole numbers of a Parquet file lose a ``.0``."""
+    import pandas as pd
+
+    if isinstance(names.dtype, pd.CategoricalDtype):  # of which a long text may have many rows
+        different, place = names.cat.categories.tolist(), names.cat.codes.to_numpy()
+    else:
+        different, place = names.tolist(), np.arange(len(names))
     texts = []
-    for name in names.tolist():
+    for name in different:
         if isinstance(name, float):
             name = "" if np.isnan(name) else int(name) if name.is_integer() else name
         texts.append(str(name) if isinstance(name, str | int | float) else "")
     longest = max(texts, key=len, default="")
     # every cell of an array takes as much
-    if len(longest) > _MOST_CHARACTERS or len(longest) * len(texts) > LARGEST:
-        place = f"{path}: row {texts.index(longest) + 1}"
-        raise InputError(f"{place}: {what} has {len(longest)} characters")
-    return np.array(texts, dtype=str)
+    if len(longest) > _MOST_CHARACTERS or len(longest) * len(place) > LARGEST:
+        row = int((place == texts.index(longest)).argmax()) + 1
+        raise InputError(f"{path}: row {row}: {what} has {len(longest)} characters")
+    return np.array([*texts, ""], dtype=str)[place]  # the code of what is missing is -1
 
 
 def _is_whole(name: str) -> bool:
