@@ -52,15 +52,28 @@ def read_npy(path: Path) -> np.ndarray:
         If it is missing, malformed, or larger than `MOST_BYTES`.
     """
     check_file(path)
+    array = map_npy(path)
+    if array.nbytes > MOST_BYTES:
+        raise InputError(f"{path}: an array of {array.nbytes} bytes, more than can be read")
+    return np.array(array)
+
+
+def map_npy(path: Path) -> np.ndarray:
+    """Open an array of NumPy's without reading it; nothing is unpickled.
+
+    Raises
+    ------
+    InputError
+        If it is missing or malformed.
+    """
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
         if not isinstance(array, np.ndarray):
             raise ValueError("expected .npy, got .npz")
     except Exception as error:  # a damaged header raises almost anything
-        raise InputError(f"{path}: not an array: {error!s:.150}") from error
-    if array.nbytes > MOST_BYTES:
-        raise InputError(f"{path}: an array of {array.nbytes} bytes, more than can be read")
-    return np.array(array)
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: not an array: {reason:.150}") from error
+    return array
 
 
 def read_arrays(path: Path) -> dict[str, Any]:

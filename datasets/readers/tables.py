@@ -54,8 +54,8 @@ def read_columns(
     ----------
     path : Path
     texts, whole, numbers : sequence of str
-        Columns that must be there: of texts, none missing; of int64 that fit into 53 bits; of
-        float64, NaN where missing. The table's other columns are left out.
+        Columns that must be there: of texts and of integers, none missing; of float64, NaN where
+        missing. The table's other columns are left out.
 
     Raises
     ------
@@ -63,25 +63,15 @@ def read_columns(
         If the file cannot be read, a column is missing, or it holds something else.
     """
     wanted = [*texts, *whole, *numbers]
-    is_text = path.suffix.lower() == ".csv"
-    frame = _read_csv(path) if is_text else read_parquet(path, wanted)
+    frame = _read_csv(path) if path.suffix.lower() == ".csv" else read_parquet(path, wanted)
     for name in wanted:
         if name not in frame:
             known = ", ".join(map(str, frame.columns))
             raise InputError(f"{path}: no column {name!r}; there are {known}")
     with reading(path):
         made: dict[str, Any] = {name: _texts(path, name, frame[name]) for name in texts}
-        for name in (*whole, *numbers):
-            values = _numbers(path, name, frame[name], is_text)
-            if name in whole:
-                wrong = ~(np.isfinite(values) & (values % 1 == 0) & (abs(values) < 2**53))
-                if wrong.any():
-                    row = int(wrong.argmax())
-                    raise InputError(
-                        f"{path}: row {row + 1}: {name} is {values[row]:g}, expected a whole number"
-                    )
-                values = values.astype(np.int64)
-            made[name] = values
+        made |= {name: _whole(path, name, frame[name]) for name in whole}
+        made |= {name: _numbers(path, name, frame[name]) for name in numbers}
         return frame[[]].assign(**made)
 
 
@@ -110,13 +100,29 @@ def _texts(path: Path, name: str, column: pd.Series) -> pd.Series:
     return column.astype("str")
 
 
-def _numbers(path: Path, name: str, column: pd.Series, is_text: bool) -> np.ndarray:
-    """Return a column as float64."""
+def _whole(path: Path, name: str, column: pd.Series) -> np.ndarray:
+    """Return a column as integers; those of a Parquet file keep their type."""
+    if column.dtype.kind in "iu":
+        return column.to_numpy()
+    values = _numbers(path, name, column)
+    wrong = ~(np.isfinite(values) & (values % 1 == 0) & (abs(values) < 2**53))
+    if wrong.any():
+        row = int(wrong.argmax())
+        found = f"{name} is {values[row]:g}, expected a whole number"
+        raise InputError(f"{path}: row {row + 1}: {found}")
+    return values.astype(np.int64)
+
+
+def _numbers(path: Path, name: str, column: pd.Series) -> np.ndarray:
+    """Return a column as float64, NaN where missing."""
     import pandas as pd
 
-    numeric = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
-    if is_text:
-        column = pd.to_numeric(column.where(column != ""), errors="coerce").astype(float)
-    elif len(column) and not numeric and not column.isna().all():
-        raise InputError(f"{path}: {name}: expected numbers, got {column.dtype}")
-    return np.asarray(column, dtype=np.float64)
+    if column.dtype.kind in "iuf":
+        return column.to_numpy(np.float64)
+    numbers = pd.to_numeric(column.astype(object), errors="coerce").astype(float)
+    wrong = (numbers.isna() & column.notna() & (column != "")).to_numpy()
+    if wrong.any() or pd.api.types.is_bool_dtype(column):
+        row = int(wrong.argmax())
+        found = f"{name} is {column.iloc[row]!r:.60}, expected a number"
+        raise InputError(f"{path}: row {row + 1}: {found}")
+    return numbers.to_numpy()
