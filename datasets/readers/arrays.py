@@ -43,6 +43,25 @@ def read_hdf5(path: Path) -> dict[str, Any]:
     return asked(path, "hdf5", MOST_BYTES)
 
 
+def read_hdf5_marks(path: Path) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+    """Read an HDF5 file's attributes that are texts, in a process of its own.
+
+    Returns
+    -------
+    file : dict
+        Those of the file.
+    datasets : dict
+        Those of each dataset, by its path; ``content`` is the SHA-256 of its values.
+
+    Raises
+    ------
+    InputError
+        If anything in it cannot be read, or crashes or stalls the reader.
+    """
+    found = asked(path, "hdf5-marks", MOST_BYTES)
+    return found["file"], found["datasets"]
+
+
 def read_npy(path: Path) -> np.ndarray:
     """Read an array of NumPy's; nothing is unpickled.
 

@@ -16,14 +16,14 @@ import numpy as np
 from ..errors import InputError
 from ..files import LARGEST
 
-_SECONDS = 120  # for one file
+_SECONDS, _BYTES_A_SECOND = 120, 5e6  # for one file
 _lock = Lock()
 _process: subprocess.Popen | None = None
 _owner = 0  # a process that was forked from the one that started it must not use its pipes
 
 
-def check_file(path: Path) -> None:
-    """Refuse what is no file, is empty, or too large.
+def check_file(path: Path, *, whole: bool = True) -> None:
+    """Refuse what is no file, is empty, or too large to be read as a whole.
 
     Raises
     ------
@@ -32,12 +32,15 @@ def check_file(path: Path) -> None:
     if not path.is_file():
         raise InputError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}")
     size = path.stat().st_size
-    if not 0 < size <= LARGEST:
+    if not 0 < size <= (LARGEST if whole else size):
         raise InputError(f"{path}: {'the file is empty' if not size else 'too large to be read'}")
 
 
 def asked(
-    path: Path, kind: Literal["mat", "hdf5", "parquet"], most_bytes: int, **options: Any
+    path: Path,
+    kind: Literal["mat", "hdf5", "hdf5-marks", "parquet"],
+    most_bytes: int,
+    **options: Any,
 ) -> dict[str, Any]:
     """Return what the process reads from a file.
 
@@ -56,7 +59,7 @@ def asked(
     InputError
         If it is missing, malformed or too large, or crashes or stalls the process.
     """
-    check_file(path)
+    check_file(path, whole=kind != "hdf5-marks")
     request = {
         **{"path": str(path.absolute()), "kind": kind, "most_bytes": most_bytes},
         "options": options,
@@ -64,7 +67,7 @@ def asked(
     with _lock:
         process = _started()
         assert process.stdin is not None and process.stdout is not None
-        stalled = Timer(_SECONDS, process.kill)
+        stalled = Timer(_SECONDS + path.stat().st_size / _BYTES_A_SECOND, process.kill)
         stalled.start()
         try:
             process.stdin.write(json.dumps(request).encode() + b"\n")

@@ -63,7 +63,8 @@ def read_columns(
         If the file cannot be read, a column is missing, or it holds something else.
     """
     wanted = [*texts, *whole, *numbers]
-    frame = _read_csv(path) if path.suffix.lower() == ".csv" else read_parquet(path, wanted)
+    is_parquet = path.suffix.lower() == ".parquet"
+    frame = read_parquet(path, wanted) if is_parquet else _read_csv(path)
     for name in wanted:
         if name not in frame:
             known = ", ".join(map(str, frame.columns))

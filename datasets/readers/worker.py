@@ -8,6 +8,7 @@ eight bytes, the head (JSON), and the arrays' bytes one after the other.
 
 import json
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,34 @@ def read_hdf5(path: str, most_bytes: int) -> dict:
     return arrays
 
 
+def read_hdf5_marks(path: str, most_bytes: int) -> dict:
+    """Return the texts that an HDF5 file and its datasets, at any depth, have as attributes.
+
+    Each dataset has been read then; the SHA-256 of its values is its ``content``.
+    """
+    import hashlib
+
+    import h5py
+
+    def texts(one: Any) -> dict[str, str]:
+        return {key: value for key, value in one.attrs.items() if isinstance(value, str)}
+
+    datasets: dict[str, dict[str, str]] = {}
+
+    def see(name: str, one: Any) -> None:
+        if isinstance(one, h5py.Dataset):
+            if one.is_virtual or one.external or one.dtype.kind not in "biuf" or one.shape is None:
+                raise Refused(f"{name!r:.60} is not an array of numbers of its own")
+            if one.nbytes > most_bytes:
+                raise Refused(f"{name!r:.60} declares {one.nbytes} bytes, more than can be read")
+            digest = hashlib.sha256(np.ascontiguousarray(one[()]).tobytes())
+            datasets[name] = {**texts(one), "content": digest.hexdigest()}
+
+    with h5py.File(path, "r") as file:
+        file.visititems(see)
+        return {"file": texts(file), "datasets": datasets}
+
+
 def read_parquet(path: str, most_bytes: int, wanted: list[str]) -> dict:
     """Return the names of all columns, and the wanted ones as a stream of Arrow's.
 
@@ -76,10 +105,19 @@ def read_parquet(path: str, most_bytes: int, wanted: list[str]) -> dict:
     table = file.read(columns=columns, use_threads=False).replace_schema_metadata(None)
     if table.nbytes > most_bytes:  # the file need not tell the truth
         raise Refused("holds more than can be read")
+    table.validate(full=True)  # texts may not be UTF-8
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as stream:
         stream.write_table(table.unify_dictionaries())
     return {"names": schema.names, "table": np.frombuffer(sink.getvalue(), np.uint8)}
+
+
+_READERS: dict[str, Callable[..., dict]] = {
+    "mat": read_mat,
+    "hdf5": read_hdf5,
+    "hdf5-marks": read_hdf5_marks,
+    "parquet": read_parquet,
+}
 
 
 def packed(value: Any, blobs: list[bytes]) -> Any:
@@ -102,7 +140,7 @@ def packed(value: Any, blobs: list[bytes]) -> Any:
 def answer(request: dict) -> tuple[dict, list[bytes]]:
     """Return the head of the answer to a request, and its blobs."""
     blobs: list[bytes] = []
-    reader = {"mat": read_mat, "hdf5": read_hdf5, "parquet": read_parquet}[request["kind"]]
+    reader = _READERS[request["kind"]]
     try:
         found = reader(request["path"], request["most_bytes"], **request["options"])
         content = packed(found, blobs)

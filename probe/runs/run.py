@@ -136,7 +136,8 @@ class Run:
         table = self._table("regions", columns)
         strange = set(table["category"]).difference(self.categories)
         if strange:
-            raise InputError(f"{path}: category {min(strange)!r} is not among those of run.json")
+            found = f"which has no category {min(strange)!r}"
+            raise InputError(f"{path}: does not belong to run.json, {found}")
         return table
 
     @cached_property
