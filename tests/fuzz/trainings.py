@@ -84,11 +84,11 @@ def _enter(out: Path) -> None:
         pass
 
 
-def _trained(path: Path) -> None:
+def _trained(folder: Path) -> None:
     """Do what commands do with a training folder as --model, or as --out."""
-    trained_on(path.parent, labelled())
-    predictor(path.parent)(np.zeros((30, 40, 3), np.uint8))
-    _train(path.parent)
+    trained_on(folder, labelled())
+    predictor(folder)(np.zeros((30, 40, 3), np.uint8))
+    _train(folder)
 
 
 def _weights(path: Path) -> None:
@@ -97,7 +97,7 @@ def _weights(path: Path) -> None:
 
 TRAININGS = [
     *(
-        Reader(f"training {name}", f"trained/{name}", _trained, 0.2)
+        Reader(f"training {name}", f"trained/{name}", copied(_trained), 0.2)
         for name in ("train.json", "split.csv", "best.safetensors")
     ),
     Reader(
