@@ -38,10 +38,10 @@ def check_seed(seed: object) -> None:
     Raises
     ------
     InputError
-        If it is not a whole number from 0.
+        If it is not a whole number from 0 that fits into 64 bits.
     """
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        raise InputError(f"seed {seed!r:.60}: expected a whole number, 0 or more")
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**64:
+        raise InputError(f"seed {seed!r:.60}: expected a whole number, 0 or more, below 2**64")
 
 
 @lru_cache(maxsize=32)

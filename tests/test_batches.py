@@ -16,7 +16,7 @@ from salprobe.datasets.masks.mask_set import MaskSet
 from salprobe.datasets.stimuli import Stimulus
 from salprobe.probe.networks.load import load_model
 from salprobe.probe.scoring.batches import SHUFFLED, MaskPlan, Plan, make_plan
-from salprobe.probe.scoring.loading import load_batches
+from salprobe.probe.scoring.loading import OFFER, load_batches
 from salprobe.probe.scoring.nss import Targets, region_nss
 from salprobe.probe.scoring.scorer import Scorer
 
@@ -201,8 +201,10 @@ def test_a_bad_stimulus_stops_or_is_left_out() -> None:
         [],
     ]
     assert heard.said == ["skipped: 1.png: broken", "skipped: 4.png: broken"]
-    with pytest.raises(InputError, match=r"^1.png: broken \(--skip-bad leaves it out\)$"):
+    with pytest.raises(InputError, match=r"^1.png: broken$"):
         list(load_batches(work, [0], (3, 4), 2))
+    with pytest.raises(InputError, match=r"^1.png: broken \(--skip-bad leaves it out\)$"):
+        list(load_batches(work, [0], (3, 4), 2, advice=OFFER))
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

@@ -15,6 +15,7 @@ from salprobe.datasets.errors import InputError
 from salprobe.datasets.locks import held
 from salprobe.probe.runs.inputs import masks_of
 from salprobe.probe.runs.probing import probe
+from salprobe.probe.runs.resuming import check_same
 from salprobe.probe.runs.run import Run
 
 
@@ -119,3 +120,8 @@ def test_maps_of_other_pictures_are_not_drawn(small_world: Path, tmp_path: Path)
     shutil.copy(world / "1.png", world / "4.png")
     with pytest.raises(InputError, match=r"was made with other pictures \(4.png differs\)"):
         masks_of(run, root=world)
+
+
+def test_a_key_that_is_missing_is_a_difference(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"begun with other parameters \(a: None, now None\)"):
+        check_same(tmp_path, {"parameters": {}}, {"parameters": {"a": None}}, ["parameters"])

@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from counting import Counting
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
@@ -191,6 +192,58 @@ def test_a_file_that_was_changed_or_is_not_ours(album: Path, tmp_path: Path) -> 
     with pytest.raises(InputError, match="leads out of"):
         write_maps(stimuli, {"k": counted([])}, out, **options)
     assert not any((tmp_path / "elsewhere").iterdir())
+
+
+@pytest.mark.parametrize("format", ["npy", "hdf5"])
+def test_a_picture_that_a_model_refuses_is_skipped(format, album: Path, tmp_path: Path) -> None:
+    stimuli, _ = pictures(album, [])
+    options = {"format": format, "identities": {"m": "a"}}
+    out, heard = tmp_path / "out", Counting()
+    write_maps(stimuli, {"m": counted([])}, out, **options)
+    refusing = counted([], at="2.png", error=InputError("2.png: too odd"))
+    options["identities"] = {"m": "b"}
+    with pytest.raises(InputError, match=r"^2\.png: too odd \(--skip-bad leaves it out\)$"):
+        write_maps(stimuli, {"m": refusing}, out, **options)
+    done = write_maps(stimuli, {"m": refusing}, out, skip_bad=True, progress=heard, **options)
+    assert heard.said == ["skipped: 2.png: too odd"]
+    assert done["m"].skipped == 1 and done["m"].made + done["m"].kept == 3
+    # No map of another model is left in its place.
+    assert not (out / "m" / "2.npy").exists()
+    if format == "hdf5":
+        with h5py.File(out / "m.hdf5") as file:
+            assert "2.png" not in file and "1.png" in file
+    with pytest.raises(InputError, match="m made no map of any picture"):
+        only = Stimuli(album, tuple(one for one in stimuli if one.file_name == "2.png"))
+        write_maps(only, {"m": refusing}, tmp_path / "one", skip_bad=True, **options)
+
+
+def test_a_file_that_is_no_picture_is_skipped_where_the_message_says_so(
+    album: Path, tmp_path: Path, capsys
+) -> None:
+    (album / "2.png").write_bytes(b"none")
+    words = ("maps", album, "--models", "spectral", "-o", tmp_path / "out")
+    with pytest.raises(InputError, match=r"2\.png: not a readable image \(--skip-bad leaves"):
+        probe(*words)
+    probe(*words, "--skip-bad")
+    said = capsys.readouterr().err
+    assert "2.png: not a readable image" in said and "1 of 4 files skipped" in said
+    assert "2.npy" not in written(tmp_path / "out" / "spectral")
+
+
+def test_a_record_is_read_by_line_feeds_only(album: Path, tmp_path: Path) -> None:
+    """Names may hold what Python takes for the end of a line."""
+    name = "a\u2028b\x85c\u2029.png"
+    shutil.copy(album / "1.png", album / name)
+    stimuli, _ = pictures(album, [])
+    options = {"identities": {"m": "a"}}
+    write_maps(stimuli, {"m": counted([])}, tmp_path, **options)
+    record = tmp_path / "m" / "maps.jsonl"
+    lines = [json.loads(line) for line in record.read_text().split("\n")[:-1]]
+    raw = [json.dumps(line, ensure_ascii=False) for line in lines]
+    record.write_text("\n".join([*raw, ""]), newline="\n")
+    calls: list[str] = []
+    write_maps(stimuli, {"m": counted(calls)}, tmp_path, **options)
+    assert calls == []
 
 
 def test_a_dataset_that_was_changed_is_made_anew(album: Path, tmp_path: Path) -> None:

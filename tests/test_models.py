@@ -1,6 +1,7 @@
 """Networks, their layers and their weights."""
 
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -267,3 +268,15 @@ def test_no_such_model() -> None:
         load_model("vgg17")
     with pytest.raises(InputError, match="gabor has no weights"):
         load_model("gabor", "random")
+
+
+def test_weights_that_would_unpack_to_more_than_their_file_are_refused(tmp_path: Path) -> None:
+    path, packed = tmp_path / "w.pth", tmp_path / "packed.pth"
+    torch.save({"w": torch.zeros(10_000)}, path)
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as new:
+        for entry in old.infolist():
+            new.writestr(entry.filename, old.read(entry))
+    assert torch.load(packed, weights_only=True)["w"].shape == (10_000,)  # torch takes it
+    with pytest.raises(InputError, match=r"unpacks to \d+ bytes, more than the file has"):
+        read_state(packed)
+    assert read_state(path)["w"].shape == (10_000,)

@@ -18,9 +18,9 @@ from pyarrow import parquet
 from scipy.io import savemat
 
 from salprobe.datasets.errors import InputError
-from salprobe.datasets.readers import arrays
+from salprobe.datasets.readers import arrays, process, tables
 from salprobe.datasets.readers.arrays import read_arrays, read_hdf5, read_mat, read_npy
-from salprobe.datasets.sources import folder
+from salprobe.datasets.readers.tables import read_parquet
 from salprobe.datasets.sources.folder import load_folder
 from salprobe.datasets.stimuli import Stimuli, Stimulus, image_size, read_picture, read_values
 from salprobe.probe.saliency.maps import MapFolder
@@ -56,15 +56,15 @@ def test_a_crash_of_the_reader_is_an_error_of_the_file(tmp_path: Path, monkeypat
         "import os, signal; input(); os.kill(os.getpid(), signal.SIGSEGV)",
     ]
     crashed = subprocess.Popen(dying, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    working = arrays._process
-    monkeypatch.setattr(arrays, "_process", crashed)
-    monkeypatch.setattr(arrays, "_owner", os.getpid())
+    working = process._process
+    monkeypatch.setattr(process, "_process", crashed)
+    monkeypatch.setattr(process, "_owner", os.getpid())
     with pytest.raises(InputError, match=r"a\.mat: damaged: its reader crashed or stalled \(-11\)"):
         read_mat(tmp_path / "a.mat")
-    arrays._stop(crashed)
+    process._stop(crashed)
     assert read_mat(tmp_path / "a.mat") == {"a": 1.0}
     if working is not None:
-        arrays._stop(working)
+        process._stop(working)
 
 
 def test_a_stalled_reader_is_stopped(tmp_path: Path, monkeypatch) -> None:
@@ -74,12 +74,12 @@ def test_a_stalled_reader_is_stopped(tmp_path: Path, monkeypatch) -> None:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
-    monkeypatch.setattr(arrays, "_process", stalled)
-    monkeypatch.setattr(arrays, "_owner", os.getpid())
-    monkeypatch.setattr(arrays, "_SECONDS", 0.2)
+    monkeypatch.setattr(process, "_process", stalled)
+    monkeypatch.setattr(process, "_owner", os.getpid())
+    monkeypatch.setattr(process, "_SECONDS", 0.2)
     with pytest.raises(InputError, match="stalled"):
         read_mat(tmp_path / "a.mat")
-    arrays._stop(stalled)
+    process._stop(stalled)
 
 
 def test_damaged_mat_files_never_take_us_along(tmp_path: Path) -> None:
@@ -221,9 +221,40 @@ def test_parquet_bombs_are_refused(tmp_path: Path, monkeypatch) -> None:
     parquet.write_table(pa.table(columns | {"subject": long}), path)
     with pytest.raises(InputError, match=r"row 1: subject has 10000 characters"):
         load_folder(tmp_path, path, 20)
-    monkeypatch.setattr(folder, "_MOST_ROWS", 1000)
+    monkeypatch.setattr(tables, "LARGEST", 8 * 4 * rows - 1)
     with pytest.raises(InputError, match=r"300000 rows of \d+ bytes, more than can be read"):
         load_folder(tmp_path, path, 20)
+    parquet.write_table(pa.table({"a": [list(range(10))]}), path)
+    with pytest.raises(InputError, match="'a' holds lists"):
+        read_parquet(path, "a")
+
+
+def test_a_parquet_file_that_lies_about_its_size_is_refused(tmp_path: Path, monkeypatch) -> None:
+    path = tmp_path / "t.parquet"
+    texts = [f"{number:1000}" for number in range(1000)]
+    parquet.write_table(pa.table({"a": texts}), path, compression="zstd", use_dictionary=False)
+    size = parquet.ParquetFile(path).metadata.row_group(0).total_byte_size
+    monkeypatch.setattr(tables, "LARGEST", 200_000)
+    with pytest.raises(InputError, match=f"1000 rows of {size} bytes"):
+        read_parquet(path, "a")
+    content = path.read_bytes()
+    true = _varint(size)
+    assert true in content
+    lie = bytearray(_varint(1000).ljust(len(true), b"\0"))
+    lie[:-1] = bytes(one | 128 for one in lie[:-1])  # the same length
+    path.write_bytes(content.replace(true, lie))
+    assert parquet.ParquetFile(path).metadata.row_group(0).total_byte_size == 1000
+    with pytest.raises(InputError, match="holds more than can be read"):
+        read_parquet(path, "a")
+
+
+def _varint(number: int) -> bytes:
+    """Return a number as Parquet's metadata holds it."""
+    number, made = 2 * number, bytearray()
+    while number > 127:
+        made.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*made, number])
 
 
 def test_pillow_opens_named_formats_only(tmp_path: Path, monkeypatch) -> None:

@@ -111,6 +111,34 @@ def test_a_torn_journal_line_does_not_count(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.load(tmp_path / "shuffled.npy")[:, 0], [1, 1, 5, 5])
 
 
+@pytest.mark.parametrize("damage", ["batch", "region", "image", "header", "length"])
+def test_what_an_interrupted_run_left_must_fit_the_masks(
+    damage: str, small_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows of a journal or an array that do not fit would be written to other regions' places."""
+    monkeypatch.setattr(Partial, "finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        gabor(small_world, tmp_path / "run")
+    monkeypatch.undo()
+    journal, array = tmp_path / "run" / "journal.0.jsonl", tmp_path / "run" / "scores.partial.npy"
+    changes = {
+        "batch": (journal, b'{"batch": 5', b'{"batch": 9'),
+        "region": (journal, b'"n_fixations": {"2"', b'"n_fixations": {"3"'),
+        "image": (journal, b'"images": {"2"', b'"images": {"7"'),
+        "header": (array, b"(12, 24)", b"(24, 12)"),
+        "length": (array, b"'shape'", b"'shape'"),
+    }
+    path, before, after = changes[damage]
+    content = path.read_bytes()
+    if damage == "header":
+        shape = np.load(path).shape
+        before, after = (str(one).encode() for one in (shape, shape[::-1]))
+    assert content.count(before) >= 1
+    path.write_bytes(content.replace(before, after, 1) + b"x" * (damage == "length"))
+    with pytest.raises(InputError, match=r"remove .* to begin anew"):
+        gabor(small_world, tmp_path / "run")
+
+
 @pytest.fixture(scope="module")
 def larger_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("larger")

@@ -371,7 +371,7 @@ def test_a_record_that_does_not_fit_its_tables_is_refused(
     content = json.loads((tmp_path / "run" / "run.json").read_text())
     content[key] = ["x", "y"] if key == "categories" else [{"name": "x", "units": 4}]
     (tmp_path / "run" / "run.json").write_text(json.dumps(content))
-    with pytest.raises(InputError, match=r"units.parquet: does not belong to run.json"):
+    with pytest.raises(InputError, match=r"\.parquet: does not belong to run.json, which has"):
         Run.open(tmp_path / "run").table()
 
 

@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..datasets.errors import InputError
+from ..datasets.errors import InputError, reading
 from ..datasets.files import read_json
+from ..datasets.readers.arrays import map_npy
+from ..datasets.readers.tables import read_columns, read_parquet
 from ..datasets.stimuli import Stimuli
 from ..probe.runs.run import Run
 
@@ -51,6 +53,13 @@ def _model(run: Run) -> Any:
     return model_of(run)
 
 
+@lru_cache(maxsize=2)
+def _layers(run: Run) -> dict[str, Any]:
+    from ..probe.runs.inputs import layers_of
+
+    return layers_of(run, _model(run))
+
+
 def maps(run: Run, layer: str, image_id: int, stimuli: Stimuli) -> np.ndarray:
     """Return a layer's activation maps of a stimulus; the network is loaded only once.
 
@@ -72,8 +81,7 @@ def maps(run: Run, layer: str, image_id: int, stimuli: Stimuli) -> np.ndarray:
     picture = stimuli.read(stimulus)
     with _one_at_a_time:  # a network's hooks serve a single thread
         model = _model(run)
-        chosen = next(known for known in model.layers() if known.name == layer)
-        return activation(model, chosen, picture)
+        return activation(model, _layers(run)[layer], picture)
 
 
 def read_search(folder: Path) -> tuple[pd.DataFrame, str] | None:
@@ -90,24 +98,24 @@ def read_search(folder: Path) -> tuple[pd.DataFrame, str] | None:
     content = read_json(info) if info.is_file() else None
     if not isinstance(content, dict) or content.get("kind") != "popout":
         return None
-    try:
-        measures, layers = (
-            pd.read_parquet(folder / f"{name}.parquet") for name in ("measures", "layers")
-        )
-        if len(measures):
+    path = folder / "measures.parquet"
+    if len(read_parquet(path, ()).columns):
+        measures = read_columns(path, ["feature", "model"], numbers=["nmm"])
+        with reading(path):
             table = measures.pivot_table(index="feature", columns="model", values="nmm", sort=False)
             return table.reset_index(), "search arrays: mean NMM by what the target differs in"
-        what = "search arrays: mean NMM of each layer's top 10 units"
-        return layers[["layer", "model", "nmm", "nmm_low", "nmm_high"]], what
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{folder}: cannot be read ({error})") from error
+    numbers = ["nmm", "nmm_low", "nmm_high"]
+    layers = read_columns(folder / "layers.parquet", ["layer", "model"], numbers=numbers)
+    return layers, "search arrays: mean NMM of each layer's top 10 units"
 
 
 def so_far(folder: Path) -> str:
     """Return the progress of an unfinished run; empty if it is unknown."""
     try:
-        scores = np.load(folder / "scores.partial.npy", mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError):
+        scores = map_npy(folder / "scores.partial.npy")
+    except InputError:
+        return ""
+    if scores.ndim != 2 or not scores.size or scores.dtype != np.float32:
         return ""
     done = int((~np.isnan(scores[:, 0])).sum())
     return f"{done} of {len(scores)} regions are scored so far"

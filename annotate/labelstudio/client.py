@@ -280,7 +280,7 @@ def _stay(response: httpx.Response) -> None:
 
 
 def _mark_of(description: str | None) -> dict | None:
-    for line in (description or "").splitlines():
+    for line in (description or "").split("\n"):
         if line.startswith(_MARK + "{"):
             try:
                 mark = json.loads(line.removeprefix(_MARK))

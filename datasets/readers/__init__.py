@@ -1,1 +1,1 @@
-"""Arrays in files that cannot be trusted: MATLAB, HDF5, NumPy."""
+"""Arrays and tables in files that cannot be trusted: MATLAB, HDF5, NumPy, Parquet, CSV."""

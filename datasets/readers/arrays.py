@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import atexit
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
-from threading import Lock, Timer
-from typing import Any, BinaryIO, Literal
+from typing import Any
 
 import numpy as np
 
 from ..errors import InputError
-from ..files import LARGEST
+from .process import asked, check_file
 
 MOST_BYTES = 2**30
 """Maximum size in bytes of the arrays of a file; an OSIE map in float64 takes 4 MB."""
-
-_SECONDS = 120  # for one file
-_lock = Lock()
-_process: subprocess.Popen | None = None
-_owner = 0  # a process that was forked from the one that started it must not use its pipes
 
 
 def read_mat(path: Path) -> dict[str, Any]:
@@ -39,7 +28,7 @@ def read_mat(path: Path) -> dict[str, Any]:
     InputError
         If it is missing, malformed, larger than `MOST_BYTES`, or crashes or stalls the reader.
     """
-    return _asked(path, "mat")
+    return asked(path, "mat", MOST_BYTES)
 
 
 def read_hdf5(path: Path) -> dict[str, Any]:
@@ -51,7 +40,26 @@ def read_hdf5(path: Path) -> dict[str, Any]:
         If it is missing, malformed, larger than `MOST_BYTES`, crashes or stalls the reader, or
         has links or data in other files.
     """
-    return _asked(path, "hdf5")
+    return asked(path, "hdf5", MOST_BYTES)
+
+
+def read_hdf5_marks(path: Path) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+    """Read an HDF5 file's attributes that are texts, in a process of its own.
+
+    Returns
+    -------
+    file : dict
+        Those of the file.
+    datasets : dict
+        Those of each dataset, by its path; ``content`` is the SHA-256 of its values.
+
+    Raises
+    ------
+    InputError
+        If anything in it cannot be read, or crashes or stalls the reader.
+    """
+    found = asked(path, "hdf5-marks", MOST_BYTES)
+    return found["file"], found["datasets"]
 
 
 def read_npy(path: Path) -> np.ndarray:
@@ -62,16 +70,29 @@ def read_npy(path: Path) -> np.ndarray:
     InputError
         If it is missing, malformed, or larger than `MOST_BYTES`.
     """
-    _check_file(path)
+    check_file(path)
+    array = map_npy(path)
+    if array.nbytes > MOST_BYTES:
+        raise InputError(f"{path}: an array of {array.nbytes} bytes, more than can be read")
+    return np.array(array)
+
+
+def map_npy(path: Path) -> np.ndarray:
+    """Open an array of NumPy's without reading it; nothing is unpickled.
+
+    Raises
+    ------
+    InputError
+        If it is missing or malformed.
+    """
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
         if not isinstance(array, np.ndarray):
             raise ValueError("expected .npy, got .npz")
     except Exception as error:  # a damaged header raises almost anything
-        raise InputError(f"{path}: not an array: {error!s:.150}") from error
-    if array.nbytes > MOST_BYTES:
-        raise InputError(f"{path}: an array of {array.nbytes} bytes, more than can be read")
-    return np.array(array)
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: not an array: {reason:.150}") from error
+    return array
 
 
 def read_arrays(path: Path) -> dict[str, Any]:
@@ -86,83 +107,3 @@ def read_arrays(path: Path) -> dict[str, Any]:
     if suffix == ".npy":
         return {"array": read_npy(path)}
     return read_mat(path) if suffix == ".mat" else read_hdf5(path)
-
-
-def _check_file(path: Path) -> None:
-    if not path.is_file():
-        raise InputError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}")
-    size = path.stat().st_size
-    if not 0 < size <= LARGEST:
-        raise InputError(f"{path}: {'the file is empty' if not size else 'too large to be read'}")
-
-
-def _asked(path: Path, kind: Literal["mat", "hdf5"]) -> dict[str, Any]:
-    _check_file(path)
-    request = {"path": str(path.absolute()), "kind": kind, "most_bytes": MOST_BYTES}
-    with _lock:
-        process = _started()
-        assert process.stdin is not None and process.stdout is not None
-        stalled = Timer(_SECONDS, process.kill)
-        stalled.start()
-        try:
-            process.stdin.write(json.dumps(request).encode() + b"\n")
-            process.stdin.flush()
-            length = int.from_bytes(_exactly(process.stdout, 8), "little")
-            head = json.loads(_exactly(process.stdout, length))
-            content = _unpacked(head.get("content"), process.stdout)
-        except (OSError, EOFError) as error:
-            process.kill()
-            code = process.wait()
-            raise InputError(f"{path}: damaged: its reader crashed or stalled ({code})") from error
-        except BaseException:
-            process.kill()  # half an answer may be left in the pipe
-            process.wait()
-            raise
-        finally:
-            stalled.cancel()
-    if "error" in head:
-        raise InputError(f"{path}: {head['error']}")
-    return content
-
-
-def _started() -> subprocess.Popen:
-    """Return the reading process, which serves any number of files."""
-    global _process, _owner
-    if _process is None or _owner != os.getpid() or _process.poll() is not None:
-        _owner = os.getpid()
-        _process = subprocess.Popen(
-            [sys.executable, "-P", str(Path(__file__).with_name("worker.py"))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
-        )
-        atexit.register(_stop, _process)
-    return _process
-
-
-def _stop(process: subprocess.Popen) -> None:
-    process.kill()
-    process.wait()
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            pipe.close()
-
-
-def _exactly(stream: Any, count: int) -> bytes:
-    content = stream.read(count)
-    if len(content) < count:
-        raise EOFError
-    return content
-
-
-def _unpacked(value: Any, blobs: BinaryIO | Any) -> Any:
-    """Return what `packed` in the worker made JSON of."""
-    if not isinstance(value, dict):
-        return value
-    if "d" in value:
-        return {key: _unpacked(one, blobs) for key, one in value["d"].items()}
-    if "l" in value:
-        return [_unpacked(one, blobs) for one in value["l"]]
-    dtype, shape, size = value["a"]
-    return np.frombuffer(bytearray(_exactly(blobs, size)), dtype=dtype).reshape(shape)

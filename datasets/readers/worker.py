@@ -1,12 +1,14 @@
-"""A process of its own that reads MATLAB and HDF5 files, whose libraries crash on damaged ones.
+"""A process of its own that reads MATLAB, HDF5 and Parquet files.
 
-It is run as a script, with Python and the readers alone. For each line of input (JSON: ``path,
-kind, most_bytes``), it writes the length of the answer's head as eight bytes, the head (JSON), and
-the arrays' bytes one after the other.
+The libraries for the first two crash on damaged files; Parquet files can say that they are small,
+and unpack to any size. It is run as a script, with Python and the readers alone. For each line of
+input (JSON: ``path, kind, most_bytes, options``), it writes the length of the answer's head as
+eight bytes, the head (JSON), and the arrays' bytes one after the other.
 """
 
 import json
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -51,6 +53,73 @@ def read_hdf5(path: str, most_bytes: int) -> dict:
     return arrays
 
 
+def read_hdf5_marks(path: str, most_bytes: int) -> dict:
+    """Return the texts that an HDF5 file and its datasets, at any depth, have as attributes.
+
+    Each dataset has been read then; the SHA-256 of its values is its ``content``.
+    """
+    import hashlib
+
+    import h5py
+
+    def texts(one: Any) -> dict[str, str]:
+        return {key: value for key, value in one.attrs.items() if isinstance(value, str)}
+
+    datasets: dict[str, dict[str, str]] = {}
+
+    def see(name: str, one: Any) -> None:
+        if isinstance(one, h5py.Dataset):
+            if one.is_virtual or one.external or one.dtype.kind not in "biuf" or one.shape is None:
+                raise Refused(f"{name!r:.60} is not an array of numbers of its own")
+            if one.nbytes > most_bytes:
+                raise Refused(f"{name!r:.60} declares {one.nbytes} bytes, more than can be read")
+            digest = hashlib.sha256(np.ascontiguousarray(one[()]).tobytes())
+            datasets[name] = {**texts(one), "content": digest.hexdigest()}
+
+    with h5py.File(path, "r") as file:
+        file.visititems(see)
+        return {"file": texts(file), "datasets": datasets}
+
+
+def read_parquet(path: str, most_bytes: int, wanted: list[str]) -> dict:
+    """Return the names of all columns, and the wanted ones as a stream of Arrow's.
+
+    Texts become dictionaries, in which a repeated one takes room once.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    file = parquet.ParquetFile(path)
+    info, schema = file.metadata, file.schema_arrow
+    if len(set(schema.names)) < len(schema.names):
+        raise Refused("a column occurs twice")
+    columns = [name for name in schema.names if name in wanted]
+    for name in columns:
+        if pa.types.is_nested(schema.field(name).type):
+            raise Refused(f"column {name!r:.60} holds lists; expected numbers or texts")
+    size = sum(info.row_group(k).total_byte_size for k in range(info.num_row_groups))
+    if max(size, 8 * info.num_rows * len(columns)) > most_bytes:
+        raise Refused(f"{info.num_rows} rows of {size} bytes, more than can be read")
+    texts = [field.name for field in schema if pa.types.is_string(field.type)]
+    file = parquet.ParquetFile(path, read_dictionary=texts)
+    table = file.read(columns=columns, use_threads=False).replace_schema_metadata(None)
+    if table.nbytes > most_bytes:  # the file need not tell the truth
+        raise Refused("holds more than can be read")
+    table.validate(full=True)  # texts may not be UTF-8
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table.unify_dictionaries())
+    return {"names": schema.names, "table": np.frombuffer(sink.getvalue(), np.uint8)}
+
+
+_READERS: dict[str, Callable[..., dict]] = {
+    "mat": read_mat,
+    "hdf5": read_hdf5,
+    "hdf5-marks": read_hdf5_marks,
+    "parquet": read_parquet,
+}
+
+
 def packed(value: Any, blobs: list[bytes]) -> Any:
     """Return a value as JSON; arrays of numbers go to the blobs."""
     if isinstance(value, dict):
@@ -71,9 +140,10 @@ def packed(value: Any, blobs: list[bytes]) -> Any:
 def answer(request: dict) -> tuple[dict, list[bytes]]:
     """Return the head of the answer to a request, and its blobs."""
     blobs: list[bytes] = []
-    reader = {"mat": read_mat, "hdf5": read_hdf5}[request["kind"]]
+    reader = _READERS[request["kind"]]
     try:
-        content = packed(reader(request["path"], request["most_bytes"]), blobs)
+        found = reader(request["path"], request["most_bytes"], **request["options"])
+        content = packed(found, blobs)
     except Refused as error:
         return {"error": str(error)}, []
     except BaseException as error:  # the readers raise almost anything

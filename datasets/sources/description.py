@@ -39,5 +39,5 @@ class Description:
     def files(self) -> dict[str, str]:
         """Return the SHA-256 of every file by its path below ``base_url``."""
         text = (resources.files(str(__package__)) / self.hashes).read_text("utf-8")
-        pairs = (line.split(maxsplit=1) for line in text.splitlines())
+        pairs = (line.split(maxsplit=1) for line in text.strip().split("\n"))
         return {path: digest for digest, path in pairs}

@@ -17,6 +17,7 @@ from ..errors import InputError, reading
 from ..files import LARGEST, read_bytes, read_json
 from ..fixations import Fixations, pixel
 from ..kept import Kept
+from ..readers.tables import read_parquet
 from ..stimuli import Dataset, Stimuli
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
 _REQUIRED = ("image", "subject", "x", "y")
-_MOST_ROWS = 50_000_000
-"""Maximum rows of a Parquet file, in which a million equal values take a few bytes."""
 _MOST_CHARACTERS = 1000
 _MISSING = ("", "na", "n/a", "#n/a", "nan", "-nan", "null", "none", "<na>", ".")
 """What stands for a missing number in tables of text, in lower case."""
@@ -243,13 +242,13 @@ def _read_table(path: Path, wanted: Collection[str]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    content = io.BytesIO(read_bytes(path))
     suffix = path.suffix.lower()
     if suffix not in TABLE_SUFFIXES:
         raise InputError(f"{path}: expected a {', '.join(TABLE_SUFFIXES)} file")
+    if suffix == ".parquet":
+        return read_parquet(path, wanted)
+    content = io.BytesIO(read_bytes(path))
     try:
-        if suffix == ".parquet":
-            return _read_parquet(path, content, wanted)
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # pandas drops what is beyond the header's columns
             table = pd.read_csv(
@@ -261,9 +260,7 @@ def _read_table(path: Path, wanted: Collection[str]) -> pd.DataFrame:
                 keep_default_na=False,
                 encoding="utf-8-sig",
             )
-    except InputError:
-        raise
-    except Exception as error:  # pandas' and pyarrow's parsers raise almost anything
+    except Exception as error:  # pandas raises almost anything
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: not a readable table ({reason:.150})") from error
     header = table.iloc[0].tolist()
@@ -273,37 +270,25 @@ def _read_table(path: Path, wanted: Collection[str]) -> pd.DataFrame:
     return table.iloc[1:].set_axis(header, axis=1).reset_index(drop=True)
 
 
-def _read_parquet(path: Path, content: io.BytesIO, wanted: Collection[str]) -> pd.DataFrame:
-    """Return the wanted columns; others have a name, but no values."""
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    file = parquet.ParquetFile(content)
-    info, schema = file.metadata, file.schema_arrow
-    if len(set(schema.names)) < len(schema.names):
-        raise InputError(f"{path}: a column occurs twice")
-    texts = [field.name for field in schema if pa.types.is_string(field.type)]
-    size = sum(info.row_group(k).total_byte_size for k in range(info.num_row_groups))
-    if info.num_rows > _MOST_ROWS or size > LARGEST:
-        raise InputError(f"{path}: {info.num_rows} rows of {size} bytes, more than can be read")
-    file = parquet.ParquetFile(content, read_dictionary=texts)  # a repeated text takes room once
-    columns = [name for name in schema.names if name in wanted]
-    frame = file.read(columns=columns).to_pandas(ignore_metadata=True)
-    return frame.reindex(columns=schema.names)
-
-
 def _texts(path: Path, what: str, names: pd.Series) -> np.ndarray:
     """Return names as texts, "" where missing; whole numbers of a Parquet file lose a ``.0``."""
+    import pandas as pd
+
+    if isinstance(names.dtype, pd.CategoricalDtype):  # of which a long text may have many rows
+        different, place = names.cat.categories.tolist(), names.cat.codes.to_numpy()
+    else:
+        different, place = names.tolist(), np.arange(len(names))
     texts = []
-    for name in names.tolist():
+    for name in different:
         if isinstance(name, float):
             name = "" if np.isnan(name) else int(name) if name.is_integer() else name
         texts.append(str(name) if isinstance(name, str | int | float) else "")
     longest = max(texts, key=len, default="")
-    if len(longest) > _MOST_CHARACTERS:  # every cell of an array takes as much
-        place = f"{path}: row {texts.index(longest) + 1}"
-        raise InputError(f"{place}: {what} has {len(longest)} characters")
-    return np.array(texts, dtype=str)
+    # every cell of an array takes as much
+    if len(longest) > _MOST_CHARACTERS or len(longest) * len(place) > LARGEST:
+        row = int((place == texts.index(longest)).argmax()) + 1
+        raise InputError(f"{path}: row {row}: {what} has {len(longest)} characters")
+    return np.array([*texts, ""], dtype=str)[place]  # the code of what is missing is -1
 
 
 def _is_whole(name: str) -> bool:

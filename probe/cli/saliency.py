@@ -71,6 +71,12 @@ def maps(
     px_per_degree: Annotated[
         float | None, typer.Option(help="Pixels in one degree of visual angle.")
     ] = None,
+    skip_bad: Annotated[
+        bool,
+        typer.Option(
+            "--skip-bad", help="Skip pictures that cannot be read, or that a model refuses."
+        ),
+    ] = False,
 ) -> None:
     """Write saliency maps of pictures: DIR/MODEL/NAME.npy, at each picture's size.
 
@@ -88,6 +94,7 @@ def maps(
         root=root,
         fixations=fixations,
         px_per_degree=px_per_degree,
+        skip_bad=skip_bad,
         progress=progress,
     )
     written = write_maps(
@@ -96,10 +103,12 @@ def maps(
         out,
         format=format,
         identities={name: identity(name, files.get(name), dataset) for name in names},
+        skip_bad=skip_bad,
         progress=progress,
     )
     for one in written.values():
         kept = f", {one.kept} kept" if one.kept else ""
+        kept += f", {one.skipped} skipped" if one.skipped else ""
         notes.print(f"{one.path}: {one.made} maps written{kept}", markup=False)
     if format == "png":
         notes.print("each map is stretched from its minimum to its maximum, in 8 bits")

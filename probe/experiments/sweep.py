@@ -18,6 +18,7 @@ from ...datasets.errors import InputError
 from ...datasets.files import sha256
 from ...datasets.masks.mask_set import MaskSet
 from ...datasets.progress import SILENT, Progress
+from ...datasets.readers.tables import read_columns
 from ...datasets.sources.load import mask_path, root_of
 from ...datasets.stimuli import Dataset, Stimuli
 from ..networks.device import DEFAULT_EXECUTION, Execution
@@ -30,7 +31,7 @@ from ..runs.run import Run
 from ..statistics.clusters import mean_interval
 from ..training.recipe import Recipe
 from ..training.split import Split, usual_split
-from ..training.store import write_table
+from ..training.store import read_test, write_table
 from ..training.train import train
 from .trainings import changes, entered, unseen_regions, with_q
 
@@ -176,7 +177,7 @@ def sweep(
                 seed=recipe.seed,
                 progress=progress,
             )
-            predictions.append(pd.read_csv(step / "test.csv")["nss"].to_numpy())
+            predictions.append(read_test(step, split.test, numbers=["nss"])["nss"].to_numpy())
             if arrays is not None:
                 path = step / "popout.csv"
                 if not path.exists():
@@ -186,7 +187,7 @@ def sweep(
                         progress=progress,
                     )
                     write_table(path, nmm.summary)
-                scores.append(pd.read_csv(path).set_index("layer"))
+                scores.append(_nmm(path, (cut, "readout")))
         rows = {name: changes(runs[names[0]], run, cut, recipe.seed) for name, run in runs.items()}
         steps = [table.assign(tune=name) for name, table in rows.items()]
         result = Sweep(
@@ -210,6 +211,14 @@ def _prediction(names: list[str], predictions: list[np.ndarray]) -> pd.DataFrame
         change = mean_interval(values - predictions[0]).columns("change")
         rows.append({"tune": name, **nss, **change})
     return pd.DataFrame(rows)
+
+
+def _nmm(path: Path, layers: Sequence[str]) -> pd.DataFrame:
+    """Return what was scored of a step's units, by layer."""
+    table = read_columns(path, ["layer"], numbers=_POPOUT[1:-1]).set_index("layer")
+    if sorted(table.index) != sorted(layers):
+        raise InputError(f"{path}: expected a row for each of {', '.join(layers)}")
+    return table
 
 
 _POPOUT = ["tune", "nmm", "nmm_low", "nmm_high", "nmm_crossval", "readout_nmm"]

@@ -33,7 +33,7 @@ from ..saliency.metrics import nss
 from ..statistics.clusters import mean_interval
 from ..training.recipe import Recipe
 from ..training.split import stratified_split
-from ..training.store import write_table
+from ..training.store import read_test, write_table
 from ..training.train import train
 from .trainings import changes, entered, unseen_regions, with_q
 
@@ -188,7 +188,7 @@ def compare_tasks(
             for name in TASKS
         }
         networks = {name: backbones[name].load(recipe.seed) for name in TASKS}
-        images = pd.read_csv(out / "sr" / "test.csv")
+        images = read_test(out / "sr", split.test, ["image", "scene", "predicted"])
         images["correct"] = images["scene"] == images["predicted"]
         stimuli = {stimulus.id: stimulus for stimulus in dataset.stimuli}
         tested = [stimuli[number] for number in images["image_id"]]

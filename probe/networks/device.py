@@ -82,7 +82,7 @@ def resolve_device(name: str) -> torch.device:
     try:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).partition("\n")[0]
         raise InputError(f"device {name!r} cannot be used: {reason}") from error
     return device
 

@@ -113,7 +113,7 @@ def trace(network: nn.Module, input_size: tuple[int, int]) -> list[Layer]:
             network(torch.zeros(1, 3, *input_size, device=parameter.device))
     except Exception as error:  # the network may be anybody's code
         height, width = input_size
-        reason = f"{type(error).__name__}: {error}".splitlines()[0].removesuffix(": ")
+        reason = f"{type(error).__name__}: {error}".partition("\n")[0].removesuffix(": ")
         raise InputError(
             f"the network does not run on a {height}×{width} image: {reason}"
         ) from error

@@ -10,7 +10,7 @@ import torch
 from ...datasets.errors import InputError
 from ...datasets.files import sha256
 from ...datasets.options import check_types
-from ..records.record import Weights
+from ..records.record import MOST_INPUT, Weights
 from ..records.train_info import TrainInfo
 from .backbones import model_names, own_network, torchvision_network
 from .factory import source_sha256, trust
@@ -48,8 +48,11 @@ class Backbone:
 
     def __post_init__(self) -> None:
         check_types(self)
-        if self.input_size and min(self.input_size) < 1:
-            raise InputError(f"input size {self.input_size}: expected pixels, 1 or more")
+        if self.input_size:
+            height, width = self.input_size
+            if min(height, width) < 1 or height * width > MOST_INPUT:
+                size = f"{height}×{width}"
+                raise InputError(f"input size {size}: expected 1 to {MOST_INPUT} pixels")
 
         if ":" in self.model:
             trust(self.model)

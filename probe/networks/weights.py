@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
-from ...datasets.errors import InputError
+from ...datasets.errors import InputError, reading
 
 
 def read_state(path: Path) -> dict[str, torch.Tensor]:
@@ -26,16 +28,13 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
         raise InputError(
             f"{path}: {'is a folder' if path.is_dir() else 'no such file'}, expected weights"
         )
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file
 
+        with reading(path):
             state = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # pickle, zip and safetensors raise many types
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path}: not a file of weights ({reason})") from error
+    else:
+        state = load_tensors(path)
     for key in ("state_dict", "model_state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
@@ -45,6 +44,23 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
         if state and all(key.startswith(prefix) for key in state):
             state = {key.removeprefix(prefix): value for key, value in state.items()}
     return state
+
+
+def load_tensors(path: Path) -> Any:
+    """Return what `torch.save` wrote, on the CPU: tensors, numbers and texts in lists and dicts.
+
+    Raises
+    ------
+    InputError
+        If it is malformed, holds anything else, or would unpack to more than the file.
+    """
+    with reading(path):
+        if zipfile.is_zipfile(path):  # torch compresses nothing
+            with zipfile.ZipFile(path) as file:
+                size = sum(entry.file_size for entry in file.infolist())
+            if size > path.stat().st_size:
+                raise InputError(f"{path}: unpacks to {size} bytes, more than the file has")
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def fill(network: nn.Module, state: dict[str, torch.Tensor], complaint: str) -> None:
@@ -71,10 +87,11 @@ def fill(network: nn.Module, state: dict[str, torch.Tensor], complaint: str) -> 
             problems.append(f"{what}: {keys[0]}{more}")
     if problems:
         raise InputError(f"{complaint}; {'; '.join(problems)}")
-    wrong = [key for key, value in state.items() if not torch.isfinite(value).all()]
-    if wrong:
-        raise InputError(f"{complaint}; {wrong[0]} is not finite")
-    network.load_state_dict(state)
+    with reading(complaint):  # tensors of odd types raise almost anything
+        wrong = [key for key, value in state.items() if not torch.isfinite(value).all()]
+        if wrong:
+            raise InputError(f"{complaint}; {wrong[0]} is not finite")
+        network.load_state_dict(state)
 
 
 def state_sha256(network: nn.Module) -> str:

@@ -9,9 +9,9 @@ import sys
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, PositiveInt, ValidationError
 
 from ...datasets.errors import InputError
 from ...datasets.files import atomic_write, read_json
@@ -21,6 +21,20 @@ class Part(BaseModel):
     """An object in a record; keys that this version does not know are kept."""
 
     model_config = ConfigDict(extra="allow")
+
+
+MOST_INPUT = 2**24
+"""Maximum pixels of a network's input: its first layer's maps take 4 GB then."""
+
+
+def _input_size(size: tuple[int, int]) -> tuple[int, int]:
+    if size[0] * size[1] > MOST_INPUT:
+        raise ValueError(f"{size[0]}×{size[1]} pixels are more than can be used")
+    return size
+
+
+InputSize = Annotated[tuple[PositiveInt, PositiveInt], AfterValidator(_input_size)]
+"""Height and width of a network's input."""
 
 
 class Weights(Part):
@@ -92,7 +106,8 @@ class Record(Part):
             place = ".".join(map(str, problem["loc"]))
             missing = problem["type"] == "missing"
             what = f"{place!r} is missing" if missing else f"{place}: {problem['msg']}"
-            raise InputError(f"{path}: {what.removeprefix(': Value error, ')}") from error
+            what = what.replace("Value error, ", "").removeprefix(": ")
+            raise InputError(f"{path}: {what}") from error
 
     def write(self, folder: Path) -> None:
         """Write the record atomically."""

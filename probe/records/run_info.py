@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
-from pydantic import PositiveInt, model_validator
+from pydantic import Field, FiniteFloat, PositiveInt, model_validator
 
-from .record import Part, Record, Weights
+from .record import InputSize, Part, Record, Weights
 
 
 class RunParameters(Part):
@@ -35,18 +35,18 @@ class RunParameters(Part):
 
     model: str
     weights: Weights
-    input_size: tuple[int, int]
+    input_size: InputSize
     pre_relu: bool = False
     precision: str = "fp32"
     batch_size: int = 16
     device: str = "cpu"
-    mean: list[float] = []
-    sd: list[float] = []
+    mean: list[FiniteFloat] = []
+    sd: list[FiniteFloat] = []
     code: str | None = None
-    seed: int
+    seed: Annotated[int, Field(ge=0, lt=2**64)]
     masks: str
     fixations: str = ""
-    threshold: float = 1.5
+    threshold: FiniteFloat = 1.5
 
 
 class Paths(Part):
@@ -134,6 +134,10 @@ class RunInfo(Record):
             *("simulated", "annotator", "masks", "dataset"),
             *("images", "regions", "without_fixations", "bad_images"),
         )
+        for names in ([layer.name for layer in self.layers], self.categories):
+            twice = [name for name in names if names.count(name) > 1]
+            if twice:
+                raise ValueError(f"{twice[0]!r} occurs twice")
         missing = [name for name in needed if name not in self.model_fields_set]
         if self.status == "complete" and missing:
             raise ValueError(f"{missing[0]!r} is missing")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from .record import Part, Record, Weights
+from .record import InputSize, Part, Record, Weights
 
 
 class BackboneInfo(Part):
@@ -24,7 +24,7 @@ class BackboneInfo(Part):
     model: str
     weights: Weights | None = None
     layer: str
-    input_size: tuple[int, int]
+    input_size: InputSize
     code: str | None = None
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pandas as pd
-
 from ...datasets.errors import InputError
 from ...datasets.files import sha256
 from ...datasets.fixations import Fixations
 from ...datasets.masks.mask_set import MaskSet
+from ...datasets.readers.tables import read_columns
 from ...datasets.sources.load import fixations_of, mask_path, root_of
 from ...datasets.stimuli import Stimuli
+from ..networks.layers import Layer, layer_named
 from ..networks.load import load_model
 from ..networks.model import Model
 from ..records.train_info import TrainInfo
@@ -40,6 +40,11 @@ def masks_of(
     if sha256(path) != run.info.parameters.masks:
         raise InputError(f"{path}: not the mask file of {run.name} (its SHA-256 differs)")
     mask_set = MaskSet.read(path)
+    known = {(region.id, region.image_id) for region in mask_set.annotations}
+    for pair in zip(run.regions["annotation_id"], run.regions["image_id"], strict=True):
+        if pair not in known:
+            place = run.folder / "regions.parquet"
+            raise InputError(f"{place}: {path} has no region {pair[0]} of image {pair[1]}")
     folder = root or _known(run, paths.root, "folder of images", "--root")
     table = Path(paths.fixations) if paths.fixations else None
     fixations = fixations_of(mask_set, root_of(mask_set, folder, path.parent), table)
@@ -90,6 +95,23 @@ def model_of(run: Run, source: Path | None = None, option: str = "--before, --af
     return model
 
 
+def layers_of(run: Run, model: Model) -> dict[str, Layer]:
+    """Return a run's layers in its network, by name.
+
+    Raises
+    ------
+    InputError
+        If the network lacks one, or it has another number of units there.
+    """
+    known = model.layers(pre_relu=run.info.parameters.pre_relu)
+    layers = {layer.name: layer_named(known, layer.name) for layer in run.info.layers}
+    for layer in run.info.layers:
+        if layers[layer.name].units != layer.units:
+            found = f"{layers[layer.name].units} units, in run.json {layer.units}"
+            raise InputError(f"{run.folder}: the network's {layer.name} has {found}")
+    return layers
+
+
 def trained_on(folder: Path, masks: MaskSet) -> int:
     """Count the images of a mask set that a network was trained on or validated with.
 
@@ -100,11 +122,8 @@ def trained_on(folder: Path, masks: MaskSet) -> int:
     """
     if TrainInfo.read(folder).dataset != masks.info.salprobe.dataset:
         return 0
-    try:
-        split = pd.read_csv(folder / "split.csv")
-        seen = set(split["image"][split["split"] != "test"])
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{folder / 'split.csv'}: cannot be read ({error})") from error
+    split = read_columns(folder / "split.csv", ["image", "split"])
+    seen = set(split["image"][split["split"] != "test"])
     return sum(image.file_name in seen for image in masks.images)
 
 

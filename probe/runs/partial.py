@@ -8,17 +8,18 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, StringConstraints
 
 from ...datasets.errors import InputError, reading
 from ...datasets.files import atomic_write
+from ...datasets.readers.arrays import map_npy
 from ..records.run_info import BadImage
 
 ARRAYS = ("scores", "shuffled")
 """Names of the arrays of a run folder, all of the same shape."""
 
 
-_Number = Annotated[str, StringConstraints(pattern=r"^-?\d+$")]
+_Number = Annotated[str, StringConstraints(pattern=r"^-?[0-9]{1,18}$")]
 
 
 class _Entry(BaseModel):
@@ -29,7 +30,7 @@ class _Entry(BaseModel):
     batch: NonNegativeInt
     bad: list[BadImage]
     images: dict[_Number, str] = {}
-    n_fixations: dict[_Number, list[int]] = {}
+    n_fixations: dict[_Number, list[Annotated[int, Field(ge=0, lt=2**53)]]] = {}
     ceiling: dict[_Number, list[float]] = {}
 
 
@@ -58,6 +59,11 @@ class Partial:
         """Create the arrays, all NaN, unless they exist.
 
         If a crash followed a renaming in `finish`, the file is renamed back.
+
+        Raises
+        ------
+        InputError
+            If an array is there that is damaged or has another shape.
         """
         begun = any(self.folder.glob("journal.*.jsonl"))
         for name, path in self._paths.items():
@@ -65,6 +71,8 @@ class Partial:
             if begun and finished.exists() and not path.exists():
                 finished.replace(path)
         if all(path.exists() for path in self._paths.values()):
+            for path in self._paths.values():
+                self._check(path)
             return
         self.remove()
         for path in self._paths.values():
@@ -122,7 +130,7 @@ class Partial:
             if keep.all():
                 path.replace(finished)
                 continue
-            scores = np.load(path, mmap_mode="r")
+            scores = map_npy(path)
             with atomic_write(finished) as file:
                 shape = (int(keep.sum()), self.shape[1])
                 header = {"descr": "<f4", "fortran_order": False, "shape": shape}
@@ -136,6 +144,15 @@ class Partial:
             path.unlink(missing_ok=True)
         for path in self.folder.glob("journal.*.jsonl"):
             path.unlink()
+
+    def _check(self, path: Path) -> None:
+        """Refuse an array into which `write` would not find its place."""
+        array = map_npy(path)
+        begin = path.stat().st_size - array.nbytes
+        same = (array.shape, array.dtype.str) == (self.shape, "<f4") and array.flags.c_contiguous
+        if not same or getattr(array, "offset", begin) != begin:
+            expected = f"expected float32 {self.shape}"
+            raise InputError(f"{path}: is damaged: {expected}; remove {self.folder} to begin anew")
 
     def _mend(self) -> None:
         """Cut off a half-written last line of the journal."""

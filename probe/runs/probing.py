@@ -18,6 +18,7 @@ from ...datasets.files import sha256
 from ...datasets.masks.mask_set import MaskSet
 from ...datasets.options import check_seed
 from ...datasets.progress import SILENT, Progress
+from ...datasets.readers.arrays import map_npy
 from ...datasets.sources.load import fixations_of, load_masks, mask_path, root_of
 from ..networks.device import (
     DEFAULT_EXECUTION,
@@ -34,7 +35,7 @@ from ..records.columns import layer_units
 from ..records.record import provenance
 from ..records.run_info import LayerInfo, Paths, RunInfo, RunParameters
 from ..scoring.batches import SHUFFLED, Plan, make_plan
-from ..scoring.loading import load_batches
+from ..scoring.loading import OFFER, load_batches
 from ..scoring.scorer import Scorer
 from ..statistics.selectivity import THRESHOLD, summarise
 from .images import check_images
@@ -208,7 +209,7 @@ def _enter(
             check_images(target, plan.stimuli, known, progress)
             progress.say(f"{target} is already complete; nothing to do")
             return
-        check_images(target, plan.stimuli, _images(partial.done()), progress)
+        check_images(target, plan.stimuli, _images(_done(partial, plan)), progress)
     check_space(target, partial.shape)
     info.write(target)
     partial.create()
@@ -224,7 +225,7 @@ def _score(
     progress: Progress,
 ) -> None:
     """Score this process's share of the batches that are not done yet."""
-    done = partial.done()
+    done = _done(partial, plan)
     mine = [
         number for number in range(partial.rank, len(plan.batches), world) if number not in done
     ]
@@ -232,7 +233,8 @@ def _score(
     if finished:
         progress.say(f"resuming: {finished} of {plan.n_stimuli} images already scored")
     loading = load_batches(
-        plan, mine, scorer.model.input_size, workers, progress if skip_bad else None
+        *(plan, mine, scorer.model.input_size, workers, progress if skip_bad else None),
+        advice=OFFER,
     )
     bar = progress.task("probing", plan.n_stimuli, done=finished)
     with scorer, bar as advance:
@@ -248,6 +250,27 @@ def _score(
             images = {str(stimulus.item.stimulus.id): stimulus.sha256 for stimulus in loaded}
             partial.write(number, rows, {"bad": bad, "images": images, **per_region})
             advance(len(plan.batches[number]))
+
+
+def _done(partial: Partial, plan: Plan) -> dict[int, dict]:
+    """Return the journals' entries, which must be of the plan's batches."""
+    entries = partial.done()
+    for number, entry in entries.items():
+        batch = plan.batches[number] if number < len(plan.batches) else []
+        bad = {image["image_id"] for image in entry["bad"]}
+        scored = [item for item in batch if item.stimulus.id not in bad]
+        images = {str(item.stimulus.id) for item in scored}
+        regions = {str(item.first_row): len(item.regions) for item in scored}
+        found = [
+            {first: len(values) for first, values in entry[name].items()} for name in _PER_REGION
+        ]
+        whole = len(bad) + len(scored) == len(batch) > 0
+        if not whole or set(entry["images"]) != images or any(one != regions for one in found):
+            raise InputError(
+                f"{partial.folder}: its journal does not fit the masks at batch {number}; remove "
+                "the folder to begin anew"
+            )
+    return entries
 
 
 def _images(entries: dict[int, dict]) -> dict[int, str]:
@@ -275,7 +298,7 @@ def _finish(
 ) -> None:
     """Compute the statistics and complete the run folder."""
     started = time.perf_counter()
-    entries = partial.done()
+    entries = _done(partial, plan)
     bad = [image for number in sorted(entries) for image in entries[number]["bad"]]
     regions = plan.regions_table()
     skipped = np.isin(regions["image_id"], [image["image_id"] for image in bad])
@@ -290,7 +313,7 @@ def _finish(
     regions = regions[~skipped].reset_index(drop=True)
     partial.finish(~skipped)
     info = RunInfo.read(target)
-    scores, shuffled = (np.load(target / f"{name}.npy", mmap_mode="r") for name in ARRAYS)
+    scores, shuffled = (map_npy(target / f"{name}.npy") for name in ARRAYS)
     units, summary = summarise(
         *(scores, regions, layer_units(info.layers), info.categories),
         seed=info.parameters.seed,

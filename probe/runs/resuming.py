@@ -71,6 +71,10 @@ def _is_blank(folder: Path) -> bool:
 def _difference(before: object, now: object, name: str) -> str:
     """Name the first value that differs, however deep it lies."""
     if isinstance(before, dict) and isinstance(now, dict):
-        key = next(key for key in {**before, **now} if before.get(key) != now.get(key))
+        key = next(
+            key
+            for key in {**before, **now}
+            if (key in before, before.get(key)) != (key in now, now.get(key))
+        )
         return _difference(before.get(key), now.get(key), f"{name}.{key}".lstrip("."))
     return f"{name}: {before!s:.70}, now {now!s:.70}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,12 +13,24 @@ import pandas as pd
 from ...datasets.errors import InputError
 from ...datasets.files import atomic_write
 from ...datasets.interval import Interval
+from ...datasets.readers.arrays import map_npy
+from ...datasets.readers.tables import read_columns, read_parquet
 from ...datasets.texts import html_table, printable
 from ..records.columns import LayerUnits, layer_units
 from ..records.run_info import RunInfo
 from ..statistics.clusters import widened_for_selection
 from ..statistics.cross_fit import cross_fit
 from ..statistics.selectivity import SUMMARY_COLUMNS, UNIT_COLUMNS, fold_means, groups, summarise
+
+_TEXTS = ("layer", "category", "sha256")
+_WHOLE = ("annotation_id", "image_id", "n_fixations", "unit", "n", "above_threshold")
+_KEYS = {
+    "regions": ["annotation_id"],
+    "images": ["image_id"],
+    "units": ["layer", "unit", "category"],
+    "summary": ["layer", "category"],
+}
+"""What no two rows of a table have in common."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,12 +74,7 @@ class Run:
         if info.status != "complete":
             raise InputError(f"{folder}: this run is unfinished; repeat its command to resume it")
         run = cls(folder, info)
-        expected = (len(run.regions), sum(layer.units for layer in info.layers))
-        if run.scores.shape != expected or run.scores.dtype != np.float32:
-            raise InputError(
-                f"{folder / 'scores.npy'}: expected float32 {expected}, "
-                f"got {run.scores.dtype} {run.scores.shape}"
-            )
+        _ = run.scores, run.shuffled
         return run
 
     def __repr__(self) -> str:
@@ -103,7 +111,9 @@ class Run:
 
         float32 as `scores`; None in a run that was made before these were scored.
         """
-        return self._array("shuffled") if (self.folder / "shuffled.npy").exists() else None
+        if not (self.folder / "shuffled.npy").exists():
+            return None
+        return self._array("shuffled")
 
     @cached_property
     def scores(self) -> np.ndarray:
@@ -119,7 +129,16 @@ class Run:
     @cached_property
     def regions(self) -> pd.DataFrame:
         """``annotation_id, image_id, category, n_fixations, ceiling``, a row for each of scores."""
-        return self._table("regions", ["annotation_id", "image_id", "category", "n_fixations"])
+        path = self.folder / "regions.parquet"
+        columns = ["annotation_id", "image_id", "category", "n_fixations"]
+        if "ceiling" in read_parquet(path, ()):  # older runs lack it
+            columns.append("ceiling")
+        table = self._table("regions", columns)
+        strange = set(table["category"]).difference(self.categories)
+        if strange:
+            found = f"which has no category {min(strange)!r}"
+            raise InputError(f"{path}: does not belong to run.json, {found}")
+        return table
 
     @cached_property
     def images(self) -> pd.DataFrame:
@@ -153,7 +172,7 @@ class Run:
         columns = {"units": UNIT_COLUMNS, "summary": SUMMARY_COLUMNS}
         files = [self.folder / f"{name}.parquet" for name in columns]
         if self.info.format == RunInfo.newest and all(file.exists() for file in files):
-            units, summary = (self._table(name, list(needed)) for name, needed in columns.items())
+            units, summary = (self._table(name, needed) for name, needed in columns.items())
             for name, table in (("units", units), ("summary", summary)):
                 self._check_places(name, table)
             return units, summary
@@ -262,32 +281,43 @@ class Run:
         return cross_fit(means, means, top=most)[0].interval
 
     def _check_places(self, name: str, table: pd.DataFrame) -> None:
-        """Refuse a table of other layers or categories than ``run.json`` has."""
-        known = {"layer": {layer.name for layer in self.layers}, "category": set(self.categories)}
-        for column, expected in known.items():
+        """Refuse a table of other layers, units or categories than ``run.json`` has."""
+        place = f"{self.folder / name}.parquet: does not belong to run.json"
+        sizes = {layer.name: layer.columns.stop - layer.columns.start for layer in self.layers}
+        for column, expected in {"layer": set(sizes), "category": set(self.categories)}.items():
             different = expected.symmetric_difference(table[column])
             if different:
                 raise InputError(
-                    f"{self.folder / name}.parquet: does not belong to run.json, which has other "
-                    f"values of {column!r}: {min(map(str, different))!r}"
+                    f"{place}, which has other values of {column!r}: {min(different)!r}"
                 )
+        rows, beyond = len(self.categories) * len(sizes), False
+        if "unit" in table:
+            rows = len(self.categories) * sum(sizes.values())
+            beyond = not table["unit"].between(0, table["layer"].map(sizes) - 1).all()
+        if beyond or len(table) != rows:
+            raise InputError(f"{place}, which has other units")
 
     def _array(self, name: str) -> np.ndarray:
         path = self.folder / f"{name}.npy"
-        try:
-            return np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path}: cannot be read ({error})") from error
+        array = map_npy(path)
+        expected = (len(self.regions), sum(layer.units for layer in self.info.layers))
+        if array.shape != expected or array.dtype != np.float32:
+            raise InputError(
+                f"{path}: expected float32 {expected}, got {array.dtype} {array.shape}"
+            )
+        return array
 
-    def _table(self, name: str, columns: list[str]) -> pd.DataFrame:
-        path = self.folder / f"{name}.parquet"
-        try:
-            table = pd.read_parquet(path)
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path}: cannot be read ({error})") from error
-        missing = [column for column in columns if column not in table]
-        if missing:
-            raise InputError(f"{path}: column {missing[0]!r} is missing")
+    def _table(self, name: str, columns: Iterable[str]) -> pd.DataFrame:
+        """Return a table's columns, with a row for each of its keys."""
+        path, columns = self.folder / f"{name}.parquet", list(columns)
+        texts, whole = (
+            [column for column in columns if column in kind] for kind in (_TEXTS, _WHOLE)
+        )
+        numbers = [column for column in columns if column not in (*texts, *whole)]
+        table = read_columns(path, texts, whole, numbers)[columns]
+        twice = table.duplicated(_KEYS[name])
+        if twice.any():
+            raise InputError(f"{path}: row {int(twice.argmax()) + 1}: occurs twice")
         return table
 
 

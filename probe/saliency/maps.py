@@ -16,7 +16,14 @@ from PIL import Image
 from ...datasets.errors import InputError, reading
 from ...datasets.files import sha256
 from ...datasets.readers.arrays import read_arrays
-from ...datasets.stimuli import IMAGE_SUFFIXES, Dataset, Stimuli, Stimulus, read_picture
+from ...datasets.stimuli import (
+    IMAGE_SUFFIXES,
+    MOST_PIXELS,
+    Dataset,
+    Stimuli,
+    Stimulus,
+    read_picture,
+)
 from ..networks.activation import resized
 from ..networks.factory import from_factory
 from ..networks.heads import SaliencyModel
@@ -228,6 +235,8 @@ def _read(path: Path) -> np.ndarray:
         planes = [one for one in numbers if one.ndim == 2] if len(numbers) > 1 else numbers
     if len(planes) != 1:
         raise InputError(f"{path}: expected one array of two dimensions, got {len(planes)}")
+    if planes[0].size > MOST_PIXELS:
+        raise InputError(f"{path}: a map of {planes[0].size} values, more than can be read")
     return planes[0].astype(np.float64)
 
 
@@ -239,7 +248,8 @@ def _checked(place: str, saliency: np.ndarray, stimulus: Stimulus) -> tuple[np.n
     size = (stimulus.height, stimulus.width)
     if saliency.shape == size:
         return saliency, False
-    return cv2.resize(saliency, size[::-1], interpolation=cv2.INTER_LINEAR), True
+    with reading(place):
+        return cv2.resize(saliency, size[::-1], interpolation=cv2.INTER_LINEAR), True
 
 
 def function_named(

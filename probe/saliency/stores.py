@@ -19,9 +19,10 @@ import h5py
 import numpy as np
 from PIL import Image
 
-from ...datasets.errors import InputError
+from ...datasets.errors import InputError, reading
 from ...datasets.files import atomic_write, sha256
 from ...datasets.locks import held
+from ...datasets.readers.arrays import read_hdf5_marks
 from ..choices import MapFormat
 
 RECORD = "maps.jsonl"
@@ -41,8 +42,9 @@ class MapFiles:
         self._format: MapFormat = format
         self._record: dict[str, dict[str, str]] = {}
         with suppress(FileNotFoundError):
-            for line in (folder / RECORD).read_text("utf-8").splitlines():
-                with suppress(ValueError, KeyError, TypeError):  # the last line may be cut off
+            for line in (folder / RECORD).read_bytes().split(b"\n"):
+                # The last line may be cut off; of a map without a line, nothing is known.
+                with suppress(ValueError, KeyError, TypeError, RecursionError):
                     entry = json.loads(line)
                     self._record[entry["file"]] = entry
 
@@ -71,6 +73,10 @@ class MapFiles:
             and sha256(path) == entry.get("sha256")
         )
 
+    def drop(self, target: str) -> None:
+        """Remove a map, if it is there."""
+        (self._folder / target).unlink(missing_ok=True)
+
     def put(self, target: str, saliency: np.ndarray, mark: Mark) -> None:
         """Write a map, float32 (height, width), and its mark."""
         content = _encoded(saliency, self._format)
@@ -96,38 +102,46 @@ def _encoded(saliency: np.ndarray, format: MapFormat) -> bytes:
 
 
 class MapDatasets:
-    """An HDF5 file of maps; each dataset's attributes say what it is of."""
+    """An HDF5 file of maps; each dataset's attributes say what it is of.
 
-    def __init__(self, file: h5py.File) -> None:
-        self._file = file
+    Parameters
+    ----------
+    file : h5py.File
+    there : mapping
+        The attributes of the maps in it, by their names.
+    """
+
+    def __init__(self, file: h5py.File, there: Mapping[str, dict[str, str]]) -> None:
+        self._file, self._there = file, there
 
     def begin(self, targets: Sequence[str]) -> None:
         """Drop maps of an earlier call that are no longer asked for."""
-        there: list[str] = []
-        self._file.visititems(
-            lambda name, item: there.append(name) if isinstance(item, h5py.Dataset) else None
-        )
-        for name in set(there) - set(targets):
-            del self._file[name]
+        for name in set(self._there) - set(targets):
+            self.drop(name)
+
+    def drop(self, target: str) -> None:
+        """Remove a map, if it is there."""
+        with reading(self._file.filename):
+            if target in self._file:
+                del self._file[target]
 
     def has(self, target: str, mark: Mark) -> bool:
         """Return whether a map is there, whole, and of this mark."""
-        dataset = self._file.get(target)
-        if mark is None or not isinstance(dataset, h5py.Dataset):
-            return False
-        try:
-            there = {**mark, "sha256": _sha256(dataset[()])}
-        except OSError:  # damaged
-            return False
-        return all(dataset.attrs.get(key) == value for key, value in there.items())
+        there = self._there.get(target)
+        return (
+            there is not None
+            and mark is not None
+            and all(there.get(key) == value for key, value in mark.items())
+            and there.get("sha256") == there["content"]
+        )
 
     def put(self, target: str, saliency: np.ndarray, mark: Mark) -> None:
         """Write a map, float32 (height, width), and its mark."""
-        if target in self._file:
-            del self._file[target]
-        dataset = self._file.create_dataset(target, data=saliency, compression=4)
-        dataset.attrs.update({"sha256": _sha256(saliency), **(mark or {})})
-        self._file.flush()
+        self.drop(target)
+        with reading(self._file.filename):
+            dataset = self._file.create_dataset(target, data=saliency, compression=4)
+            dataset.attrs.update({"sha256": _sha256(saliency), **(mark or {})})
+            self._file.flush()
 
 
 def _sha256(saliency: np.ndarray) -> str:
@@ -148,19 +162,32 @@ def map_datasets(path: Path) -> Iterator[MapDatasets]:
     part = path.with_name(f".{path.name}.part")
     lock = path.with_name(f".{path.name}.lock")
     with held(lock, f"{path}: another process is writing here"):
-        if path.exists() and not _ours(path):
-            raise InputError(f"{path}: exists and was not written by probe maps")
-        if not _ours(part):
+        there = _maps_in(path) if path.exists() else None
+        begun = None
+        with suppress(InputError):  # a damaged remainder is not gone on with
+            begun = _maps_in(part) if part.exists() else None
+        if begun is None:
             part.unlink(missing_ok=True)
-            if path.exists():
+            if there is not None:
                 shutil.copyfile(path, part)
         with h5py.File(part, "a") as file:
             file.attrs["salprobe"] = "maps"
-            yield MapDatasets(file)
+            yield MapDatasets(file, begun if begun is not None else there or {})
         os.replace(part, path)  # noqa: PTH105  (as a pair of paths)
 
 
-def _ours(path: Path) -> bool:
-    with suppress(OSError), h5py.File(path) as file:
-        return file.attrs.get("salprobe") == "maps"
-    return False
+def _maps_in(path: Path) -> dict[str, dict[str, str]]:
+    """Return the attributes of the maps in a file of ours.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or is not ours.
+    """
+    try:
+        file, maps = read_hdf5_marks(path)
+    except InputError as error:
+        raise InputError(f"{path}: exists and was not written by probe maps: {error}") from error
+    if file.get("salprobe") != "maps":
+        raise InputError(f"{path}: exists and was not written by probe maps")
+    return maps

@@ -29,9 +29,10 @@ from ...datasets.sources.load import (
     root_of,
 )
 from ...datasets.sources.salicon import NAME as SALICON
-from ...datasets.stimuli import IMAGE_SUFFIXES, Dataset, Stimuli, Stimulus
+from ...datasets.stimuli import IMAGE_SUFFIXES, Dataset, Stimuli, Stimulus, image_size
 from ..choices import MapFormat
 from ..records.train_info import TrainInfo
+from ..scoring.loading import OFFER
 from .classical import MODELS
 from .maps import OBSERVERS, MapOf
 from .stores import RECORD, Mark, map_datasets, map_files
@@ -45,13 +46,15 @@ class Written:
     ----------
     path : Path
         The model's folder, or its HDF5 file.
-    made, kept : int
-        Maps made now, and maps of an earlier call that are of the same picture and model.
+    made, kept, skipped : int
+        Maps made now, maps of an earlier call that are of the same picture and model, and pictures
+        of which no map could be made.
     """
 
     path: Path
     made: int
     kept: int
+    skipped: int = 0
 
 
 def write_maps(
@@ -61,6 +64,7 @@ def write_maps(
     *,
     format: MapFormat = "npy",
     identities: Mapping[str, str | None] = {},
+    skip_bad: bool = False,
     progress: Progress = SILENT,
 ) -> dict[str, Written]:
     """Write models' maps of stimuli: ``OUT/MODEL/NAME.npy``, float32 at the stimulus's size.
@@ -81,18 +85,20 @@ def write_maps(
     identities : mapping
         What each model's maps depend on besides the picture; see `identity`. The maps of a model
         without one are all made anew.
+    skip_bad : bool
+        Skip pictures that cannot be read, or that a model refuses, instead of stopping.
     progress : Progress
 
     Raises
     ------
     InputError
-        If two models or stimuli would be written to one place, a map cannot be made, or a file
-        is in the way that no earlier call wrote.
+        If two models or stimuli would be written to one place, a map (with ``skip_bad``, every
+        map of a model) cannot be made, or a file is in the way that no earlier call wrote.
     """
     out = Path(out)
     names, folders = map_names(stimuli), folder_names(list(models))
     keys = hdf5_keys([stimulus.file_name for stimulus in stimuli])
-    for stimulus in stimuli:
+    for stimulus in () if skip_bad else stimuli:
         stimuli.path(stimulus)  # all are there
     out.mkdir(parents=True, exist_ok=True)
     result = {}
@@ -103,16 +109,28 @@ def write_maps(
             opened, targets = map_datasets(path), keys
         else:
             opened, targets = map_files(path, format), [f"{name}.{format}" for name in names]
-        made = 0
+        made, skipped = 0, 0
         with opened as store, progress.task(model, len(stimuli)) as advance:
             store.begin(targets)
             for stimulus, target in zip(stimuli, targets, strict=True):
-                mark = _mark(stimuli, stimulus, identities.get(model))
-                if not store.has(target, mark):
-                    store.put(target, _single(map_of(stimulus), model, stimulus), mark)
-                    made += 1
+                try:
+                    mark = _mark(stimuli, stimulus, identities.get(model))
+                    there = store.has(target, mark)
+                    found = None if there else _single(map_of(stimulus), model, stimulus)
+                except InputError as error:
+                    if not skip_bad:
+                        raise InputError(f"{error} {OFFER}") from error
+                    progress.say(f"skipped: {error}")
+                    store.drop(target)  # it is of another picture or model
+                    skipped += 1
+                else:
+                    if found is not None:
+                        store.put(target, found, mark)
+                        made += 1
                 advance(1)
-        result[model] = Written(path, made, len(stimuli) - made)
+        if skipped == len(stimuli):
+            raise InputError(f"{path}: {model} made no map of any picture")
+        result[model] = Written(path, made, len(stimuli) - made - skipped, skipped)
     return result
 
 
@@ -213,6 +231,7 @@ def pictures(
     root: str | Path | None = None,
     fixations: str | Path | None = None,
     px_per_degree: float | None = None,
+    skip_bad: bool = False,
     progress: Progress = SILENT,
 ) -> tuple[Stimuli, Dataset | None]:
     """Return the pictures that a source holds, and their fixations if a model is made of them.
@@ -227,6 +246,8 @@ def pictures(
         The models.
     root, fixations, px_per_degree
         As for `load_dataset`.
+    skip_bad : bool
+        Leave out files of a folder that are no pictures.
     progress : Progress
 
     Raises
@@ -254,7 +275,21 @@ def pictures(
     if needed or table or not path.is_dir() or str(source) in (*PUBLISHED, SALICON):
         dataset = load_dataset(str(source), root, fixations, px_per_degree, progress=progress)
         return dataset.stimuli, dataset
-    return Stimuli.from_folder(path, _images_below(path)), None
+    names, good = _images_below(path), []
+    for name in names:
+        try:
+            image_size(path / name)
+        except InputError as error:
+            if not skip_bad:
+                raise InputError(f"{error} {OFFER}") from error
+            progress.say(f"skipped: {error}")
+        else:
+            good.append(name)
+    if names and not good:
+        raise InputError(f"{path}: no picture could be read")
+    if len(good) < len(names):
+        progress.say(f"{len(names) - len(good)} of {len(names)} files skipped")
+    return Stimuli.from_folder(path, good), None
 
 
 def _images_below(folder: Path) -> list[str]:

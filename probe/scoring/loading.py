@@ -12,6 +12,9 @@ from ...datasets.errors import InputError
 from ...datasets.progress import Progress
 from ...datasets.stimuli import Stimulus
 
+OFFER = "(--skip-bad leaves it out)"
+"""What the commands that have this option say of an image that cannot be read."""
+
 
 class OnStimulus(Protocol):
     """Work on one stimulus."""
@@ -45,6 +48,7 @@ def load_batches(
     input_size: tuple[int, int],
     workers: int | None = None,
     skip_bad: Progress | None = None,
+    advice: str = "",
 ) -> Iterator[tuple[int, list[Loaded], list[dict]]]:
     """Load batches in order; Pillow releases the GIL while it decodes.
 
@@ -58,6 +62,8 @@ def load_batches(
         Threads; by default one per CPU, at most 16.
     skip_bad : Progress, optional
         If given, images that cannot be read are left out and reported here.
+    advice : str
+        Ends the error of an image that cannot be read.
 
     Yields
     ------
@@ -94,7 +100,7 @@ def load_batches(
                     loaded.append(future.result())
                 except InputError as error:
                     if skip_bad is None:
-                        raise InputError(f"{error} (--skip-bad leaves it out)") from error
+                        raise InputError(f"{error} {advice}".strip()) from error
                     skip_bad.say(f"skipped: {error}")
                     bad.append({"image_id": item.stimulus.id, "reason": str(error)})
             submit()

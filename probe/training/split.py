@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,9 +11,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from ...datasets.errors import InputError
-from ...datasets.files import read_bytes
+from ...datasets.readers.tables import read_columns
 from ...datasets.stimuli import Dataset, Stimuli
-from ...datasets.texts import of_cell
 
 PARTS = ("train", "validation", "test")
 
@@ -131,22 +129,11 @@ def read_labels(path: Path, stimuli: Stimuli, column: str) -> dict[int, str]:
     InputError
         If a column is missing, or a row's image is unknown, repeated or without a label.
     """
-    import pandas as pd
-
-    try:
-        frame = pd.read_csv(io.BytesIO(read_bytes(path)), dtype=str, keep_default_na=False)
-    except ValueError as error:
-        raise InputError(f"{path}: cannot be read as a table ({error})") from error
-    for name in ("image", column):
-        if name not in frame:
-            raise InputError(
-                f"{path}: no column {name!r}; there are {', '.join(map(str, frame.columns))}"
-            )
+    frame = read_columns(path, ["image", column])
     ids = {stimulus.file_name: stimulus.id for stimulus in stimuli}
     ids |= {PurePosixPath(name).name: number for name, number in list(ids.items())}
     labels: dict[int, str] = {}
     for row, (image, label) in enumerate(zip(frame["image"], frame[column], strict=True), start=1):
-        image, label = of_cell(image), of_cell(label)
         number = ids.get(image)
         if number is None:
             raise InputError(f"{path}: row {row}: image {image!r} is not in {stimuli.root}")

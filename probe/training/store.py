@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +20,10 @@ from torch import nn
 
 from ...datasets.errors import InputError
 from ...datasets.files import atomic_write
+from ...datasets.options import check_types
+from ...datasets.readers.tables import read_columns
 from ...datasets.texts import csv_of
+from ..networks.weights import load_tensors
 
 
 @dataclass
@@ -48,6 +52,31 @@ def write_table(path: Path, frame: pd.DataFrame) -> None:
     """Write a table as CSV, atomically."""
     with atomic_write(path) as file:
         file.write(csv_of(frame).encode())
+
+
+def read_test(
+    folder: Path, ids: Sequence[int], texts: Sequence[str] = (), numbers: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Return ``image_id`` and other columns of a training's ``test.csv``.
+
+    Parameters
+    ----------
+    folder : Path
+    ids : sequence of int
+        The test stimuli, in order.
+    texts, numbers : sequence of str
+        See `read_columns`.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or has other stimuli.
+    """
+    path = folder / "test.csv"
+    table = read_columns(path, texts, ["image_id"], numbers)
+    if table["image_id"].tolist() != list(ids):
+        raise InputError(f"{path}: expected the {len(ids)} test stimuli, in their order")
+    return table[["image_id", *texts, *numbers]]
 
 
 def write_weights(path: Path, network: nn.Module) -> None:
@@ -115,11 +144,13 @@ def read_checkpoint(
     if not path.exists():
         return TrainingState()
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = load_tensors(path)
         network.load_state_dict(content["network"])
         optimizer.load_state_dict(content["optimizer"])
         schedule.load_state_dict(content["schedule"])
-        return TrainingState(**content["progress"])
+        state = TrainingState(**content["progress"])
+        check_types(state)
+        return state
     except Exception as error:  # pickle, zip and state dicts raise many types
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise InputError(f"{path}: cannot be resumed from: {reason}") from error

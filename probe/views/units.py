@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib import patheffects
 from matplotlib.figure import Figure
 
+from ...datasets.errors import InputError
 from ...datasets.masks.mask_set import MaskSet
 from ...datasets.masks.regions import mask_of
 from ...datasets.stimuli import Stimuli
@@ -18,9 +19,8 @@ from ...datasets.texts import figure_text
 from ..analysis.examples import examples
 from ..analysis.unit_change import UnitChange
 from ..networks.activation import activation, activations
-from ..networks.layers import layer_named
 from ..networks.model import Model
-from ..runs.inputs import masks_of, model_of
+from ..runs.inputs import layers_of, masks_of, model_of
 from ..runs.run import Run
 from .overlays import ShownFigure, panel, save_figure
 from .run import describe
@@ -83,8 +83,8 @@ def draw_best_units(
     )
     network = model_of(run, None if model is None else Path(model), "--model")
     names = list(dict.fromkeys(table["layer"]))
-    known = network.layers(pre_relu=run.info.parameters.pre_relu)
-    drawn = [layer_named(known, name) for name in names]
+    known = layers_of(run, network)
+    drawn = [known[name] for name in names]
     stimuli = Stimuli(folder, tuple(mask_set.images))
     images = {stimulus.id: stimulus for stimulus in stimuli}
     regions = {region.id: region for region in mask_set.annotations}
@@ -97,7 +97,7 @@ def draw_best_units(
         "the outlined region, and its mean over the category's regions. The region is the median "
         "one by the unit in bold."
     )
-    lines = [line for text in said.splitlines() for line in wrap(text, int(14 * width))]
+    lines = [line for text in said.split("\n") for line in wrap(text, int(14 * width))]
     caption = "\n".join(map(figure_text, lines))
     height = sum(heights) + 0.2 + 0.13 * (1 + caption.count("\n"))
     figure = ShownFigure(figsize=(width, height), layout="constrained")
@@ -163,6 +163,9 @@ def draw_change(
     regions = {region.id: region for region in masks.annotations}
     chosen = change.regions.drop_duplicates("image_id").head(most)
     layers = [model.layer(change.layer) for model in models]
+    for layer in layers:
+        if change.unit >= layer.units:
+            raise InputError(f"the network's {layer.name} has no unit {change.unit}")
     figure = Figure(figsize=(9, 2.35 * len(chosen)), layout="constrained")
     axes: Any = figure.subplots(len(chosen), 3, squeeze=False)
     for row, record in zip(axes, chosen.to_dict("records"), strict=True):

@@ -6,6 +6,7 @@ The long form: ``python tests/fuzz/campaign.py --mutations 10000``.
 from __future__ import annotations
 
 import argparse
+import math
 import random
 import resource
 import signal
@@ -23,7 +24,8 @@ from salprobe.datasets.errors import InputError
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from fuzz.mutator import mutated
-from fuzz.readers import READERS, Reader, write_seeds
+from fuzz.reader import Reader
+from fuzz.readers import READERS, write_seeds
 
 _SECONDS = 30
 _LONGEST = 300
@@ -50,7 +52,7 @@ def fuzz(reader: Reader, folder: Path, mutations: int, seed: int) -> Tally:
     original = path.read_bytes()
     rng = random.Random(seed * 1_000_003 + zlib.crc32(reader.name.encode()))
     for _ in range(mutations):
-        content = mutated(original, rng, reader.is_json)
+        content = mutated(original, rng, reader.kind)
         path.write_bytes(content)
         tally.mutations += 1
         try:
@@ -93,17 +95,17 @@ def main() -> None:
     options = parser.parse_args()
     signal.signal(signal.SIGALRM, on_alarm)
     chosen = [reader for reader in READERS if options.only in reader.name]
-    each = -(-options.mutations // len(chosen))
+    each = options.mutations / sum(reader.share for reader in chosen)
     total = Tally()
-    print(f"{'reader':22} {'mutations':>9} {'refused':>8} {'uncaught':>8} {'hangs':>6} {'MB':>6}")
+    print(f"{'reader':30} {'mutations':>9} {'refused':>8} {'uncaught':>8} {'hangs':>6} {'MB':>6}")
     with tempfile.TemporaryDirectory() as place:
         write_seeds(Path(place))
         for reader in chosen:
-            tally = fuzz(reader, Path(place), each, options.seed)
+            tally = fuzz(reader, Path(place), math.ceil(each * reader.share), options.seed)
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
             wrong = tally.uncaught.total()
             print(
-                f"{reader.name:22} {tally.mutations:9} {tally.refused:8} {wrong:8} "
+                f"{reader.name:30} {tally.mutations:9} {tally.refused:8} {wrong:8} "
                 f"{tally.hangs:6} {peak:6}",
                 flush=True,
             )
@@ -116,7 +118,7 @@ def main() -> None:
             total.hangs += tally.hangs
             total.uncaught += tally.uncaught
     wrong = total.uncaught.total()
-    print(f"{'all':22} {total.mutations:9} {total.refused:8} {wrong:8} {total.hangs:6} {peak:6}")
+    print(f"{'all':30} {total.mutations:9} {total.refused:8} {wrong:8} {total.hangs:6} {peak:6}")
     sys.exit(bool(wrong or total.hangs))
 
 

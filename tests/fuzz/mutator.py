@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import json
 import random
-from typing import Any
+from typing import Any, Literal
+
+Kind = Literal["bytes", "json", "jsonl"]
 
 NASTY: list[Any] = [
     *(None, True, False, 0, -1, 1, 2**31, 2**53 + 1, 2**64, -(2**63) - 1, 10**30, 10**400),
@@ -35,11 +37,16 @@ def deep(levels: int) -> list:
     return made
 
 
-def mutated(content: bytes, rng: random.Random, is_json: bool) -> bytes:
+def mutated(content: bytes, rng: random.Random, kind: Kind) -> bytes:
     """Return a file's content, changed in one to four ways."""
-    if is_json and rng.random() < 0.8:
+    if kind != "bytes" and rng.random() < 0.8:
         try:
-            return _json(content, rng)
+            if kind == "json":
+                return _json(content, rng)
+            lines = content.split(b"\n")
+            place = rng.randrange(max(1, len(lines) - 1))
+            lines[place] = _json(lines[place], rng)
+            return b"\n".join(lines)
         except RecursionError:  # deep in deep cannot be written
             return b"[" * 3000 + content
     return _bytes(content, rng)

@@ -20,6 +20,6 @@ def seeds(tmp_path_factory: pytest.TempPathFactory):
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
 def test_mutations_are_read_or_refused(seeds: Path, reader) -> None:
     reader.read(seeds / reader.file)  # the seed itself is fine
-    tally = fuzz(reader, seeds, mutations=20, seed=7)
+    tally = fuzz(reader, seeds, mutations=int(20 * reader.share) or 2, seed=7)
     assert tally.uncaught == {} and tally.hangs == 0, "\n".join(tally.examples.values())
-    assert tally.refused > 0
+    assert tally.refused > 0 or reader.share < 1
