@@ -126,7 +126,8 @@ def test_what_goes_wrong_leaves_everything(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), atomic_write(path) as file:
         file.write(b"half")
         raise RuntimeError
-    with pytest.raises(OSError, match=str(path)), atomic_write(path):
+    full = f"{path}: cannot be written: the disk is full"
+    with pytest.raises(InputError, match=full), atomic_write(path):
         raise OSError(28, "No space left on device")
     with pytest.raises(RuntimeError), atomic_folder(tmp_path / "folder"):
         raise RuntimeError

@@ -235,8 +235,7 @@ class LocalServer:
         """Return the path of the secret, which is made once and which only its owner can read."""
         path = self.data / "secret"
         if not path.is_file():
-            with atomic_write(path) as file:
-                os.fchmod(file.fileno(), 0o600)
+            with atomic_write(path, mode=0o600) as file:
                 file.write(secrets.token_bytes(32))
         return path
 

@@ -19,6 +19,7 @@ import h5py
 import numpy as np
 from PIL import Image
 
+from ...datasets.disk import append
 from ...datasets.errors import InputError, reading
 from ...datasets.files import atomic_write, sha256
 from ...datasets.locks import held
@@ -52,8 +53,7 @@ class MapFiles:
         """Refuse places outside the folder, and files in the way that no earlier call wrote."""
         record = self._folder / RECORD
         if record.exists() and not record.read_bytes().endswith(b"\n"):
-            with record.open("a", encoding="utf-8") as file:  # ends a line that was cut off
-                file.write("\n")
+            append(record, b"\n")  # ends a line that was cut off
         root = self._folder.resolve()
         for target in targets:
             path = self._folder / target
@@ -83,8 +83,7 @@ class MapFiles:
         path = self._folder / target
         path.parent.mkdir(parents=True, exist_ok=True)
         entry = {"file": target, "sha256": hashlib.sha256(content).hexdigest(), **(mark or {})}
-        with (self._folder / RECORD).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
+        append(self._folder / RECORD, json.dumps(entry).encode() + b"\n")
         with atomic_write(path) as file:
             file.write(content)
 
