@@ -36,10 +36,11 @@ def writing(path: str | Path, temporary: Path | None = None) -> Iterator[None]:
     except BrokenPipeError:  # whoever read has gone
         raise
     except OSError as error:
-        failed = Path(error.filename) if isinstance(error.filename, str | Path) else place
-        if not failed.is_relative_to(place):
+        named = [one for one in (error.filename, error.filename2) if isinstance(one, str | Path)]
+        ours = [one for one in named or [place] if Path(one).is_relative_to(place)]
+        if not ours:
             raise
-        name = Path(path) / failed.relative_to(place)
+        name = Path(path) / Path(ours[0]).relative_to(place)
         raise InputError(f"{name}: cannot be written: {reason(error)}") from error
 
 
@@ -54,8 +55,11 @@ def reason(error: OSError) -> str:
 class CountingFile(io.FileIO):
     """A file that says how many bytes a full disk did not take.
 
-    It has no number: a C library that writes by number may not notice a write that is cut short.
+    Its ``failure`` is the disk's first refusal, whatever a library makes of it. It has no number:
+    a C library that writes by number may not notice a write that is cut short.
     """
+
+    failure: OSError | None = None
 
     def write(self, content: Any, /) -> int:
         """Write some bytes; the error of a full disk says in ``missing`` how many were left."""
@@ -63,6 +67,7 @@ class CountingFile(io.FileIO):
             return super().write(content)
         except OSError as error:
             error.missing = memoryview(content).nbytes  # type: ignore[attr-defined]
+            self.failure = self.failure or error
             raise
 
     def fileno(self) -> int:
@@ -107,6 +112,28 @@ def append(path: Path, content: bytes, size: int | None = None) -> None:
             with suppress(OSError):
                 file.truncate(end)
             raise
+
+
+def check_growth(path: Path, size: int) -> None:
+    """Refuse to go on if a file cannot grow by some bytes: HDF5 crashes on a full disk.
+
+    Raises
+    ------
+    OSError
+        If the disk is full or fails.
+    """
+    if not hasattr(os, "posix_fallocate"):  # macOS, Windows
+        return
+    with path.open("ab") as file:
+        end = file.seek(0, os.SEEK_END)
+        try:
+            os.posix_fallocate(file.fileno(), end, size)
+        except OSError as error:
+            free = os.statvfs(path).f_bavail * os.statvfs(path).f_frsize
+            error.missing = max(0, size - free)  # type: ignore[attr-defined]
+            raise
+        finally:
+            file.truncate(end)
 
 
 def exchange(one: Path, other: Path) -> bool:

@@ -54,8 +54,12 @@ def atomic_write(path: str | Path, mode: int = 0o666) -> Iterator[BinaryIO]:
         mode = before.st_mode & 0o777
     temporary, handle = _temporary(path, target, lambda name: os.open(name, _NEW, mode))
     try:
-        with writing(path, temporary), io.BufferedWriter(CountingFile(handle, "wb")) as file:
-            yield file
+        raw = CountingFile(handle, "wb")
+        with writing(path, temporary), io.BufferedWriter(raw) as file:
+            try:
+                yield file
+            except Exception as error:
+                raise raw.failure or error from error.__cause__
             file.flush()
             if before is not None:
                 _like(temporary, before)

@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 
 import platformdirs
 
+from ...datasets.disk import writing
 from ...datasets.errors import InputError
 from ...datasets.files import atomic_write
 
@@ -227,8 +228,9 @@ class LocalServer:
             if link.is_symlink() and link.readlink() == path:
                 continue
             link.parent.mkdir(parents=True, exist_ok=True)
-            link.unlink(missing_ok=True)
-            link.symlink_to(path)
+            with writing(link):
+                link.unlink(missing_ok=True)
+                link.symlink_to(path)
         return shared
 
     def _secret(self) -> Path:

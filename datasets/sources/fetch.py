@@ -21,7 +21,6 @@ from ..progress import SILENT, Advance, Progress
 from .description import Description
 
 _AT_A_TIME = 8
-_ATTEMPTS = 3
 
 
 def missing_files(description: Description, root: Path) -> dict[str, str]:
@@ -135,20 +134,19 @@ def download(
     return len(wanted)
 
 
-def _downloaded(url: str, digest: str) -> bytes:
-    """Return the content of a file with this SHA-256; ask again twice if it does not arrive."""
+def _downloaded(url: str, digest: str, attempts: int = 3) -> bytes:
+    """Return the content of a file with this SHA-256; ask again if it does not arrive."""
     downloader: Any = pooch.HTTPDownloader(timeout=30)
-    for left in range(_ATTEMPTS - 1, -1, -1):
-        content = io.BytesIO()
-        try:
-            downloader(url, content, None)
-            if hashlib.sha256(content.getbuffer()).hexdigest() == digest:
-                break
+    content = io.BytesIO()
+    try:
+        downloader(url, content, None)
+        if hashlib.sha256(content.getbuffer()).hexdigest() != digest:
             raise ValueError(f"{url}: its SHA-256 differs")
-        except (requests.RequestException, ValueError):
-            if not left:
-                raise
-            time.sleep(_ATTEMPTS - left)  # seconds
+    except (requests.RequestException, ValueError):
+        if attempts == 1:
+            raise
+        time.sleep(1)
+        return _downloaded(url, digest, attempts - 1)
     return content.getvalue()
 
 

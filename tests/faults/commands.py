@@ -309,7 +309,7 @@ COMMANDS = [
         ("toy",),
         (_publish,),
     ),
-    Command("images shared with Label Studio", _share, ("server",), (), ("server/images/*",)),
+    Command("images shared with Label Studio", _share, ("server",)),
     Command("figure", f"probe {_TRUST} figure run -o units.png", ("units.png",), (_OLD_RUN,)),
     Command(
         "compare --figure",

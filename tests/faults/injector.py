@@ -158,7 +158,12 @@ def _opened(real: Callable) -> Callable:
 def _on_handle(name: str, real: Callable, *, space: bool = True) -> Callable:
     def call(handle: int, *arguments: Any, **options: Any) -> Any:
         number = handle if isinstance(handle, int) else handle.fileno()  # type: ignore[attr-defined]
-        if _disk is not None and _disk.has(number) and _disk.meet(name, space=space):
+        if (
+            _disk is not None
+            and _disk.has(number)
+            and _disk.meet(name, space=space)
+            and name == "write"
+        ):
             content = memoryview(arguments[0]).cast("B")
             arguments = (content[: len(content) // 2], *arguments[1:])
         return real(handle, *arguments, **options)
@@ -203,5 +208,6 @@ def install() -> None:
     os.write = _on_handle("write", os.write)
     os.fsync = _on_handle("fsync", os.fsync)
     os.ftruncate = _on_handle("truncate", os.ftruncate, space=False)
-    os.sendfile = _on_handle("write", os.sendfile)
+    os.sendfile = _on_handle("copy", os.sendfile)
+    os.posix_fallocate = _on_handle("allocate", os.posix_fallocate)
     sys.addaudithook(_audit)
