@@ -37,7 +37,7 @@ fuzz: $(VENV)/installed  ## Damaged files of every kind, ten thousand (others: M
 	$(BIN)/python tests/fuzz/campaign.py --mutations $(or $(MUTATIONS),10000)
 
 faults: $(VENV)/installed  ## A failing disk under every command that writes (others: FAULTS=)
-	$(BIN)/python tests/faults/campaign.py --faults $(or $(FAULTS),1500)
+	$(BIN)/python tests/faults/campaign.py --faults $(or $(FAULTS),1000)
 
 mutants: $(VENV)/installed  ## Which changes to the code no test notices (some: SAMPLE=200)
 	$(BIN)/python -m pip install --quiet -e '.[mutants]'

@@ -53,8 +53,8 @@ class MapFiles:
     def begin(self, targets: Sequence[str]) -> None:
         """Refuse places outside the folder, and files in the way that no earlier call wrote."""
         record = self._folder / RECORD
-        if record.exists() and not record.read_bytes().endswith(b"\n"):
-            append(record, b"\n")  # ends a line that was cut off
+        if record.exists():
+            append(record, b"", record.read_bytes().rfind(b"\n") + 1)  # no line that was cut off
         root = self._folder.resolve()
         for target in targets:
             path = self._folder / target

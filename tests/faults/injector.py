@@ -190,7 +190,7 @@ def _audit(event: str, arguments: tuple) -> None:
         return
     if event == "open":
         path, _, flags = arguments
-        if isinstance(path, str | bytes) and flags & _WRITING and disk.has(path):
+        if isinstance(path, str | bytes | os.PathLike) and flags & _WRITING and disk.has(path):
             new = bool(flags & os.O_CREAT) and not os.path.lexists(path)
             disk.meet("open", path, space=new)
     elif event in _PATHS:
