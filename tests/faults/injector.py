@@ -64,6 +64,8 @@ class Disk:
                 path = Path(f"/proc/self/fd/{path}").readlink()
             except OSError:
                 return False
+            if not path.is_absolute():  # a pipe, a socket
+                return False
         return str(Path.cwd() / os.fsdecode(path)).startswith(self.folder)  # type: ignore[arg-type]
 
     def meet(self, name: str, *paths: object, space: bool = True) -> bool:
