@@ -13,7 +13,7 @@ ifneq ($(wildcard ../shared/osie),)
 export SALPROBE_DATA ?= $(abspath ../shared)
 endif
 
-.PHONY: help demo test fuzz mutants bench coverage lint docs lock clean
+.PHONY: help demo test fuzz faults mutants bench coverage lint docs lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
@@ -35,6 +35,9 @@ test: $(VENV)/installed  ## Run the tests (all of them: make test PYTEST="-m ''"
 
 fuzz: $(VENV)/installed  ## Damaged files of every kind, ten thousand (others: MUTATIONS=)
 	$(BIN)/python tests/fuzz/campaign.py --mutations $(or $(MUTATIONS),10000)
+
+faults: $(VENV)/installed  ## A failing disk under every command that writes (others: FAULTS=)
+	$(BIN)/python tests/faults/campaign.py --faults $(or $(FAULTS),1000)
 
 mutants: $(VENV)/installed  ## Which changes to the code no test notices (some: SAMPLE=200)
 	$(BIN)/python -m pip install --quiet -e '.[mutants]'

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from .disk import CountingFile, exchange, reason, writing
 from .errors import InputError
 
 try:
@@ -26,17 +27,18 @@ LARGEST = 512 * 2**20
 
 
 @contextmanager
-def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
+def atomic_write(path: str | Path, mode: int = 0o666) -> Iterator[BinaryIO]:
     """Open a binary file that replaces ``path`` only once it is completely on disk.
 
     The temporary file is in the same folder; whatever goes wrong, ``path`` stays unchanged. A
-    link is written through, and an existing file keeps its mode. ``-``, ``/dev/stdout``, other
-    devices and pipes get the content once it is complete.
+    link is written through. An existing file keeps its mode; a new one gets ``mode``, less the
+    umask. ``-``, ``/dev/stdout``, other devices and pipes get the content once it is complete.
 
     Raises
     ------
     InputError
-        If ``path`` is a folder, or its own folder does not exist or cannot be written.
+        If ``path`` is a folder, its own folder does not exist or cannot be written, or the disk
+        is full (the message says how many bytes are missing, as far as that is known) or fails.
     """
     path = Path(path)
     if path.is_dir():
@@ -48,24 +50,24 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
         return
     target = _behind_links(path)
     before = target.stat() if target.exists() else None
+    if before is not None:
+        mode = before.st_mode & 0o777
+    temporary, handle = _temporary(path, target, lambda name: os.open(name, _NEW, mode))
     try:
-        temporary, handle = _temporary(
-            target, lambda name: os.open(name, _NEW, before.st_mode & 0o777 if before else 0o666)
-        )
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
+        raw = CountingFile(handle, "wb")
+        with writing(path, temporary), io.BufferedWriter(raw) as file:
+            try:
+                yield file
+            except Exception as error:
+                raise raw.failure or error from error.__cause__
             file.flush()
             if before is not None:
                 _like(temporary, before)
-            os.fsync(file.fileno())
+            os.fsync(handle)
             temporary.replace(target)  # while it is locked: until then it might be a leftover
-    except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None and error.errno is not None:
-            error.filename = str(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise
     _sync(target.parent)
 
@@ -84,37 +86,43 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     Raises
     ------
     InputError
-        If the folder cannot be made.
+        If the folder cannot be made; errors of files in it name them below ``path``.
     """
     path = Path(path)
     target = _behind_links(path)
+    aside = target.with_name(f".{target.name}.replaced")
 
     def make(name: Path) -> int:
         name.mkdir()
         return os.open(name, os.O_RDONLY)
 
+    temporary, handle = _temporary(path, target, make)
     try:
-        temporary, handle = _temporary(target, make)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
-    aside = temporary.with_suffix(".replaced")
-    try:
-        yield temporary
-        if target.exists():
-            _like(temporary, target.stat())
-            target.replace(aside)
+        with writing(path, temporary):
+            if aside.exists():  # a writer was killed between two renames
+                shutil.rmtree(aside) if target.exists() else aside.replace(target)
+            yield temporary
+            if target.exists():
+                _like(temporary, target.stat())
+            _put(temporary, target, aside)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)  # what failed, or what was replaced
+        os.close(handle)
+    _sync(target.parent)
+
+
+def _put(folder: Path, target: Path, aside: Path) -> None:
+    """Rename a folder to ``target``; what was there is at ``folder`` afterwards, or gone."""
+    if not target.exists():
+        folder.replace(target)
+    elif not exchange(folder, target):
+        target.replace(aside)
         try:
-            temporary.replace(target)
+            folder.replace(target)
         except OSError:
             aside.replace(target)
             raise
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    finally:
-        os.close(handle)
-    shutil.rmtree(aside, ignore_errors=True)
-    _sync(target.parent)
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def is_stream(path: Path) -> bool:
@@ -143,10 +151,11 @@ def _descriptor(path: Path) -> int | None:
 
 def _send(path: Path, content: bytes) -> None:
     number = 1 if str(path) == "-" else _descriptor(path)
-    if number == 1:
-        sys.stdout.flush()
-    with os.fdopen(os.dup(number), "wb") if number is not None else path.open("wb") as stream:
-        stream.write(content)
+    with writing("standard output" if number == 1 else path):
+        if number == 1:
+            sys.stdout.flush()
+        with os.fdopen(os.dup(number), "wb") if number is not None else path.open("wb") as stream:
+            stream.write(content)
 
 
 def _behind_links(path: Path) -> Path:
@@ -159,12 +168,19 @@ def _behind_links(path: Path) -> Path:
         raise InputError(f"{path}: cannot be written: its links form a circle") from error
 
 
-def _temporary(target: Path, make: Callable[[Path], int]) -> tuple[Path, int]:
+def _temporary(path: Path, target: Path, make: Callable[[Path], int]) -> tuple[Path, int]:
     """Make a temporary file or folder next to ``target``; return its path and a handle.
 
     It is locked while its writer lives. Others in the folder without a lock were left by writers
-    that were killed, and are removed.
+    that were killed, and are removed. Errors name ``path``.
     """
+    try:
+        return _locked(target, make)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {reason(error)}") from error
+
+
+def _locked(target: Path, make: Callable[[Path], int]) -> tuple[Path, int]:
     folder = target.parent
     if folder not in _cleaned:
         for path in folder.glob(".*.partial"):

@@ -11,12 +11,19 @@ from typing import Annotated, BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
-from pydantic import AfterValidator, Field, FiniteFloat, NonNegativeInt, PositiveInt
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    NonNegativeInt,
+    PositiveInt,
+)
 
 from .errors import InputError
 from .files import check_relative
 from .fixations import Fixations
-from .kept import Kept
 from .texts import html_table, printable
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
@@ -27,6 +34,12 @@ FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
 """What Pillow may open; it knows dozens of others, some of which start programs."""
 
 _ORIENTATION = 0x0112  # EXIF tag; 5 to 8 swap width and height
+
+
+class Kept(BaseModel):
+    """A JSON object whose unknown keys survive reading and writing."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
 
 
 class Popout(Kept):

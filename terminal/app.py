@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from ..datasets.disk import reason
 from ..datasets.errors import InputError
 from ..datasets.texts import printable
 
@@ -83,7 +84,7 @@ def run_app(app: typer.Typer, program: str) -> None:
             # The reader (head, less) has closed the pipe.
             sys.stderr.close()
             sys.exit(0)
-        _fail(program, f"{error.filename or ''}: {error.strerror or error}".lstrip(": "), 2)
+        _fail(program, f"{error.filename or ''}: {reason(error)}".lstrip(": "), 2)
     if status == _INTERRUPTED:  # typer turns Ctrl-C into this
         _fail(program, "interrupted; run the same command again to resume", _INTERRUPTED)
     sys.exit(status if isinstance(status, int) else 0)

@@ -1,5 +1,6 @@
 """Writing: completely or not at all, through links, to streams, and without leftovers."""
 
+import io
 import os
 import stat
 import subprocess
@@ -8,8 +9,10 @@ import threading
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from salprobe.datasets import files
+from salprobe.datasets.disk import append
 from salprobe.datasets.errors import InputError
 from salprobe.datasets.files import (
     atomic_folder,
@@ -126,7 +129,8 @@ def test_what_goes_wrong_leaves_everything(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), atomic_write(path) as file:
         file.write(b"half")
         raise RuntimeError
-    with pytest.raises(OSError, match=str(path)), atomic_write(path):
+    full = f"{path}: cannot be written: the disk is full"
+    with pytest.raises(InputError, match=full), atomic_write(path):
         raise OSError(28, "No space left on device")
     with pytest.raises(RuntimeError), atomic_folder(tmp_path / "folder"):
         raise RuntimeError
@@ -213,3 +217,81 @@ def test_endless_input_is_refused(monkeypatch) -> None:
     monkeypatch.setattr(files, "LARGEST", 1000)
     with pytest.raises(InputError, match="larger than"):
         read_bytes("/dev/zero")
+
+
+def folder_of(path: Path, content: bytes) -> None:
+    with atomic_folder(path) as made:
+        (made / "one").write_bytes(content)
+
+
+@pytest.mark.parametrize("swaps", [True, False])
+def test_a_folder_is_replaced_as_a_whole(tmp_path: Path, monkeypatch, swaps: bool) -> None:
+    if not swaps:
+        monkeypatch.setattr(files, "exchange", lambda *_: False)
+    made, aside = tmp_path / "made", tmp_path / ".made.replaced"
+    folder_of(made, b"old")
+    (made / "two").write_bytes(b"old")
+    folder_of(made, b"new")
+    assert [path.name for path in tmp_path.rglob("*")] == ["made", "one"]
+    assert (made / "one").read_bytes() == b"new"
+    made.rename(aside)  # as a writer leaves it that is killed between two renames
+    with pytest.raises(RuntimeError), atomic_folder(made):
+        raise RuntimeError
+    assert (made / "one").read_bytes() == b"new" and not aside.exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux exchanges folders in one step")
+def test_there_is_always_a_folder(tmp_path: Path, monkeypatch) -> None:
+    folder_of(tmp_path / "made", b"old")
+    renamed = []
+    monkeypatch.setattr(Path, "replace", lambda one, other: renamed.append((one, other)))
+    folder_of(tmp_path / "made", b"new")
+    assert (tmp_path / "made" / "one").read_bytes() == b"new" and renamed == []
+
+
+def test_errors_in_a_folder_name_where_it_will_be(tmp_path: Path) -> None:
+    def fail(name: str | None) -> None:
+        with atomic_folder(tmp_path / "made") as folder, atomic_write(folder / "one.json"):
+            raise OSError(5, "Input/output error", name and str(folder / name))
+
+    for name, said in ((None, "one.json"), ("two.png", "two.png")):
+        with pytest.raises(InputError) as caught:
+            fail(name)
+        expected = f"{tmp_path}/made/{said}: cannot be written: Input/output error"
+        assert str(caught.value) == expected
+    with pytest.raises(FileNotFoundError), atomic_folder(tmp_path / "made"):
+        Path("nowhere").read_bytes()  # not an error of what is written
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_device_is_said(command, small_world: Path, tmp_path: Path) -> None:
+    masks = small_world / "masks.json"
+    done = command("annotate", "merge", masks, masks, "-o", "/dev/full", check=2)
+    assert done.stderr.endswith("annotate: /dev/full: cannot be written: the disk is full\n")
+
+
+def test_an_append_is_whole_or_not_there(tmp_path: Path, monkeypatch) -> None:
+    path = tmp_path / "journal"
+    append(path, b"one\n")
+
+    def fail(handle: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(InputError, match=f"{path}: cannot be written: Input/output error"):
+        append(path, b"two\n")
+    monkeypatch.undo()
+    assert path.read_bytes() == b"one\n"
+    path.write_bytes(b"one\nha")  # what a disk leaves that fails at the truncation too
+    append(path, b"three\n", size=4)
+    assert path.read_bytes() == b"one\nthree\n"
+
+
+def test_c_libraries_find_no_number_to_write_to(tmp_path: Path) -> None:
+    """Pillow's JPEG would write by number, and take a write cut short for a whole one."""
+    with atomic_write(tmp_path / "one.jpg") as file:
+        with pytest.raises(io.UnsupportedOperation):
+            file.fileno()
+        Image.new("RGB", (64, 64)).save(file, "JPEG")
+    with Image.open(tmp_path / "one.jpg") as picture:
+        assert picture.size == (64, 64)

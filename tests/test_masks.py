@@ -267,7 +267,7 @@ def test_a_failed_write_leaves_the_old_file(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(InputError, match=r"masks\.json: cannot be written: the disk is full$"):
         masks.write(file)
     assert file.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["masks.json"]

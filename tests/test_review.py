@@ -262,7 +262,7 @@ def test_a_full_disk_makes_no_edit_and_spoils_no_journal(
 
     monkeypatch.setattr(os, "fsync", full)
     for step in (lambda: review.do(review.editor.label(2, "object")), review.undo, review.save):
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(InputError, match="cannot be written: the disk is full"):
             step()
     monkeypatch.undo()
     assert [edit.what for edit in review.editor.done] == ["text"]

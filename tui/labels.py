@@ -333,7 +333,7 @@ class LabelReview(TextApp):
     def _follow(self, step: Callable[[], Edit | None], otherwise: str) -> None:
         try:
             edit = step()
-        except OSError as error:
+        except (InputError, OSError) as error:
             self.notify(str(error), severity="warning")
             return
         if edit is None:

@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 
 import platformdirs
 
+from ...datasets.disk import writing
 from ...datasets.errors import InputError
 from ...datasets.files import atomic_write
 
@@ -227,16 +228,16 @@ class LocalServer:
             if link.is_symlink() and link.readlink() == path:
                 continue
             link.parent.mkdir(parents=True, exist_ok=True)
-            link.unlink(missing_ok=True)
-            link.symlink_to(path)
+            with writing(link):
+                link.unlink(missing_ok=True)
+                link.symlink_to(path)
         return shared
 
     def _secret(self) -> Path:
         """Return the path of the secret, which is made once and which only its owner can read."""
         path = self.data / "secret"
         if not path.is_file():
-            with atomic_write(path) as file:
-                os.fchmod(file.fileno(), 0o600)
+            with atomic_write(path, mode=0o600) as file:
                 file.write(secrets.token_bytes(32))
         return path
 

@@ -14,7 +14,7 @@ from pycocotools import mask as coco
 from scipy.special import ndtr
 
 from ...datasets.errors import InputError
-from ...datasets.files import atomic_folder
+from ...datasets.files import atomic_folder, atomic_write
 from ...datasets.masks.mask_set import MaskSet
 from ...datasets.masks.outlines import Outline
 from ...datasets.progress import SILENT, Progress
@@ -214,7 +214,8 @@ def _write(arrays: Arrays, folder: Path, progress: Progress) -> MaskSet:
         drawn = draw(arrays, index)
         kind = drawn.about.feature if drawn.about.target else "catch"
         name = f"{index + 1:04d}_{kind}.png"
-        Image.fromarray(drawn.picture).save(folder / name, format="PNG", compress_level=1)
+        with atomic_write(folder / name) as file:
+            Image.fromarray(drawn.picture).save(file, format="PNG", compress_level=1)
         return name, drawn
 
     # NumPy and zlib release the GIL.

@@ -7,7 +7,6 @@ brings it up to date, and undo steps back across both.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
+from ...datasets.disk import append
 from ...datasets.errors import InputError, reading
 from ...datasets.files import atomic_write, read_bytes
 from ...datasets.locks import held
@@ -67,7 +67,7 @@ class Review:
     def __init__(self, path: Path, prefer: Edits | None = None) -> None:
         self.path, self.journal = path, path.with_name(f".{path.name}.review")
         self.recovered, self.refused = 0, []
-        self._lock, self._lines = Lock(), 0
+        self._lock, self._lines, self._size = Lock(), 0, 0
         self._load()
         if not self.journal.exists():
             self._begin()
@@ -87,8 +87,8 @@ class Review:
 
         Raises
         ------
-        OSError
-            If the disk is full.
+        InputError
+            If the disk is full or fails.
         """
         self._write({"what": edit.what, "before": edit.before, "after": edit.after})
         self.editor.do(edit)
@@ -166,10 +166,11 @@ class Review:
         self._saved: list[Edit] = []
 
     def _begin(self) -> None:
+        line = {"file": self._on_disk, "upto": 1, "saved": True}
+        content = json.dumps(line).encode() + b"\n"
         with atomic_write(self.journal) as file:
-            line = {"file": self._on_disk, "upto": 1, "saved": True}
-            file.write(json.dumps(line).encode() + b"\n")
-        self._lines = 1
+            file.write(content)
+        self._lines, self._size = 1, len(content)
 
     def _start_over(self, edits: list[Edit], prefer: Edits | None) -> None:
         if edits and prefer is None:
@@ -186,16 +187,10 @@ class Review:
 
     def _write(self, line: object) -> None:
         content = json.dumps(line, ensure_ascii=False).encode() + b"\n"
-        with self._lock, self.journal.open("ab", buffering=0) as file:
-            size = file.tell()
-            try:
-                if file.write(content) < len(content):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.journal))
-                os.fsync(file.fileno())
-            except OSError:
-                file.truncate(size)  # half a line would corrupt the next one
-                raise
+        with self._lock:
+            append(self.journal, content, self._size)  # half a line would corrupt the next one
             self._lines += 1
+            self._size += len(content)
 
     def _resume(self, lines: list) -> bool:
         """Make the edits that only the journal has; return False if it does not match the file.
@@ -205,7 +200,7 @@ class Review:
         known = [line["upto"] for line in lines if _key(line, "file") == self._on_disk]
         if not known:
             return False
-        self._lines = len(lines)
+        self._lines, self._size = len(lines), self.journal.stat().st_size
         done, undone = self.editor.done, self.editor.undone
         for line in lines[: known[-1]]:
             if line == "undo":

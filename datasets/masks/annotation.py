@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from ..kept import Kept
+from ..stimuli import Kept
 
 FORMAT = 1
 """Value of ``info.salprobe.format``: the newest version read, and the one written."""

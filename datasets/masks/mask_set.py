@@ -24,8 +24,7 @@ from ..categories import UNLABELLED, coco_categories
 from ..errors import InputError, reading
 from ..files import atomic_write, read_json
 from ..fixations import Fixations
-from ..kept import Kept
-from ..stimuli import Stimulus
+from ..stimuli import Kept, Stimulus
 from ..texts import html_table, printable
 from .annotation import (
     FORMAT,

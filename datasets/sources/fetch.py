@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import logging
+import io
+import time
 from collections.abc import Sized
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager
@@ -13,6 +14,7 @@ from typing import Any
 import pooch
 import requests
 
+from ..disk import reason
 from ..errors import InputError
 from ..files import atomic_write, sha256
 from ..progress import SILENT, Advance, Progress
@@ -103,18 +105,23 @@ def download(
     """
     wanted = missing_files(description, root)
     for folder in {(root / path).parent for path in wanted} | {root}:
-        _make_folder(folder)  # otherwise pooch's threads race to make it
-    pooch.get_logger().setLevel(logging.WARNING)
+        _make_folder(folder)
     base_url = base_url or description.base_url
-    store = pooch.create(path=root, base_url=base_url, registry=wanted, retry_if_failed=2)
-    downloader: Any = pooch.HTTPDownloader(timeout=30)
+
+    def fetch(path: str) -> None:
+        content = _downloaded(base_url + path, wanted[path])
+        with atomic_write(root / path) as file:
+            file.write(content)
+
     pool = ThreadPoolExecutor(_AT_A_TIME)
     try:
-        jobs = [pool.submit(store.fetch, path, downloader=downloader) for path in wanted]
+        jobs = [pool.submit(fetch, path) for path in wanted]
         with _fetching(description, wanted, progress) as advance:
             for job in as_completed(jobs):
                 job.result()
                 advance(1)
+    except InputError:  # the disk
+        raise
     except (requests.RequestException, OSError, ValueError) as error:
         raise InputError(
             f"{description.name} cannot be downloaded from {base_url} "
@@ -125,6 +132,22 @@ def download(
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
     return len(wanted)
+
+
+def _downloaded(url: str, digest: str, attempts: int = 3) -> bytes:
+    """Return the content of a file with this SHA-256; ask again if it does not arrive."""
+    downloader: Any = pooch.HTTPDownloader(timeout=30)
+    content = io.BytesIO()
+    try:
+        downloader(url, content, None)
+        if hashlib.sha256(content.getbuffer()).hexdigest() != digest:
+            raise ValueError(f"{url}: its SHA-256 differs")
+    except (requests.RequestException, ValueError):
+        if attempts == 1:
+            raise
+        time.sleep(1)
+        return _downloaded(url, digest, attempts - 1)
+    return content.getvalue()
 
 
 def _fetching(
@@ -138,4 +161,4 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{folder}: cannot be made: {error.strerror}") from error
+        raise InputError(f"{folder}: cannot be made: {reason(error)}") from error

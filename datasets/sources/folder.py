@@ -16,9 +16,8 @@ from ..choices import Unit
 from ..errors import InputError, reading
 from ..files import LARGEST, read_bytes, read_json
 from ..fixations import Fixations, pixel
-from ..kept import Kept
 from ..readers.tables import read_parquet
-from ..stimuli import Dataset, Stimuli
+from ..stimuli import Dataset, Kept, Stimuli
 
 if TYPE_CHECKING:
     import pandas as pd

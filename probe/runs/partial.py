@@ -10,6 +10,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, StringConstraints
 
+from ...datasets.disk import append, write_all, writing
 from ...datasets.errors import InputError, reading
 from ...datasets.files import atomic_write
 from ...datasets.readers.arrays import map_npy
@@ -110,25 +111,22 @@ class Partial:
         entry : dict
         """
         for place, path in enumerate(self._paths.values()):
-            with path.open("r+b") as file:
+            with writing(path), path.open("r+b", buffering=0) as file:
                 start = path.stat().st_size - 4 * self.shape[0] * self.shape[1]
                 for first, arrays in rows:
                     file.seek(start + 4 * first * self.shape[1])
-                    file.write(np.ascontiguousarray(arrays[place], dtype="<f4").data)
-                file.flush()
+                    write_all(file, np.ascontiguousarray(arrays[place], dtype="<f4"))
                 os.fsync(file.fileno())
         self._mend()
-        with self._journal.open("ab") as file:
-            file.write(json.dumps({"batch": batch, **entry}).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        append(self._journal, json.dumps({"batch": batch, **entry}).encode() + b"\n")
 
     def finish(self, keep: np.ndarray) -> None:
         """Turn the arrays into ``scores.npy`` …, keeping only some rows (bool, shape (rows,))."""
         for name, path in self._paths.items():
             finished = self.folder / f"{name}.npy"
             if keep.all():
-                path.replace(finished)
+                with writing(path):
+                    path.replace(finished)
                 continue
             scores = map_npy(path)
             with atomic_write(finished) as file:
@@ -161,7 +159,7 @@ class Partial:
         content = self._journal.read_bytes()
         whole = content.rfind(b"\n") + 1
         if whole < len(content):
-            with self._journal.open("r+b") as file:
+            with writing(self._journal), self._journal.open("r+b") as file:
                 file.truncate(whole)
 
 
@@ -176,7 +174,8 @@ def check_space(folder: Path, shape: tuple[int, int]) -> None:
     begun = sum(path.stat().st_size for path in folder.glob("*.partial.npy"))
     needed = 4 * shape[0] * shape[1] * len(ARRAYS) - begun
     status = os.statvfs(folder) if hasattr(os, "statvfs") else None
-    if status is not None and status.f_bavail * status.f_frsize < needed:
+    missing = needed - status.f_bavail * status.f_frsize if status is not None else 0
+    if missing > 0:
         raise InputError(
-            f"{folder}: the scores need {needed / 1e9:.1f} GB, more than is free on the disk"
+            f"{folder}: the scores need {needed} bytes, {missing} more than are free on the disk"
         )

@@ -207,6 +207,7 @@ def _enter(
             images = Run.open(target).images
             known = dict(zip(images["image_id"], images["sha256"], strict=True))
             check_images(target, plan.stimuli, known, progress)
+            partial.remove()  # a run killed as it ended leaves its journals
             progress.say(f"{target} is already complete; nothing to do")
             return
         check_images(target, plan.stimuli, _images(_done(partial, plan)), progress)

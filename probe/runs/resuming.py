@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from ...datasets.disk import reason
 from ...datasets.errors import InputError
 from ...datasets.locks import held
 
@@ -23,7 +24,7 @@ def make_folder(target: Path) -> bool:
     try:
         target.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{target}: cannot be made: {error.strerror}") from error
+        raise InputError(f"{target}: cannot be made: {reason(error)}") from error
     return True
 
 

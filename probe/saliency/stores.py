@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -19,6 +18,7 @@ import h5py
 import numpy as np
 from PIL import Image
 
+from ...datasets.disk import append, check_growth, writing
 from ...datasets.errors import InputError, reading
 from ...datasets.files import atomic_write, sha256
 from ...datasets.locks import held
@@ -27,6 +27,8 @@ from ..choices import MapFormat
 
 RECORD = "maps.jsonl"
 """Name of the file beside a model's maps that says which picture and model each is of."""
+
+_MARGIN = 2**16  # bytes; more than HDF5 needs to describe a map
 
 Mark = Mapping[str, str] | None
 
@@ -51,9 +53,8 @@ class MapFiles:
     def begin(self, targets: Sequence[str]) -> None:
         """Refuse places outside the folder, and files in the way that no earlier call wrote."""
         record = self._folder / RECORD
-        if record.exists() and not record.read_bytes().endswith(b"\n"):
-            with record.open("a", encoding="utf-8") as file:  # ends a line that was cut off
-                file.write("\n")
+        if record.exists():
+            append(record, b"", record.read_bytes().rfind(b"\n") + 1)  # no line that was cut off
         root = self._folder.resolve()
         for target in targets:
             path = self._folder / target
@@ -83,8 +84,7 @@ class MapFiles:
         path = self._folder / target
         path.parent.mkdir(parents=True, exist_ok=True)
         entry = {"file": target, "sha256": hashlib.sha256(content).hexdigest(), **(mark or {})}
-        with (self._folder / RECORD).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
+        append(self._folder / RECORD, json.dumps(entry).encode() + b"\n")
         with atomic_write(path) as file:
             file.write(content)
 
@@ -137,6 +137,7 @@ class MapDatasets:
 
     def put(self, target: str, saliency: np.ndarray, mark: Mark) -> None:
         """Write a map, float32 (height, width), and its mark."""
+        check_growth(Path(self._file.filename), saliency.nbytes + _MARGIN)
         self.drop(target)
         with reading(self._file.filename):
             dataset = self._file.create_dataset(target, data=saliency, compression=4)
@@ -166,14 +167,18 @@ def map_datasets(path: Path) -> Iterator[MapDatasets]:
         begun = None
         with suppress(InputError):  # a damaged remainder is not gone on with
             begun = _maps_in(part) if part.exists() else None
-        if begun is None:
-            part.unlink(missing_ok=True)
-            if there is not None:
-                shutil.copyfile(path, part)
-        with h5py.File(part, "a") as file:
-            file.attrs["salprobe"] = "maps"
-            yield MapDatasets(file, begun if begun is not None else there or {})
-        os.replace(part, path)  # noqa: PTH105  (as a pair of paths)
+        with writing(path, part):
+            if begun is None:
+                part.unlink(missing_ok=True)
+                if there is not None:
+                    shutil.copyfile(path, part)
+            check_growth(part, _MARGIN)
+            if not part.stat().st_size:
+                part.unlink()
+            with h5py.File(part, "a") as file:
+                file.attrs["salprobe"] = "maps"
+                yield MapDatasets(file, begun if begun is not None else there or {})
+            part.replace(path)
 
 
 def _maps_in(path: Path) -> dict[str, dict[str, str]]:

@@ -220,6 +220,7 @@ def _begin(out: Path, info: TrainInfo, split: Split, dataset: Dataset, progress:
         if table.exists():  # else it was killed before it had trained
             check_images(out, stimuli, _hashes(table, stimuli), progress)
         if before.status == "complete":
+            (out / "checkpoint.pt").unlink(missing_ok=True)  # of a training killed as it ended
             progress.say(f"{out} is already complete; nothing to do")
             return
     if table.exists():
