@@ -81,6 +81,18 @@ def test_a_batch_of_known_stimuli_needs_no_pictures(tune: Tune) -> None:
         torch.testing.assert_close(found, expected[[0, 2]])
 
 
+class Noisy(Around):
+    """A network that changes its pictures at random."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x + torch.rand(()))
+
+
+def test_random_maps_are_not_kept() -> None:
+    network = tuned(Noisy(), "end", 0)
+    assert name_of(Frozen(network, SIZE, 10), network) is None
+
+
 def test_maps_that_do_not_fit_are_not_kept() -> None:
     network = tuned(Around(), "end", 1)
     size = 4 * SIZE[0] * SIZE[1] * 4

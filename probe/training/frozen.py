@@ -91,7 +91,10 @@ class Frozen:
         height, width = input_size
         sizes = [(height // _SMALLER, width // _SMALLER), input_size]
         with torch.no_grad():
-            modules = self._before_training(self._images(input_size, 0))
+            image = self._images(input_size, 0)
+            if not torch.equal(self._network.features(image), self._network.features(image)):
+                return  # something in it is random: no map is like the one before
+            modules = self._before_training(image)
             for module in modules[: -_TRIED - 1 : -1]:
                 for size in sizes:
                     blank = torch.zeros_like(self._images(size, 0))
