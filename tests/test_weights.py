@@ -189,6 +189,28 @@ def test_other_parts_in_the_same_modules_are_refused(state: dict, tmp_path: Path
     assert small(saved(tmp_path / "m.pth", {**state, "mask_token": torch.zeros(1, 2)}))
 
 
+def test_a_layer_more_in_the_same_block_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where all blocks are named alike within, and where one module is around them all."""
+
+    def blocks() -> nn.Sequential:
+        parts = [nn.Sequential(nn.Conv2d(3, 3, 3, bias=False), nn.ReLU()) for _ in range(2)]
+        return nn.Sequential(*parts)
+
+    for name, network, prefix in (
+        ("bare", blocks(), ""),
+        ("within", nn.Sequential(blocks()), "0."),
+    ):
+        monkeypatch.setattr(sys.modules[__name__], name, lambda made=network: made, raising=False)
+        monkeypatch.setitem(sys.modules, "mine", sys.modules[__name__])
+        state = {**network.state_dict(), f"{prefix}0.0.scale": torch.ones(3)}
+        with pytest.raises(InputError, match=rf"unexpected: {prefix}0\.0\.scale$"):
+            load_model(f"mine:{name}", saved(tmp_path / "w.pth", state), input_size=(9, 9))
+        state = {**network.state_dict(), f"{prefix}2.0.weight": torch.ones(3)}
+        load_model(f"mine:{name}", saved(tmp_path / "w.pth", state), input_size=(9, 9))
+
+
 def test_tied_parameters_may_be_in_the_file_once(tmp_path: Path) -> None:
     network = nn.Module()
     network.a, network.b = nn.Linear(2, 2), nn.Linear(2, 2)

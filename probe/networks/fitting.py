@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 
 from ...datasets.errors import InputError, reading
 from ...datasets.files import sha256
 from ..records.record import Weights
-from ..sources.weights import complaint, fill_what_fits, find
+from ..sources.weights import complaint, fill_what_fits, find, unfit
 from .heads import SaliencyModel
 from .layers import Layer, select
 from .model import Model, add_head
@@ -37,9 +38,15 @@ def fitted(
         If the file cannot be read, lacks weights that the layers depend on, or has others in the
         same modules.
     """
-    found = find(path, model.network.state_dict(), key=key, prefix=prefix)
+    own = model.network.state_dict()
+    found = find(path, own, key=key, prefix=prefix)
     with reading(path):  # tensors of odd types raise almost anything
-        lacking = fill_what_fits(model.network, found.state)
+        lacking = unfit(own, found.state)
+    chosen = []
+    if (lacking or found.extra) and found.readout is None:
+        chosen = select(model.layers(), layers)  # while the network still gives numbers
+    with reading(path):
+        fill_what_fits(own, found.state, lacking)
     where = {name: value for name, value in (("key", key), ("prefix", prefix)) if value is not None}
     weights = Weights(source="file", file=path.name, sha256=sha256(path), **where)
     model = replace(model, weights=weights, lacking=lacking)
@@ -47,20 +54,19 @@ def fitted(
         network = add_head(model, found.layer, None)
         if not isinstance(network, SaliencyModel):
             raise TypeError("a head without scenes is a saliency model")
-        own = network.readout.weight
-        if found.readout.shape != own.shape:
+        weight = network.readout.weight
+        if found.readout.shape != weight.shape:
             raise InputError(
                 f"{path}: its readout takes {found.readout.shape[1]} units, and "
-                f"{network.layer.name} of {model.name} has {own.shape[1]}"
+                f"{network.layer.name} of {model.name} has {weight.shape[1]}"
             )
-        own.data.copy_(found.readout)
+        weight.data.copy_(found.readout)
         kept = {f"backbone.{name}": wrong for name, wrong in lacking.items()}
         kept = {name: wrong for name, wrong in kept.items() if name in network.state_dict()}
         model = replace(model, network=network.eval(), lacking=kept)
         model.check()
         return model
-    if lacking or found.extra:
-        chosen = select(model.layers(), layers)
+    if chosen:
         model.check(chosen)
         _check_extra(model, path, chosen, found.extra)
     return model
@@ -69,7 +75,8 @@ def fitted(
 def _check_extra(model: Model, path: Path, layers: Sequence[Layer], extra: list[str]) -> None:
     """Refuse keys that the network does not have, in modules that the layers depend on."""
     used = [key.split(".") for key in used_keys(model.network, layers, model.input_size)]
-    shared = [parts[0] for parts in zip(*used, strict=False) if len(set(parts)) == 1]
+    alike = takewhile(lambda parts: len(set(parts)) == 1, zip(*used, strict=False))
+    shared = [parts[0] for parts in alike]
     modules = [parts[: len(shared) + 1] for parts in used]
     wrong = []
     for key in extra:

@@ -187,37 +187,44 @@ def find(
     )
 
 
-def fill_what_fits(network: nn.Module, state: State) -> dict[str, str]:
-    """Load what a state dict has for a network; half precision is widened to float32.
+def unfit(own: Mapping[str, torch.Tensor], state: State) -> dict[str, str]:
+    """Say what a state dict lacks for a network, by key; counters and indices do not count.
 
-    What it lacks becomes NaN, so that no number can come of it unnoticed.
-
-    Returns
-    -------
-    dict
-        What is wrong, by the keys that were not loaded.
+    Parameters
+    ----------
+    own : mapping
+        The network's state dict. A parameter that it has twice may be in the other once.
+    state : dict
     """
-    own, lacking, filled = network.state_dict(), {}, set()
+    wrong, right = {}, set()
     for key, value in own.items():
         got = state.get(key)
         if got is None:
-            lacking[key] = "missing"
+            wrong[key] = "missing"
         elif got.shape != value.shape:
-            lacking[key] = f"is {tuple(got.shape)}, expected {tuple(value.shape)}"
+            wrong[key] = f"is {tuple(got.shape)}, expected {tuple(value.shape)}"
         elif not torch.isfinite(got).all():
-            lacking[key] = "is not finite"
+            wrong[key] = "is not finite"
         else:
-            value.copy_(got)
-            filled.add(value.untyped_storage().data_ptr())
-    # Counters and indices keep their values; a tied parameter may be in the file only once.
-    lacking = {
-        key: wrong
-        for key, wrong in lacking.items()
-        if own[key].is_floating_point() and own[key].untyped_storage().data_ptr() not in filled
+            right.add(value.untyped_storage().data_ptr())
+    return {
+        key: what
+        for key, what in wrong.items()
+        if own[key].is_floating_point() and own[key].untyped_storage().data_ptr() not in right
     }
-    for key in lacking:
-        own[key].fill_(torch.nan)
-    return lacking
+
+
+def fill_what_fits(own: Mapping[str, torch.Tensor], state: State, lacking: Mapping) -> None:
+    """Copy a state dict into a network's; half precision is widened to float32.
+
+    What it lacks becomes NaN, so that no number can come of it unnoticed.
+    """
+    for key, value in own.items():
+        got = state.get(key)
+        if key in lacking:
+            value.fill_(torch.nan)
+        elif got is not None and got.shape == value.shape:
+            value.copy_(got)
 
 
 def complaint(lacking: Mapping[str, str], unexpected: list[str]) -> str:
@@ -243,9 +250,10 @@ def fill(network: nn.Module, state: State, whose: str) -> None:
     """
     unexpected = [key for key in state if key not in network.state_dict()]
     with reading(whose):  # tensors of odd types raise almost anything
-        lacking = fill_what_fits(network, state)
-    if lacking or unexpected:
-        raise InputError(f"{whose}; {complaint(lacking, unexpected)}")
+        lacking = unfit(network.state_dict(), state)
+        if lacking or unexpected:
+            raise InputError(f"{whose}; {complaint(lacking, unexpected)}")
+        fill_what_fits(network.state_dict(), state, {})
 
 
 def state_sha256(network: nn.Module) -> str:
