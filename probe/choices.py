@@ -16,3 +16,6 @@ MapFormat = Literal["npy", "png", "hdf5"]
 
 Format = Literal["table", "md", "csv", "json", "latex", "html"]
 """Output format of a table."""
+
+Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
+"""Filter with which pictures are resized to a network's input; Pillow's."""

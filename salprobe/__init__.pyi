@@ -24,7 +24,6 @@ from .probe.experiments.sweep import sweep as sweep
 from .probe.experiments.tasks import compare_tasks as compare_tasks
 from .probe.networks.activation import activation as activation
 from .probe.networks.device import Execution as Execution
-from .probe.networks.factory import trust as trust
 from .probe.networks.load import Backbone as Backbone
 from .probe.networks.load import load_model as load_model
 from .probe.networks.model import Model as Model
@@ -32,6 +31,8 @@ from .probe.runs.probing import probe as probe
 from .probe.runs.run import Run as Run
 from .probe.saliency.benchmark import score as score
 from .probe.saliency.maps import saliency_map as saliency_map
+from .probe.sources.description import Network as Network
+from .probe.sources.factory import trust as trust
 from .probe.training.recipe import Recipe as Recipe
 from .probe.training.train import train as train
 from .probe.views.figures import draw_table as draw_table

@@ -19,6 +19,7 @@ from salprobe.probe.scoring.batches import SHUFFLED, MaskPlan, Plan, make_plan
 from salprobe.probe.scoring.loading import OFFER, load_batches
 from salprobe.probe.scoring.nss import Targets, region_nss
 from salprobe.probe.scoring.scorer import Scorer
+from salprobe.probe.sources.description import Resize
 
 CPU = torch.device("cpu")
 
@@ -71,7 +72,7 @@ def test_a_stimulus_is_loaded_with_its_regions_fixations(masks: MaskSet, small_w
     masks = MaskSet.from_dict(content)
     assert masks.fixations is not None
     plan = plan_of(masks, small_world, 4)
-    loaded = plan.load(plan.batches[0][0], (30, 40))
+    loaded = plan.load(plan.batches[0][0], Resize((30, 40)))
     assert loaded.item is plan.batches[0][0]
     picture = Image.open(small_world / "1.png").convert("RGB")
     expected = np.asarray(picture.resize((40, 30), Image.Resampling.BILINEAR))
@@ -100,7 +101,7 @@ def test_a_stimulus_comes_with_regions_of_the_same_category_from_others(
         for item in items
         for region in item.regions
     }
-    loaded = plan.load(items[0], (30, 40))
+    loaded = plan.load(items[0], Resize((30, 40)))
     assert len(loaded.pixels) == 2 + 2 * SHUFFLED
     heads = [item.regions[0] for item in items[1:]]
     candidates = {region.id: own[region.id] for region in heads}
@@ -111,7 +112,7 @@ def test_a_stimulus_comes_with_regions_of_the_same_category_from_others(
     # One other region has the second one's category; nothing fills the other places.
     lonely = [distinct(*pixels) for pixels in loaded.pixels[2 + SHUFFLED :]]
     assert lonely == [own[6], *[set()] * (SHUFFLED - 1)]
-    again = plan_of(MaskSet.from_dict(content), small_world, 1).load(items[0], (30, 40))
+    again = plan_of(MaskSet.from_dict(content), small_world, 1).load(items[0], Resize((30, 40)))
     assert [distinct(*pixels) for pixels in again.pixels] == [
         distinct(*pixels) for pixels in loaded.pixels
     ]
@@ -128,7 +129,7 @@ def test_a_plan_of_masks_takes_every_pixel_and_eight_images_at_a_time(gaze_world
     items = [item for batch in plan.batches for item in batch]
     assert [item.first_row for item in items] == list(range(0, 42, 2))
     assert [item.stimulus.id for item in items] == list(range(1, 22))
-    loaded = plan.load(items[4], (36, 48))
+    loaded = plan.load(items[4], Resize((36, 48)))
     picture = Image.open(gaze_world / "5.png").convert("RGB")
     expected = np.asarray(picture.resize((48, 36), Image.Resampling.BILINEAR))
     np.testing.assert_array_equal(loaded.rgb, expected)
@@ -160,11 +161,11 @@ class Work:
                 batch.append(Numbered(one))
             self.batches.append(batch)
 
-    def load(self, item: Numbered, input_size: tuple[int, int]) -> tuple[int, tuple[int, int]]:
+    def load(self, item: Numbered, resize: Resize) -> tuple[int, Resize]:
         self.asked.append((item.stimulus.id, threading.current_thread()))
         if item.stimulus.id in self.bad:
             raise InputError(f"{item.stimulus.id}.png: broken")
-        return item.stimulus.id, input_size
+        return item.stimulus.id, resize
 
 
 @pytest.mark.parametrize("workers", [None, 1, 3])
@@ -214,7 +215,7 @@ def test_the_scorer_scores_all_layers_side_by_side(
     model = load_model("nets:small", input_size=(36, 48))
     layers = model.layers()[:2]
     plan = plan_of(masks, small_world, 3)
-    loaded = [plan.load(item, (36, 48)) for item in plan.batches[0]]
+    loaded = [plan.load(item, Resize((36, 48))) for item in plan.batches[0]]
     with Scorer(model, layers, CPU, precision) as scorer:
         assert scorer.score([]) == []
         found = scorer.score(loaded)
@@ -238,7 +239,7 @@ def test_the_scorer_scores_all_layers_side_by_side(
 def test_the_scorer_names_the_unit_that_is_not_finite(masks: MaskSet, small_world: Path) -> None:
     model = load_model("nets:infinite", input_size=(36, 48))
     plan = plan_of(masks, small_world, 3)
-    loaded = [plan.load(item, (36, 48)) for item in plan.batches[0]]
+    loaded = [plan.load(item, Resize((36, 48))) for item in plan.batches[0]]
     with Scorer(model, model.layers(), CPU, "fp32") as scorer:
         assert list(scorer.columns)[-1] == "units"  # with others before it
         with pytest.raises(InputError, match=r"^1\.png: unit 2 of units has activations"):
@@ -250,7 +251,7 @@ def test_too_little_memory_is_said(
 ) -> None:
     model = load_model("nets:colours", input_size=(36, 48))
     plan = plan_of(masks, small_world, 3)
-    loaded = [plan.load(item, (36, 48)) for item in plan.batches[0]]
+    loaded = [plan.load(item, Resize((36, 48))) for item in plan.batches[0]]
 
     def full(*arguments: object) -> None:
         raise torch.OutOfMemoryError

@@ -23,8 +23,8 @@ ROOMS = {
     "datasets": ("", "readers", "masks", "sources"),
     "annotate": (*("", "regions", "labels", "review", "labelstudio", "formats", "popout", "cli"),),
     "probe": (
-        *("", "records", "networks", "statistics", "scoring", "runs", "saliency", "training"),
-        *("popout", "analysis", "experiments", "views", "cli"),
+        *("", "records", "sources", "networks", "statistics", "scoring", "runs", "saliency"),
+        *("training", "popout", "analysis", "experiments", "views", "cli"),
     ),
     "terminal": ("",),
     "tui": ("",),

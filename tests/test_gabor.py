@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from salprobe.probe.networks.gabor import ORIENTATIONS, WAVELENGTHS, Gabor
+from salprobe.probe.sources.gabor import ORIENTATIONS, WAVELENGTHS, Gabor
 
 
 def grating(wavelength: float, orientation: float, size: int = 128, phase: float = 0.0):

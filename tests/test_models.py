@@ -1,19 +1,15 @@
 """Networks, their layers and their weights."""
 
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
 import torch
-import torchvision
-from safetensors.torch import save_file
 from torch import nn
 
 from salprobe.datasets.errors import InputError
 from salprobe.probe.networks.layers import Layer, reading, select, trace
 from salprobe.probe.networks.load import load_model
-from salprobe.probe.networks.weights import fill, read_state
 
 
 class Toy(nn.Module):
@@ -205,54 +201,6 @@ def test_real_weights_load(squeezenet_weights: Path) -> None:
     assert model.weights.file == squeezenet_weights.name
 
 
-def test_weights_in_every_wrapping(tmp_path: Path) -> None:
-    state = {key: value.half() for key, value in Toy().state_dict().items()}
-    wrapped = {f"module.{key}": value for key, value in state.items()}
-    torch.save(wrapped, tmp_path / "a.pth")
-    torch.save({"epoch": 3, "state_dict": wrapped}, tmp_path / "b.pth")
-    save_file(
-        {f"_orig_mod.{key}": value for key, value in state.items()}, tmp_path / "c.safetensors"
-    )
-    for path in tmp_path.iterdir():
-        network = Toy()
-        fill(network, read_state(path), "no")
-        torch.testing.assert_close(network.first.weight.half(), state["first.weight"])
-
-
-class _Evil:
-    def __reduce__(self):
-        return (print, ("unpickled!",))
-
-
-def test_bad_weights_are_named(tmp_path: Path, capfd: pytest.CaptureFixture) -> None:
-    path = tmp_path / "w.pth"
-    with pytest.raises(InputError, match="no such file"):
-        read_state(path)
-    with pytest.raises(InputError, match="is a folder"):
-        read_state(tmp_path)
-    path.write_bytes(b"hello")
-    with pytest.raises(InputError, match="not a file of weights"):
-        read_state(path)
-    torch.save({"x": _Evil()}, path)
-    with pytest.raises(InputError, match="not a file of weights"):
-        read_state(path)
-    assert "unpickled" not in capfd.readouterr().out
-    torch.save([1, 2], path)
-    with pytest.raises(InputError, match="not a state dict"):
-        read_state(path)
-    torch.save(torchvision.models.squeezenet1_1().state_dict(), path)
-    with pytest.raises(
-        InputError, match=r"do not fit squeezenet1_0; .*shape: features\.0\.weight is"
-    ):
-        load_model("squeezenet1_0", str(path))
-    with pytest.raises(InputError, match=r"missing: conv1\.weight \(and .* unexpected: features"):
-        load_model("resnet18", str(path))
-    state = Toy().state_dict()
-    state["head.bias"][0] = torch.nan
-    with pytest.raises(InputError, match=r"head\.bias is not finite"):
-        fill(Toy(), state, "no")
-
-
 def test_default_weights_out_of_reach(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
@@ -268,15 +216,3 @@ def test_no_such_model() -> None:
         load_model("vgg17")
     with pytest.raises(InputError, match="gabor has no weights"):
         load_model("gabor", "random")
-
-
-def test_weights_that_would_unpack_to_more_than_their_file_are_refused(tmp_path: Path) -> None:
-    path, packed = tmp_path / "w.pth", tmp_path / "packed.pth"
-    torch.save({"w": torch.zeros(10_000)}, path)
-    with zipfile.ZipFile(path) as old, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as new:
-        for entry in old.infolist():
-            new.writestr(entry.filename, old.read(entry))
-    assert torch.load(packed, weights_only=True)["w"].shape == (10_000,)  # torch takes it
-    with pytest.raises(InputError, match=r"unpacks to \d+ bytes, more than the file has"):
-        read_state(packed)
-    assert read_state(path)["w"].shape == (10_000,)

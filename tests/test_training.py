@@ -503,5 +503,5 @@ def test_training_goes_on_from_a_training_folder(gaze_world: Path, tmp_path: Pat
             *(dataset, still, tmp_path / "fourth"),
             model=Backbone(str(tmp_path / "elsewhere"), layer="one"),
         )
-    with pytest.raises(InputError, match="--new-readout is for training folders"):
+    with pytest.raises(InputError, match="--new-readout is for trained networks"):
         train(dataset, still, tmp_path / "fifth", model=small, new_readout=True)

@@ -120,8 +120,9 @@ def suggest(
     if strange:
         raise InputError(f"category {strange[0]!r} is not among those of the mask file")
     backbone = Backbone(model) if isinstance(model, str) else model
-    network = backbone.load()
-    if backbone.input_size is None:
+    sizes = [(image.height, image.width) for image in masks.images]
+    network = backbone.load().at_scale(sizes, masks.info.salprobe.px_per_degree)
+    if backbone.input_size is None and network.px_per_degree is None:
         height, width = network.input_size
         network = replace(network, input_size=(2 * height, 2 * width))
     layers = network.layers()
@@ -240,7 +241,7 @@ def _features(
     plan = MaskPlan.of(masks, root)
     features: dict[int, np.ndarray] = {}
     with Scorer(network, [layer], resolve_device(device), "fp32") as scorer:
-        for _, loaded, _ in load_batches(plan, range(len(plan.batches)), network.input_size):
+        for _, loaded, _ in load_batches(plan, range(len(plan.batches)), network.resize):
             for stimulus, scores in zip(loaded, scorer.score(loaded), strict=True):
                 for region, row in zip(stimulus.item.regions, scores, strict=True):
                     if not np.isnan(row).any():

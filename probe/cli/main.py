@@ -22,7 +22,9 @@ from .options import (
     InputSizeOption,
     PrecisionOption,
     RunFolder,
+    WeightsKeyOption,
     WeightsOption,
+    WeightsPrefixOption,
     WorkersOption,
     first_process,
     parse_size,
@@ -43,7 +45,7 @@ def options(
     ] = None,
 ) -> None:
     """Take what holds for every command."""
-    from ..networks.factory import trust as trust_factory
+    from ..sources.factory import trust as trust_factory
 
     for name in trust or ():
         trust_factory(name)
@@ -63,10 +65,13 @@ def run(
         str,
         typer.Option(
             help="Network: a torchvision classification model, [bold]gabor[/bold] (needs no "
-            "weights), package.module:factory, or a training folder."
+            "weights), timm:NAME, hf:OWNER/NAME, open_clip:ARCH/TAG, package.module:factory, or a "
+            "training folder."
         ),
     ] = "vgg16",
     weights: WeightsOption = "default",
+    weights_key: WeightsKeyOption = None,
+    weights_prefix: WeightsPrefixOption = None,
     layers: Annotated[
         list[str] | None,
         typer.Option(
@@ -107,7 +112,9 @@ def run(
 
     result = probe(
         masks,
-        model=Backbone(model, weights, parse_size(input_size)),
+        model=Backbone(
+            *(model, weights, parse_size(input_size), None, weights_key, weights_prefix)
+        ),
         layers=[name.strip() for text in layers or [] for name in text.split(",")],
         pre_relu=pre_relu,
         root=root,
@@ -172,8 +179,9 @@ def layers(
     Layers marked * are probed by default.
     """
     from ..networks.load import is_training, load_model
+    from ..sources.libraries import is_factory
 
-    given = model == "gabor" or ":" in model or is_training(model)
+    given = model == "gabor" or is_factory(model) or is_training(model)
     weights = "default" if given else "random"
     listed = load_model(model, weights, input_size=parse_size(input_size)).layers(pre_relu=pre_relu)
     if as_json:
@@ -206,6 +214,8 @@ def suggest(
     ] = None,
     model: Annotated[str, typer.Option(help="Network, named as for probe run.")] = "vgg16",
     weights: WeightsOption = "default",
+    weights_key: WeightsKeyOption = None,
+    weights_prefix: WeightsPrefixOption = None,
     layer: Annotated[
         str | None,
         typer.Option(help="Layer whose units describe a region (default: the last block)."),
@@ -239,7 +249,9 @@ def suggest(
         root_of(mask_set, root, path.parent),
         labelled,
         labelled_root,
-        model=Backbone(model, weights, parse_size(input_size), layer),
+        model=Backbone(
+            *(model, weights, parse_size(input_size), layer, weights_key, weights_prefix)
+        ),
         device=device,
         progress=progress,
     )

@@ -22,6 +22,23 @@ PrecisionOption = Annotated[
 WeightsOption = Annotated[
     str, typer.Option("--weights", help="Weights: default, random, or a file (.pth, .safetensors).")
 ]
+WeightsKeyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--weights-key",
+        metavar="KEY",
+        help="Which of the networks in the file of weights: the keys that lead to it, joined by "
+        "dots, as in [bold]teacher[/bold].",
+    ),
+]
+WeightsPrefixOption = Annotated[
+    str | None,
+    typer.Option(
+        "--weights-prefix",
+        metavar="PREFIX",
+        help="What precedes the network's own keys there, as in [bold]module.encoder_q.[/bold]",
+    ),
+]
 WorkersOption = Annotated[
     int | None,
     typer.Option(

@@ -19,7 +19,8 @@ ModelsOption = Annotated[
     str,
     typer.Option(
         help="Models, comma-separated: gbvs, gbvs-uncentred, itti, bms, bms-iccv13, spectral, a "
-        "training folder, module:factory; for maps and score also human, centre."
+        "training folder, module:factory, a network with --weights; for maps and score also human, "
+        "centre."
     ),
 ]
 MapsOption = Annotated[
@@ -34,7 +35,8 @@ ModelWeightsOption = Annotated[
     typer.Option(
         "--weights",
         metavar="NAME=FILE",
-        help="Weights of a training folder or a factory's network; repeatable.",
+        help="Weights of a training folder or a factory's network, or a file with a readout for "
+        "another network, as in vgg16=4000.pt; repeatable.",
     ),
 ]
 
@@ -99,7 +101,7 @@ def maps(
     )
     written = write_maps(
         stimuli,
-        maps_of(names, stimuli, dataset, files),
+        maps_of(names, stimuli, dataset, files, px_per_degree),
         out,
         format=format,
         identities={name: identity(name, files.get(name), dataset) for name in names},

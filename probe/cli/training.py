@@ -17,7 +17,9 @@ from .options import (
     DeviceOption,
     InputSizeOption,
     PrecisionOption,
+    WeightsKeyOption,
     WeightsOption,
+    WeightsPrefixOption,
     WorkersOption,
     first_process,
     parse_size,
@@ -36,9 +38,7 @@ Masks = Annotated[
     str,
     typer.Option("--masks", "-m", help="Mask file with labelled regions, or [bold]osie-sr[/bold]."),
 ]
-Model = Annotated[
-    str, typer.Option(help="Backbone: a torchvision model or package.module:factory.")
-]
+Model = Annotated[str, typer.Option(help="Backbone: a network, named as for probe run.")]
 LayerName = Annotated[
     str | None,
     typer.Option(
@@ -97,6 +97,8 @@ def train(
     ] = None,
     model: Model = "vgg16",
     weights: WeightsOption = "default",
+    weights_key: WeightsKeyOption = None,
+    weights_prefix: WeightsPrefixOption = None,
     layer: LayerName = None,
     new_readout: Annotated[
         bool,
@@ -160,7 +162,9 @@ def train(
         dataset,
         recipe,
         folder,
-        model=Backbone(model, weights, parse_size(input_size), layer),
+        model=Backbone(
+            *(model, weights, parse_size(input_size), layer, weights_key, weights_prefix)
+        ),
         new_readout=new_readout,
         split=read_split(split, dataset.stimuli) if split else None,
         scenes=read_scenes(scenes_path(scenes), dataset.stimuli, min_images) if scenes else None,
@@ -193,6 +197,8 @@ def sweep(
     ] = None,
     model: Model = "vgg16",
     weights: WeightsOption = "default",
+    weights_key: WeightsKeyOption = None,
+    weights_prefix: WeightsPrefixOption = None,
     layer: LayerName = None,
     input_size: InputSizeOption = None,
     root: Root = None,
@@ -250,7 +256,9 @@ def sweep(
         masks,
         root=masks_root or root,
         popout=popout,
-        model=Backbone(model, weights, parse_size(input_size), layer),
+        model=Backbone(
+            *(model, weights, parse_size(input_size), layer, weights_key, weights_prefix)
+        ),
         split=read_split(split, dataset.stimuli) if split else None,
         execution=Execution(device, workers, precision, batch_size),
         progress=progress,
@@ -284,6 +292,8 @@ def tasks(
     min_images: MinImages = 50,
     model: Model = "vgg16",
     weights: WeightsOption = "default",
+    weights_key: WeightsKeyOption = None,
+    weights_prefix: WeightsPrefixOption = None,
     layer: LayerName = None,
     input_size: InputSizeOption = None,
     root: Root = None,
@@ -340,7 +350,9 @@ def tasks(
         out,
         masks,
         root=masks_root or root,
-        model=Backbone(model, weights, parse_size(input_size), layer),
+        model=Backbone(
+            *(model, weights, parse_size(input_size), layer, weights_key, weights_prefix)
+        ),
         execution=Execution(device, workers, precision, batch_size),
         progress=progress,
     )

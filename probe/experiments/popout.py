@@ -17,15 +17,16 @@ from ...datasets.masks.mask_set import MaskSet
 from ...datasets.progress import SILENT, Progress
 from ...datasets.sources.load import root_of
 from ...datasets.stimuli import Stimuli
-from ..networks.factory import source_sha256
 from ..networks.load import load_model
 from ..popout.measures import SearchArray, measure_models, search_arrays, summarise_models
 from ..popout.units import unit_maps, unit_nmm
-from ..records.record import provenance
+from ..records.record import Weights, provenance
 from ..runs.images import digest
 from ..runs.resuming import check_same, locked, make_folder
 from ..runs.run import write_table
 from ..saliency.maps import MapFolder, MapOf, from_function, function_named
+from ..sources.factory import source_sha256
+from ..sources.libraries import is_factory
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +135,9 @@ def popout(
     folders = {name: MapFolder(Path(path), stimuli) for name, path in maps.items()}
     sources |= folders
     networks = {
-        name: load_model(name, weights, seed=seed)
+        name: load_model(name, weights, seed=seed).at_scale(
+            [(one.height, one.width) for one in stimuli], mask_set.info.salprobe.px_per_degree
+        )
         for name, function in functions.items()
         if function is None
     }
@@ -144,8 +147,8 @@ def popout(
         "models": list(sources),
         "images": digest(stimuli, progress),
         "maps": {name: map_folder.sha256() for name, map_folder in folders.items()},
-        "networks": {name: network.weights.model_dump() for name, network in networks.items()},
-        "code": {name: source_sha256(name) for name in functions if ":" in name},
+        "networks": {name: _known(network.weights) for name, network in networks.items()},
+        "code": {name: source_sha256(name) for name in functions if is_factory(name)},
         "layers": list(layers),
         "seed": seed,
     }
@@ -187,6 +190,10 @@ def popout(
         }
         _write_info(out, info)
         return result
+
+
+def _known(weights: Weights) -> dict[str, str | None]:
+    return weights.model_dump(exclude={"key", "prefix"})  # which have no option here
 
 
 def _write_info(out: Path, info: Mapping[str, object]) -> None:

@@ -49,7 +49,7 @@ def activations(
     As `activation`, in one forward pass.
     """
     device = next(model.network.parameters(), torch.empty(0)).device
-    images = model.images(network_input(picture, model.input_size)[None], device)
+    images = model.images(network_input(picture, model.resize)[None], device)
     maps: dict[str, np.ndarray] = {}
 
     def keep(layer: Layer, output: torch.Tensor) -> None:

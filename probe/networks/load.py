@@ -1,24 +1,30 @@
-"""Networks by name: from torchvision, ``gabor``, a factory, or a training folder."""
+"""Networks by name: of torchvision or another library, a factory, a training folder."""
 
 from __future__ import annotations
 
+import hashlib
+import inspect
+from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from ...datasets.errors import InputError
 from ...datasets.files import sha256
 from ...datasets.options import check_types
 from ..records.record import MOST_INPUT, Weights
 from ..records.train_info import TrainInfo
-from .backbones import model_names, own_network, torchvision_network
-from .factory import source_sha256, trust
-from .gabor import Gabor
-from .heads import Headed, SaliencyModel, SceneModel, last_layer
-from .layers import layer_named
-from .model import Model
-from .weights import fill, read_state, state_sha256
+from ..sources.backbones import model_names, own_network, torchvision_network
+from ..sources.description import CentreBias, Network
+from ..sources.factory import source_sha256, trust
+from ..sources.gabor import Gabor
+from ..sources.libraries import from_source, is_factory, source_of
+from ..sources.weights import fill, find, state_sha256
+from .fitting import fitted
+from .model import Model, add_head
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,7 @@ class Backbone:
 
     Attributes
     ----------
-    model, weights, input_size
+    model, weights, input_size, weights_key, weights_prefix
         See `load_model`.
     layer : str or None
         The layer to use where a single layer matters: to cut the network for training, or to
@@ -45,6 +51,8 @@ class Backbone:
     weights: str = "default"
     input_size: tuple[int, int] | None = None
     layer: str | None = None
+    weights_key: str | None = None
+    weights_prefix: str | None = None
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -54,18 +62,30 @@ class Backbone:
                 size = f"{height}×{width}"
                 raise InputError(f"input size {size}: expected 1 to {MOST_INPUT} pixels")
 
-        if ":" in self.model:
+        if is_factory(self.model):
             trust(self.model)
 
-    def load(self, seed: int = 0) -> Model:
+    def load(self, seed: int = 0, layers: str | Sequence[str] = ()) -> Model:
         """Load the network.
+
+        Parameters
+        ----------
+        seed, layers
+            See `load_model`; by default the layer is the backbone's, if it names one.
 
         Raises
         ------
         InputError
             See `load_model`.
         """
-        return load_model(self.model, self.weights, seed=seed, input_size=self.input_size)
+        return load_model(
+            *(self.model, self.weights),
+            seed=seed,
+            input_size=self.input_size,
+            layers=layers or ([self.layer] if self.layer else ()),
+            weights_key=self.weights_key,
+            weights_prefix=self.weights_prefix,
+        )
 
 
 def load_model(
@@ -75,17 +95,22 @@ def load_model(
     seed: int = 0,
     input_size: tuple[int, int] | None = None,
     named_by: Path | None = None,
+    layers: str | Sequence[str] = (),
+    weights_key: str | None = None,
+    weights_prefix: str | None = None,
 ) -> Model:
     """Load a network.
 
     Parameters
     ----------
     name : str
-        A torchvision classification model, ``gabor``, ``package.module:factory`` (a callable
-        without arguments that returns a Module), or a folder that `probe train` made.
+        A torchvision classification model, ``gabor``, ``timm:NAME``, ``hf:OWNER/NAME`` (or a
+        folder), ``open_clip:ARCH/TAG``, ``package.module:factory`` (a callable without arguments
+        that returns a Module or a `Network`), or a folder that `probe train` made.
     weights : str
-        ``default`` (torchvision's best ImageNet weights; a factory's own; a training's best),
-        ``random``, or a file (.pth, .safetensors).
+        ``default`` (the published weights; a factory's own; a training's best), ``random``, or a
+        file (.pth, .safetensors). A file with a readout, ours or He et al.'s, gives the trained
+        saliency model.
     seed : int
         Seed for random weights. The caller's random state is unchanged.
     input_size : (height, width), optional
@@ -93,6 +118,12 @@ def load_model(
     named_by : Path, optional
         The folder of results that names the network, if it is not the caller. Its factories are
         imported only if they are trusted; see `trust`.
+    layers : sequence of str
+        Names or wildcards of the layers that will be read, by default the default layers: a file
+        of weights need not reach beyond them.
+    weights_key, weights_prefix : str, optional
+        Where in the file the network is, if there are several: the keys that lead to its state
+        dict, joined by dots, and what precedes the network's own keys in it.
 
     Returns
     -------
@@ -111,28 +142,85 @@ def load_model(
     >>> [layer.name for layer in model.layers() if layer.default][:3]
     ['features.1', 'features.3', 'features.4']
     """
+    from_file = weights not in ("default", "random")
+    if not from_file and (weights_key, weights_prefix) != (None, None):
+        raise InputError("--weights-key and --weights-prefix are for --weights FILE")
     if is_training(name):
-        return load_trained(Path(name), weights, input_size)
+        return load_trained(
+            *(Path(name), weights, input_size),
+            weights_key=weights_key,
+            weights_prefix=weights_prefix,
+        )
     if name == "gabor":
         return _gabor(weights, input_size)
+    code = None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        if ":" in name:
+        if is_factory(name):
             if weights == "random":
                 raise InputError(f"{name}: a factory makes its own weights; --weights takes a file")
-            network, trained_size = own_network(name, named_by), (224, 224)
-            source, code = Weights(source="factory"), source_sha256(name)
+            network, source = own_network(name, named_by), Weights(source="factory")
+            code = source_sha256(name)
+        elif source_of(name):
+            network, source = from_source(name, weights, input_size)
         else:
-            network, trained_size, source = torchvision_network(name, weights)
-            code = None
-    if weights not in ("default", "random"):
-        path = Path(weights)
-        fill(network, read_state(path), f"{path}: weights do not fit {name}")
-        source = Weights(source="file", file=path.name, sha256=sha256(path))
-    if source.sha256 is None:
-        source = Weights(source=source.source, file=None, sha256=state_sha256(network))
-    size = input_size or trained_size
-    return Model(name, network.float().eval(), source, size, code=code)
+            network, source = torchvision_network(name, weights)
+    if from_file:
+        source = Weights(source="file", sha256="")  # not hashed before it is read
+    model = _model(network, name, source, code, input_size)
+    if from_file:
+        return fitted(model, Path(weights), layers, weights_key, weights_prefix)
+    return model
+
+
+def model_of_module(network: nn.Module | Network) -> Model:
+    """Return a Module, or the description of one, as a model; works on a copy.
+
+    It is known by its state's SHA-256 and, where it has one, by that of its class's source.
+
+    Raises
+    ------
+    InputError
+        If it cannot be copied.
+    """
+    described = network if isinstance(network, Network) else Network(network)
+    kind = type(described.module)
+    try:
+        source = inspect.getsource(kind)
+    except (OSError, TypeError):
+        source = None
+    try:
+        described = replace(described, module=deepcopy(described.module).cpu())
+    except Exception as error:  # the user's own code
+        raise InputError(f"{kind.__name__}: cannot be copied: {error}") from error
+    code = None if source is None else hashlib.sha256(source.encode()).hexdigest()
+    return _model(described, kind.__name__, Weights(source="module"), code, None)
+
+
+def _model(
+    network: Network,
+    name: str,
+    weights: Weights,
+    code: str | None,
+    input_size: tuple[int, int] | None,
+) -> Model:
+    """Return a described network, ready to run."""
+    module, bias = network.module.float().eval(), None
+    if weights.sha256 is None:
+        weights = weights.model_copy(update={"sha256": state_sha256(module)})
+    if network.centre_bias is not None:
+        bias = hashlib.sha256(network.centre_bias.tobytes()).hexdigest()
+        module.register_forward_pre_hook(CentreBias(network.centre_bias))
+    return Model(
+        *(name, module, weights, input_size or network.size),
+        mean=network.mean,
+        sd=network.sd,
+        code=code,
+        range=network.range,
+        interpolation=network.interpolation,
+        centre_bias=bias,
+        px_per_degree=None if input_size else network.px_per_degree,
+    )
 
 
 def is_training(name: str) -> bool:
@@ -141,7 +229,12 @@ def is_training(name: str) -> bool:
 
 
 def load_trained(
-    folder: Path, weights: str = "default", input_size: tuple[int, int] | None = None
+    folder: Path,
+    weights: str = "default",
+    input_size: tuple[int, int] | None = None,
+    *,
+    weights_key: str | None = None,
+    weights_prefix: str | None = None,
 ) -> Model:
     """Load a network that `probe train` trained, with the weights best in validation.
 
@@ -151,6 +244,8 @@ def load_trained(
     weights : str
         ``default`` for ``best.safetensors``, or a file.
     input_size : (height, width), optional
+    weights_key, weights_prefix : str, optional
+        See `load_model`.
 
     Raises
     ------
@@ -165,10 +260,12 @@ def load_trained(
     path = folder / "best.safetensors" if weights == "default" else Path(weights)
     if weights == "default" and not path.exists():
         raise InputError(f"{folder}: this training is unfinished; repeat its command to resume it")
-    own = "default" if ":" in backbone.model else "random"
+    own = "default" if is_factory(backbone.model) else "random"
     model = load_model(backbone.model, own, input_size=backbone.input_size, named_by=folder)
     network = add_head(model, backbone.layer, info.scenes)
-    fill(network, read_state(path), f"{path}: weights do not fit {backbone.model}")
+    found = find(path, network.state_dict(), key=weights_key, prefix=weights_prefix)
+    state = {**found.state, **{key: torch.empty(0) for key in found.extra}}
+    fill(network, state, f"{path}: weights do not fit {backbone.model}")
     return replace(
         model,
         name=str(folder),
@@ -176,74 +273,6 @@ def load_trained(
         weights=Weights(source="trained", file=path.name, sha256=sha256(path)),
         input_size=input_size or model.input_size,
     )
-
-
-def add_head(model: Model, layer: str | None, scenes: list[str] | None) -> Headed:
-    """Cut a network at a layer and add a head to train.
-
-    Parameters
-    ----------
-    model : Model
-        Its network is modified in place.
-    layer : str, optional
-        By default the output of the last block.
-    scenes : list of str, optional
-        Scenes to recognise; without them, the head predicts saliency.
-
-    Raises
-    ------
-    InputError
-        If no layer has this name.
-    """
-    layers = model.layers()
-    chosen = layer_named(layers, layer) if layer else last_layer(layers)
-    if scenes is None:
-        return SaliencyModel(model.network, chosen, model.input_size)
-    return SceneModel(model.network, chosen, model.input_size, len(scenes))
-
-
-def trainable(
-    backbone: Backbone, seed: int, scenes: list[str] | None, *, new_readout: bool = False
-) -> tuple[Model, Headed]:
-    """Load a network with a head to train; a training folder's goes on with its own head.
-
-    Parameters
-    ----------
-    backbone : Backbone
-    seed : int
-        Seed for random weights, and for those of a new head.
-    scenes : list of str, optional
-        See `add_head`.
-    new_readout : bool
-        Begin with a new head even if the folder has one for the same task.
-
-    Returns
-    -------
-    model : Model
-        The network, by the name of the one that was trained first: it does not depend on the
-        training folder.
-    network : Headed
-
-    Raises
-    ------
-    InputError
-        As `load_model` and `add_head`, or if the folder's network is cut at another layer.
-    """
-    model = backbone.load(seed)
-    torch.manual_seed(seed)
-    trained = model.network
-    if not isinstance(trained, Headed):
-        if new_readout:
-            raise InputError(f"{backbone.model}: --new-readout is for training folders")
-        return model, add_head(model, backbone.layer, scenes)
-    info = TrainInfo.read(Path(backbone.model))
-    first = info.parameters.backbone
-    if backbone.layer not in (None, first.layer):
-        raise InputError(f"{backbone.model}: ends at {first.layer}; expected no other --layer")
-    model = replace(model, name=first.model)
-    if info.scenes == scenes and not new_readout:
-        return model, trained
-    return model, add_head(replace(model, network=trained.backbone), first.layer, scenes)
 
 
 def _gabor(weights: str, input_size: tuple[int, int] | None) -> Model:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,34 +15,34 @@ from PIL import Image
 from torch import nn
 
 from ...datasets.errors import InputError
+from ..choices import Interpolation
 from ..records.record import Weights
-from .heads import Headed
+from ..sources.description import IMAGENET_MEAN, IMAGENET_SD, Resize
+from ..sources.weights import complaint
+from .heads import Headed, SaliencyModel, SceneModel, last_layer
 from .layers import Layer, layer_named, paper_names, trace
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-
-
-IMAGENET_SD = (0.229, 0.224, 0.225)
+from .uses import used_keys
 
 
-def network_input(picture: Image.Image, input_size: tuple[int, int]) -> np.ndarray:
+def network_input(picture: Image.Image, resize: Resize) -> np.ndarray:
     """Resize a stimulus to a network's input.
 
-    The aspect ratio is not kept, as in the paper. Pillow's bilinear filter averages when it
-    shrinks.
+    The whole stimulus, so that maps cover it; the aspect ratio is not kept, as in the paper.
+    Pillow's filters average when they shrink.
 
     Parameters
     ----------
     picture : Image
         RGB.
-    input_size : (height, width)
+    resize : Resize
 
     Returns
     -------
     uint8 array, shape (height, width, 3)
     """
-    height, width = input_size
-    return np.array(picture.resize((width, height), Image.Resampling.BILINEAR))
+    height, width = resize.size
+    filters = Image.Resampling[resize.interpolation.upper()]
+    return np.array(picture.resize((width, height), filters))
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,11 +57,22 @@ class Model:
     weights : Weights
     input_size : (height, width)
     mean, sd : tuple of 3 floats
-        Normalisation of RGB in 0 to 1.
+        Normalisation of RGB in 0 to ``range``.
     unit_names : dict
         Names of the units by layer, for layers whose units have names.
     code : str or None
-        SHA-256 of the source of the factory's module, if a factory made the network.
+        SHA-256 of the source of the factory's module, if a factory made the network; of its class,
+        if it is a Module that was passed.
+    range : float
+        What white is before normalisation: 1, or 255.
+    interpolation : Interpolation
+        How pictures are resized.
+    centre_bias : str or None
+        SHA-256 of the centre bias that the network is given, if any.
+    px_per_degree : float or None
+        The resolution that the network expects; see `at_scale`.
+    lacking : dict
+        What is wrong with its file of weights, by key; these parameters are NaN. See `check`.
     """
 
     name: str
@@ -68,6 +83,68 @@ class Model:
     sd: tuple[float, ...] = IMAGENET_SD
     unit_names: dict[str, list[str]] = field(default_factory=dict)
     code: str | None = None
+    range: float = 1.0
+    interpolation: Interpolation = "bilinear"
+    centre_bias: str | None = None
+    px_per_degree: float | None = None
+    lacking: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def resize(self) -> Resize:
+        """What pictures are resized to."""
+        return Resize(self.input_size, self.interpolation)
+
+    def at_scale(self, sizes: Iterable[tuple[int, int]], px_per_degree: float | None) -> Model:
+        """Return the model with the input size that shows stimuli at the expected resolution.
+
+        Unchanged if the model expects none.
+
+        Parameters
+        ----------
+        sizes : iterable of (height, width)
+            Sizes of the stimuli in pixels; the commonest counts.
+        px_per_degree : float, optional
+            Their resolution.
+
+        Raises
+        ------
+        InputError
+            If the stimuli's resolution is unknown.
+        """
+        if self.px_per_degree is None:
+            return self
+        if px_per_degree is None:
+            raise InputError(
+                f"{self.name}: expects {self.px_per_degree:g} pixels per degree, and those of the "
+                "stimuli are unknown; give --px-per-degree or --input-size"
+            )
+        scale = self.px_per_degree / px_per_degree
+        size = Counter(sizes).most_common(1)[0][0]
+        height, width = (max(1, round(side * scale)) for side in size)
+        return replace(self, input_size=(height, width))
+
+    def check(self, layers: Sequence[Layer] | None = None) -> None:
+        """Refuse layers that depend on weights which the file does not have.
+
+        Parameters
+        ----------
+        layers : sequence of Layer, optional
+            By default the network's output.
+
+        Raises
+        ------
+        InputError
+            If a key is missing, of another shape or not finite; the message names it.
+        """
+        if not self.lacking:
+            return
+        used = used_keys(self.network, layers, self.input_size)
+        wrong = {key: what for key, what in self.lacking.items() if key in used}
+        if wrong:
+            end = f"up to {layers[-1].name}" if layers else "as a whole"
+            raise InputError(
+                f"{self.weights.file}: weights do not fit {self.name} {end}; {complaint(wrong, [])}"
+            )
 
     def layers(self, *, pre_relu: bool = False) -> list[Layer]:
         """List the network's layers; see `trace` and, for VGG, `paper_names`.
@@ -104,9 +181,11 @@ class Model:
         Raises
         ------
         InputError
-            If no layer has this name.
+            If no layer has this name, or the file of weights lacks some that it needs.
         """
-        return layer_named(self.layers(), name)
+        found = layer_named(self.layers(), name)
+        self.check([found])
+        return found
 
     def images(self, rgb: np.ndarray, device: torch.device | str = "cpu") -> torch.Tensor:
         """Convert pictures to the network's input.
@@ -120,8 +199,58 @@ class Model:
         float32 tensor, shape (n, 3, height, width)
             Normalised; channels last in memory.
         """
-        pixels = torch.from_numpy(rgb).to(device).permute(0, 3, 1, 2).float() / 255
+        pixels = torch.from_numpy(rgb).to(device).permute(0, 3, 1, 2).float()
+        pixels = pixels / (255 / self.range)
         mean, sd = (
             torch.tensor(values, device=device)[:, None, None] for values in (self.mean, self.sd)
         )
         return ((pixels - mean) / sd).contiguous(memory_format=torch.channels_last)
+
+
+def add_head(model: Model, layer: str | None, scenes: list[str] | None) -> Headed:
+    """Cut a network at a layer and add a head to train.
+
+    Parameters
+    ----------
+    model : Model
+        Its network is modified in place.
+    layer : str, optional
+        By default the output of the last block.
+    scenes : list of str, optional
+        Scenes to recognise; without them, the head predicts saliency.
+
+    Raises
+    ------
+    InputError
+        If no layer has this name.
+    """
+    layers = model.layers()
+    chosen = layer_named(layers, layer) if layer else last_layer(layers)
+    if scenes is None:
+        return SaliencyModel(model.network, chosen, model.input_size)
+    return SceneModel(model.network, chosen, model.input_size, len(scenes))
+
+
+def describe(model: Model, network: Headed, task: str) -> dict[str, Any]:
+    """Say what a file of a trained network's weights holds, ready for JSON.
+
+    Parameters
+    ----------
+    model : Model
+        The network that was cut.
+    network : Headed
+    task : str
+    """
+    head = "readout" if isinstance(network, SaliencyModel) else "classifier"
+    return {
+        "salprobe": version("salprobe"),
+        "task": task,
+        "model": model.name,
+        "layer": network.layer.name,
+        "input_size": list(model.input_size),
+        "mean": list(model.mean),
+        "sd": list(model.sd),
+        "range": model.range,
+        "interpolation": model.interpolation,
+        "keys": {"backbone": "backbone.", "head": f"{head}."},
+    }

@@ -43,16 +43,20 @@ class Weights(Part):
     Attributes
     ----------
     source : str
-        ``default``, ``random``, ``file``, ``factory``, ``trained`` or ``none``.
+        ``default``, ``random``, ``file``, ``factory``, ``module``, ``trained`` or ``none``.
     file : str or None
-        The file's name.
+        The name of the file, or of what was published.
     sha256 : str or None
         SHA-256 of the file, or of the parameters if there is no file.
+    key, prefix : str or None
+        Where in the file the network was found, if that had to be said.
     """
 
     source: str
     file: str | None = None
     sha256: str | None = None
+    key: str | None = None
+    prefix: str | None = None
 
 
 class Record(Part):
@@ -119,6 +123,10 @@ class Record(Part):
         return self.model_dump(mode="json", exclude_unset=True)
 
 
+_EXTRAS = {"timm": "timm", "transformers": "transformers", "open_clip": "open_clip_torch"}
+"""Distributions of the extras by their modules, of which only those in use are recorded."""
+
+
 def provenance(device: str) -> dict[str, Any]:
     """Return the fields ``salprobe, command, started, device, versions`` of a new record.
 
@@ -127,7 +135,8 @@ def provenance(device: str) -> dict[str, Any]:
     device : str
         What the record calls the device.
     """
-    packages = ("torch", "torchvision", "numpy", "pillow")
+    packages = ["torch", "torchvision", "numpy", "pillow"]
+    packages += [name for module, name in _EXTRAS.items() if module in sys.modules]
     return {
         "salprobe": version("salprobe"),
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),

@@ -24,8 +24,15 @@ class RunParameters(Part):
         Type of the device: ``cpu``, ``cuda``, ``mps``.
     mean, sd : list of float
         What the network's input is normalised with.
+    range : float
+        What white is before that.
+    interpolation : str
+        How stimuli are resized to ``input_size``.
+    centre_bias : str or None
+        SHA-256 of the centre bias that the network is given.
     code : str or None
-        SHA-256 of the source of the factory's module; modules that this imports are not known.
+        SHA-256 of the source of the factory's module, or of the class of a Module that was passed;
+        modules that this imports are not known.
     seed : int
     masks, fixations : str
         SHA-256 of the mask file and of all fixations.
@@ -42,6 +49,9 @@ class RunParameters(Part):
     device: str = "cpu"
     mean: list[FiniteFloat] = []
     sd: list[FiniteFloat] = []
+    range: FiniteFloat = 1.0
+    interpolation: str = "bilinear"
+    centre_bias: str | None = None
     code: str | None = None
     seed: Annotated[int, Field(ge=0, lt=2**64)]
     masks: str

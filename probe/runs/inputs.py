@@ -73,6 +73,10 @@ def model_of(run: Run, source: Path | None = None, option: str = "--before, --af
     paths, parameters = run.info.paths, run.info.parameters
     name, weights = parameters.model, parameters.weights.source
     moved = None if source is None else str(source)
+    if weights == "module":
+        raise InputError(
+            f"{run.folder}: its network was a Module of the caller's, {name}, and cannot be loaded"
+        )
     if weights == "trained":
         name = str(_known(run, moved or paths.model, "training folder", option))
         weights = "default"
@@ -87,6 +91,9 @@ def model_of(run: Run, source: Path | None = None, option: str = "--before, --af
         seed=parameters.seed,
         input_size=parameters.input_size,
         named_by=run.folder,
+        layers=[layer.name for layer in run.layers],
+        weights_key=parameters.weights.key,
+        weights_prefix=parameters.weights.prefix,
     )
     if parameters.code not in (None, model.code):
         raise InputError(f"{name}: its code is not that of {run.name} (the SHA-256 differs)")

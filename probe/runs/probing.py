@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from torch.nn import Module
 
 from ...datasets.errors import InputError
 from ...datasets.files import sha256
@@ -29,7 +30,7 @@ from ..networks.device import (
     wait,
 )
 from ..networks.layers import Layer, select
-from ..networks.load import Backbone, is_training
+from ..networks.load import Backbone, is_training, model_of_module
 from ..networks.model import Model
 from ..records.columns import layer_units
 from ..records.record import provenance
@@ -37,6 +38,7 @@ from ..records.run_info import LayerInfo, Paths, RunInfo, RunParameters
 from ..scoring.batches import SHUFFLED, Plan, make_plan
 from ..scoring.loading import OFFER, load_batches
 from ..scoring.scorer import Scorer
+from ..sources.description import Network
 from ..statistics.selectivity import THRESHOLD, summarise
 from .images import check_images
 from .inputs import trained_on
@@ -50,7 +52,7 @@ _PER_REGION = {"n_fixations": np.int64, "ceiling": np.float64}
 def probe(
     masks: str | Path | MaskSet,
     *,
-    model: str | Backbone = "vgg16",
+    model: str | Backbone | Module | Network = "vgg16",
     layers: str | Sequence[str] = (),
     pre_relu: bool = False,
     root: str | Path | None = None,
@@ -66,9 +68,10 @@ def probe(
     Parameters
     ----------
     masks : path, ``osie-sr``, or MaskSet
-    model : str or Backbone
-        A network's name (see `load_model`), or a `Backbone`, which also names its weights and
-        input size.
+    model : str, Backbone, Module or Network
+        A network's name (see `load_model`); a `Backbone`, which also names its weights and input
+        size; or a Module of your own that takes ImageNet-normalised images, 224×224, or else the
+        `Network` that describes it.
     layers : sequence of str
         Names or wildcards; by default conv4_1 to conv5_3 of a VGG, the blocks of other networks.
     pre_relu : bool
@@ -113,6 +116,7 @@ def probe(
     started = time.perf_counter()
     check_seed(seed)
     backbone = Backbone(model) if isinstance(model, str) else model
+    patterns = [layers] if isinstance(layers, str) else list(layers)
     masks_path = None if isinstance(masks, MaskSet) else mask_path(masks)
     mask_set = masks if isinstance(masks, MaskSet) else load_masks(masks)
     beside = masks_path.parent if masks_path else Path()
@@ -126,25 +130,33 @@ def probe(
     with processes() as (rank, world), ExitStack() as stack:
         progress = progress if rank == 0 else SILENT
         device = resolve_device(execution.device)
-        network = backbone.load(seed)
-        chosen = select(
-            network.layers(pre_relu=pre_relu),
-            layers or ([backbone.layer] if backbone.layer else ()),
-        )
+        trained = weights = None
+        if isinstance(backbone, Backbone):
+            patterns = patterns or ([backbone.layer] if backbone.layer else [])
+            network = backbone.load(seed, patterns)
+            trained = Path(backbone.model).resolve() if is_training(backbone.model) else None
+            weights = backbone.weights if network.weights.source == "file" else None
+        else:
+            network = model_of_module(backbone)
+        sizes = ((one.height, one.width) for one in plan.stimuli)
+        network = network.at_scale(sizes, mask_set.info.salprobe.px_per_degree)
+        chosen = select(network.layers(pre_relu=pre_relu), patterns)
         stem = masks_path.stem if masks_path else mask_set.info.salprobe.dataset or "masks"
-        trained = Path(backbone.model).resolve() if is_training(backbone.model) else None
-        called = trained.name if trained else backbone.model.replace(":", ".")
+        called = trained.name if trained else network.name.replace(":", ".").replace("/", ".")
         target = Path(out) if out else Path("runs") / f"{stem}-{called}"
         info = RunInfo(
             format=RunInfo.newest,
             status="running",
             **provenance(device_name(device)),
             parameters=RunParameters(
-                model=backbone.model,
+                model=str(backbone.model) if isinstance(backbone, Backbone) else network.name,
                 weights=network.weights,
                 input_size=network.input_size,
                 mean=list(network.mean),
                 sd=list(network.sd),
+                range=network.range,
+                interpolation=network.interpolation,
+                centre_bias=network.centre_bias,
                 code=network.code,
                 pre_relu=pre_relu,
                 precision=execution.precision,
@@ -161,7 +173,7 @@ def probe(
                 root=_absolute(folder),
                 fixations=_absolute(fixations),
                 model=_absolute(trained),
-                weights=_absolute(backbone.weights if network.weights.source == "file" else None),
+                weights=_absolute(weights),
             ),
             dataset=mask_set.info.salprobe.dataset,
             trained_on=trained_on(trained, mask_set) if trained else 0,
@@ -202,7 +214,7 @@ def _enter(
     if not fresh:
         before = RunInfo.read(target)
         keys = ("parameters", "layers", "categories")
-        check_same(target, before.content(), info.content(), keys)
+        check_same(target, _complete(before), _complete(info), keys)
         if before.status == "complete":
             images = Run.open(target).images
             known = dict(zip(images["image_id"], images["sha256"], strict=True))
@@ -214,6 +226,11 @@ def _enter(
     check_space(target, partial.shape)
     info.write(target)
     partial.create()
+
+
+def _complete(info: RunInfo) -> dict:
+    """Return a run's description with every parameter, also those that older runs do not name."""
+    return {**info.content(), "parameters": info.parameters.model_dump(mode="json")}
 
 
 def _score(
@@ -234,7 +251,7 @@ def _score(
     if finished:
         progress.say(f"resuming: {finished} of {plan.n_stimuli} images already scored")
     loading = load_batches(
-        *(plan, mine, scorer.model.input_size, workers, progress if skip_bad else None),
+        *(plan, mine, scorer.model.resize, workers, progress if skip_bad else None),
         advice=OFFER,
     )
     bar = progress.task("probing", plan.n_stimuli, done=finished)

@@ -25,10 +25,11 @@ from ...datasets.stimuli import (
     read_picture,
 )
 from ..networks.activation import resized
-from ..networks.factory import from_factory
 from ..networks.heads import SaliencyModel
 from ..networks.load import load_model, load_trained
 from ..networks.model import Model, network_input
+from ..sources.factory import from_factory
+from ..sources.libraries import is_factory
 from .classical import MODELS
 from .observers import CentreBias, Human
 
@@ -87,19 +88,22 @@ def maps_of(
     stimuli: Stimuli,
     dataset: Dataset | None = None,
     weights: Mapping[str, str | Path] = {},
+    px_per_degree: float | None = None,
 ) -> dict[str, MapOf]:
     """Return the maps of saliency models by name.
 
     Parameters
     ----------
     names : sequence of str
-        As for `saliency_map`; also ``human`` and ``centre``, and a factory of a torch Module that
-        returns one map.
+        As for `saliency_map`; also ``human`` and ``centre``, and a network that returns one map:
+        of a factory, or any that `load_model` knows with a file of weights that has a readout.
     stimuli : Stimuli
     dataset : Dataset, optional
         The fixations that ``human`` and ``centre`` are made of.
     weights : mapping of path
-        Files of weights, by the names of trained networks and factories of a Module.
+        Files of weights, by the names of networks.
+    px_per_degree : float, optional
+        The pictures' resolution, for networks that expect one; by default the dataset's.
 
     Raises
     ------
@@ -115,6 +119,7 @@ def maps_of(
         if name not in names:
             raise InputError(f"--weights {name}={weights[name]}: no such model in --models")
     models: dict[str, MapOf] = {}
+    scale = px_per_degree or (None if dataset is None else dataset.px_per_degree)
     for name in names:
         if name in OBSERVERS:
             if name in weights:
@@ -124,8 +129,9 @@ def maps_of(
             models[name] = OBSERVERS[name](dataset)
             continue
         function = function_named(name, weights.get(name))
-        if function is None and ":" in name:
-            function = network_maps(load_model(name, str(weights.get(name, "default"))))
+        if function is None and (":" in name or name in weights):
+            network = load_model(name, str(weights.get(name, "default")))
+            function = network_maps(network, scale)
         if function is None:
             known = ", ".join([*MODELS, *OBSERVERS])
             raise InputError(f"{name}: not a saliency model; expected {known} …")
@@ -258,7 +264,7 @@ def function_named(
     """Return the function from pictures to saliency maps that a name stands for, or None.
 
     A classical model, what ``module:factory`` returns, or the network of a training folder, with
-    a file of weights if given. A factory that returns a torch Module gives None.
+    a file of weights if given. A network of another kind gives None.
 
     Raises
     ------
@@ -271,7 +277,7 @@ def function_named(
         return MODELS[name]
     if (Path(name) / "train.json").is_file():
         return predictor(Path(name), "default" if weights is None else str(weights))
-    if ":" not in name:
+    if not is_factory(name):
         return None
     product = from_factory(name)
     if not callable(product) or hasattr(product, "state_dict"):
@@ -297,15 +303,31 @@ def predictor(folder: Path, weights: str = "default") -> Callable[[np.ndarray], 
     return network_maps(model)
 
 
-def network_maps(model: Model) -> Callable[[np.ndarray], np.ndarray]:
+def network_maps(
+    model: Model, px_per_degree: float | None = None
+) -> Callable[[np.ndarray], np.ndarray]:
     """Return the function from pictures to a network's map, resized to the picture (bilinear).
 
     The function raises `InputError` if the network does not return one map, (1, 1, height, width)
     or (1, height, width).
+
+    Parameters
+    ----------
+    model : Model
+    px_per_degree : float, optional
+        The pictures' resolution.
+
+    Raises
+    ------
+    InputError
+        If the file of weights lacks some, or the model expects a resolution and none is given.
     """
+    model.check()
+    model.at_scale([(1, 1)], px_per_degree)
 
     def predict(picture: np.ndarray) -> np.ndarray:
-        rgb = network_input(Image.fromarray(picture), model.input_size)
+        resize = model.at_scale([picture.shape[:2]], px_per_degree).resize
+        rgb = network_input(Image.fromarray(picture), resize)
         with torch.inference_mode():
             maps = model.network(model.images(rgb[None]))
             if not isinstance(maps, torch.Tensor) or maps.ndim < 3 or maps[..., 0, 0].numel() != 1:

@@ -31,6 +31,7 @@ from ...datasets.sources.load import (
 from ...datasets.sources.salicon import NAME as SALICON
 from ...datasets.stimuli import IMAGE_SUFFIXES, Dataset, Stimuli, Stimulus, image_size
 from ..choices import MapFormat
+from ..networks.load import is_training
 from ..records.train_info import TrainInfo
 from ..scoring.loading import OFFER
 from .classical import MODELS
@@ -141,16 +142,23 @@ def identity(name: str, weights: str | Path | None, dataset: Dataset | None) -> 
     a user's factory, or a network trained on one: what their code depends on is unknown.
     """
     parts = [name, *(lib.__version__ for lib in (np, scipy, cv2, PIL, torch))]
-    rooms = (Path(__file__).parent, Path(__file__).parent.parent / "networks")
+    own = Path(__file__).parent
+    rooms = (own, own.parent / "sources", own.parent / "networks")
     parts += [sha256(path) for room in rooms for path in sorted(room.glob("*.py"))]
     if name in OBSERVERS and dataset is not None:
         sizes = [(image.id, image.size) for image in dataset.stimuli]
         parts += [dataset.fixations.sha256(), str(dataset.px_per_degree), str(sizes)]
     elif name not in MODELS:
         folder = Path(name)
+        if weights is not None and ":" not in name and not is_training(name):
+            return _hash([*parts, sha256(weights)])
         if ":" in name or ":" in TrainInfo.read(folder).parameters.backbone.model:
             return None
         parts += [sha256(folder / "train.json"), sha256(weights or folder / "best.safetensors")]
+    return _hash(parts)
+
+
+def _hash(parts: list[str]) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

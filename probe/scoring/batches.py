@@ -18,6 +18,7 @@ from ...datasets.masks.mask_set import MaskSet
 from ...datasets.masks.regions import distinct_pixels, inside, mask_of
 from ...datasets.stimuli import Stimuli, Stimulus
 from ..networks.model import network_input
+from ..sources.description import Resize
 from .ceiling import ceilings
 from .nss import Pixels
 
@@ -99,7 +100,7 @@ class Plan:
         ]
         return pd.DataFrame(rows, columns=["annotation_id", "image_id", "category"])
 
-    def load(self, item: Item, input_size: tuple[int, int]) -> Loaded:
+    def load(self, item: Item, resize: Resize) -> Loaded:
         """Decode and resize one stimulus and find each region's fixated pixels.
 
         Raises
@@ -107,7 +108,7 @@ class Plan:
         InputError
             If the image is missing, broken or not of the size in the mask file.
         """
-        rgb = network_input(self.stimuli.read(item.stimulus), input_size)
+        rgb = network_input(self.stimuli.read(item.stimulus), resize)
         fixations = self.fixations.of(item.stimulus.id)
         within = [inside(region, item.stimulus, fixations) for region in item.regions]
         own = [distinct_pixels(fixations.x[k], fixations.y[k]) for k in within]
@@ -178,7 +179,7 @@ class MaskPlan:
         ]
         return cls(Stimuli(root, tuple(masks.images)), batches)
 
-    def load(self, item: Item, input_size: tuple[int, int]) -> Loaded:
+    def load(self, item: Item, resize: Resize) -> Loaded:
         """Decode and resize one stimulus and rasterise its masks.
 
         Raises
@@ -186,7 +187,7 @@ class MaskPlan:
         InputError
             If the image is missing, broken or not of the size in the mask file.
         """
-        rgb = network_input(self.stimuli.read(item.stimulus), input_size)
+        rgb = network_input(self.stimuli.read(item.stimulus), resize)
         pixels = []
         for region in item.regions:
             y, x = np.nonzero(mask_of(region, item.stimulus))

@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 from ...datasets.errors import InputError
 from ...datasets.progress import Progress
 from ...datasets.stimuli import Stimulus
+from ..sources.description import Resize
 
 OFFER = "(--skip-bad leaves it out)"
 """What the commands that have this option say of an image that cannot be read."""
@@ -37,7 +38,7 @@ class Work(Protocol[Item, Loaded]):
         """The batches, in order."""
         ...
 
-    def load(self, item: Item, input_size: tuple[int, int]) -> Loaded:
+    def load(self, item: Item, resize: Resize) -> Loaded:
         """Prepare one stimulus for the network."""
         ...
 
@@ -45,7 +46,7 @@ class Work(Protocol[Item, Loaded]):
 def load_batches(
     plan: Work[Item, Loaded],
     numbers: Sequence[int],
-    input_size: tuple[int, int],
+    resize: Resize,
     workers: int | None = None,
     skip_bad: Progress | None = None,
     advice: str = "",
@@ -57,7 +58,7 @@ def load_batches(
     plan : Work
     numbers : sequence of int
         Numbers of the batches to load.
-    input_size : (height, width)
+    resize : Resize
     workers : int, optional
         Threads; by default one per CPU, at most 16.
     skip_bad : Progress, optional
@@ -87,7 +88,7 @@ def load_batches(
         number = next(remaining, None)
         if number is not None:
             batch = plan.batches[number]
-            ahead.append((number, [pool.submit(plan.load, item, input_size) for item in batch]))
+            ahead.append((number, [pool.submit(plan.load, item, resize) for item in batch]))
 
     try:
         for _ in range(2 + threads // max(1, len(plan.batches[0]))):

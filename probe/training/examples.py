@@ -12,6 +12,7 @@ from ...datasets.masks.regions import distinct_pixels
 from ...datasets.stimuli import Dataset, Stimulus
 from ..networks.model import network_input
 from ..saliency.metrics import empirical
+from ..sources.description import Resize
 from .losses import Looked
 
 
@@ -87,12 +88,12 @@ class Lesson:
     scenes: Mapping[int, int] | None
     kept: Kept
 
-    def load(self, item: _Item, input_size: tuple[int, int]) -> Example:
+    def load(self, item: _Item, resize: Resize) -> Example:
         """Decode and resize one stimulus, and find its fixated pixels."""
         stimulus = item.stimulus
         if (kept := self.kept.get(stimulus)) is not None:
             return kept
-        rgb = network_input(self.dataset.stimuli.read(stimulus), input_size)
+        rgb = network_input(self.dataset.stimuli.read(stimulus), resize)
         fixations = self.dataset.fixations.of(stimulus.id)
         pixels = distinct_pixels(fixations.x, fixations.y)
         size = (stimulus.height, stimulus.width)

@@ -9,9 +9,11 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -23,7 +25,7 @@ from ...datasets.files import atomic_write
 from ...datasets.options import check_types
 from ...datasets.readers.tables import read_columns
 from ...datasets.texts import csv_of
-from ..networks.weights import load_tensors
+from ..sources.weights import ABOUT, load_tensors, reason
 
 
 @dataclass
@@ -79,13 +81,23 @@ def read_test(
     return table[["image_id", *texts, *numbers]]
 
 
-def write_weights(path: Path, network: nn.Module) -> None:
-    """Write a network's weights as safetensors, atomically."""
+def write_weights(path: Path, network: nn.Module, about: Mapping[str, Any]) -> None:
+    """Write a network's weights as safetensors, atomically.
+
+    Parameters
+    ----------
+    path : Path
+    network : Module
+    about : mapping
+        What the file holds, ready for JSON: its metadata under the key ``salprobe``. One key,
+        because safetensors does not keep the order of several, and a resumed training ends in the
+        same bytes.
+    """
     state = {
         name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
     }
     with atomic_write(path) as file:
-        file.write(save(state))
+        file.write(save(state, {ABOUT: json.dumps(about)}))
 
 
 def write_checkpoint(
@@ -152,5 +164,4 @@ def read_checkpoint(
         check_types(state)
         return state
     except Exception as error:  # pickle, zip and state dicts raise many types
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise InputError(f"{path}: cannot be resumed from: {reason}") from error
+        raise InputError(f"{path}: cannot be resumed from: {reason(error)}") from error

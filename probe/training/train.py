@@ -32,13 +32,14 @@ from ..networks.device import (
     wait,
 )
 from ..networks.heads import Headed, SaliencyModel
-from ..networks.load import Backbone, trainable
+from ..networks.load import Backbone
 from ..networks.model import Model
-from ..networks.weights import read_state
+from ..networks.trainable import trainable
 from ..records.record import provenance
 from ..records.train_info import TrainInfo, TrainParameters
 from ..runs.images import check_images, read_images
 from ..runs.resuming import check_same, locked, make_folder
+from ..sources.weights import fill, read_states
 from .recipe import Recipe
 from .split import Split, describe, read_labels, stratified_split, usual_split
 from .store import TrainingState, write_table
@@ -144,7 +145,8 @@ def train(
             )
             state = trainer.run()
             wait(world)
-            network.load_state_dict(read_state(out / "best.safetensors"))
+            best = out / "best.safetensors"
+            fill(network, read_states(best)[0][""], str(best))
             test = trainer.evaluate(split.test) if split.test else None
         if rank == 0:
             _complete(out, network, state, test, dataset)

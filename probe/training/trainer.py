@@ -19,7 +19,7 @@ from ...datasets.progress import SILENT, Progress
 from ...datasets.stimuli import Dataset
 from ..networks.device import Execution
 from ..networks.heads import Headed
-from ..networks.model import Model
+from ..networks.model import Model, describe
 from ..scoring.loading import load_batches
 from .examples import Example, Kept, lesson
 from .frozen import Frozen
@@ -101,6 +101,7 @@ class Trainer:
             self.parallel = DistributedDataParallel(self.network, process_group=group)
         self._frozen = Frozen(self.network, model.input_size, len(split.parts()))
         self._loss, self._kept = Loss.parse(recipe.loss), Kept()
+        self._about = describe(model, network, recipe.task)
         self._balance = None if scenes is None else _balance(scenes, split.train).to(device)
 
     def run(self) -> TrainingState:
@@ -216,7 +217,7 @@ class Trainer:
         state.epoch, state.step = state.epoch + 1, 0
         if self.rank == 0:
             for name in ("best", "last") if better else ("last",):
-                write_weights(self.out / f"{name}.safetensors", self.network)
+                write_weights(self.out / f"{name}.safetensors", self.network, self._about)
             self._save()
         measure = "NSS" if self.scenes is None else "balanced accuracy"
         self.report.say(
@@ -255,10 +256,10 @@ class Trainer:
     def _load(self, batches: list[list[int]]) -> Iterator[list[Example]]:
         density = self.scenes is None and self._loss.needs_density
         work = lesson(self.dataset, batches, self._kept, density=density, scenes=self.scenes)
-        size = self.model.input_size
+        resize = self.model.resize
         if batches:
             for _, examples, _ in load_batches(
-                work, list(range(len(batches))), size, self.execution.workers
+                work, list(range(len(batches))), resize, self.execution.workers
             ):
                 yield examples
 

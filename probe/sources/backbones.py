@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from urllib.error import URLError
 
@@ -14,12 +15,13 @@ from torch import nn
 from ...datasets.errors import InputError
 from ...datasets.files import sha256
 from ..records.record import Weights
+from .description import Network
 from .factory import from_factory
 from .weights import fill
 
 
-def torchvision_network(name: str, weights: str) -> tuple[nn.Module, tuple[int, int], Weights]:
-    """Return a torchvision model, its input size (height, width), and the record of its weights.
+def torchvision_network(name: str, weights: str) -> tuple[Network, Weights]:
+    """Return a torchvision model, and the record of its weights.
 
     Parameters
     ----------
@@ -35,13 +37,14 @@ def torchvision_network(name: str, weights: str) -> tuple[nn.Module, tuple[int, 
     if name not in torchvision.models.list_models(module=torchvision.models):
         raise InputError(
             f"no model {name!r}: expected a torchvision classification model (vgg16, resnet50 …), "
-            "gabor, or package.module:factory"
+            "gabor, timm:NAME, hf:OWNER/NAME, open_clip:ARCH/TAG, or package.module:factory"
         )
     published = torchvision.models.get_model_weights(name).DEFAULT  # type: ignore[attr-defined]
     size = published.transforms().crop_size[0]
     network = torchvision.models.get_model(name, weights=None, **_implied_options(name))
+    described = Network(network, size=(size, size))
     if weights != "default":
-        return network, (size, size), Weights(source="random")
+        return described, Weights(source="random")
     try:
         with redirect_stdout(sys.stderr):  # torch.hub prints to stdout what it downloads
             state = published.get_state_dict(
@@ -55,7 +58,7 @@ def torchvision_network(name: str, weights: str) -> tuple[nn.Module, tuple[int, 
         ) from error
     fill(network, state, f"the default weights do not fit {name}")
     file = Path(torch.hub.get_dir()) / "checkpoints" / Path(published.url).name
-    return network, (size, size), Weights(source="default", file=file.name, sha256=sha256(file))
+    return described, Weights(source="default", file=file.name, sha256=sha256(file))
 
 
 def _implied_options(name: str) -> dict[str, bool]:
@@ -65,18 +68,23 @@ def _implied_options(name: str) -> dict[str, bool]:
     return {"aux_logits": True, "transform_input": True, "init_weights": True}
 
 
-def own_network(name: str, named_by: Path | None = None) -> nn.Module:
-    """Return the Module that ``package.module:factory`` makes, on the CPU; see `from_factory`.
+def own_network(name: str, named_by: Path | None = None) -> Network:
+    """Return the network that ``package.module:factory`` makes, on the CPU; see `from_factory`.
 
     Raises
     ------
     InputError
-        If the factory fails or does not return a Module.
+        If the factory fails or returns neither a Module nor a Network.
     """
-    network = from_factory(name, named_by)
-    if not isinstance(network, nn.Module):
-        raise InputError(f"{name}: returned {type(network).__name__}, expected torch.nn.Module")
-    return network.cpu()
+    product = from_factory(name, named_by)
+    if isinstance(product, nn.Module):
+        product = Network(product)
+    if not isinstance(product, Network):
+        raise InputError(
+            f"{name}: returned {type(product).__name__}, expected torch.nn.Module or "
+            "salprobe.Network"
+        )
+    return replace(product, module=product.module.cpu())
 
 
 def model_names() -> list[str]:

@@ -63,15 +63,13 @@ def from_factory(name: str, named_by: Path | None = None) -> object:
 def source_sha256(name: str) -> str | None:
     """Return the SHA-256 of the source of a factory's module, as it was when it was imported.
 
-    None for what is no factory, or has no source.
+    None if it has no source.
 
     Raises
     ------
     InputError
         If the module cannot be imported.
     """
-    if ":" not in name:
-        return None
     try:
         return _sources[_module(name)]
     except Exception as error:  # the user's own code

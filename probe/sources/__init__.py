@@ -1,0 +1,1 @@
+"""Where networks come from: libraries, factories, descriptions, files of weights."""
