@@ -241,7 +241,7 @@ def test_runs(tmp_path: Path, refused) -> None:
     (broken / "run.json").write_text(json.dumps({**complete, "status": "odd"}))
     refused("probe", "show", broken, says="status: Input should be 'running' or 'complete'")
     (broken / "run.json").write_text(json.dumps(complete))
-    refused("probe", "show", broken, says="regions.parquet: cannot be read")
+    refused("probe", "show", broken, says="scores.npy: no such file")
     refused("probe", "layers", "vgg61", says="no model 'vgg61'")
     refused("probe", "layers", "gabor", "--input-size", "0x4", says="expected HEIGHTxWIDTH")
 

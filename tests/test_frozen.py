@@ -14,7 +14,8 @@ from salprobe.probe.choices import Precision
 from salprobe.probe.networks.device import Execution
 from salprobe.probe.networks.heads import SaliencyModel, Tune
 from salprobe.probe.networks.layers import layer_named, trace
-from salprobe.probe.networks.load import Backbone, trainable
+from salprobe.probe.networks.load import Backbone
+from salprobe.probe.networks.trainable import trainable
 from salprobe.probe.training import trainer
 from salprobe.probe.training.frozen import Frozen
 from salprobe.probe.training.recipe import Recipe

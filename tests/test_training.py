@@ -260,7 +260,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(
         fsync(handle)
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(InputError, match="the disk is full"):
         trained(dataset, tmp_path / "run")
     monkeypatch.setattr(os, "fsync", fsync)
     assert not list((tmp_path / "run").glob(".*"))

@@ -85,6 +85,7 @@ def map_npy(path: Path) -> np.ndarray:
     InputError
         If it is missing or malformed.
     """
+    check_file(path, whole=False)
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
         if not isinstance(array, np.ndarray):

@@ -30,7 +30,8 @@ def check_file(path: Path, *, whole: bool = True) -> None:
     InputError
     """
     if not path.is_file():
-        raise InputError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}")
+        what = "is a folder, expected a file" if path.is_dir() else "no such file"
+        raise InputError(f"{path}: {what}")
     size = path.stat().st_size
     if not 0 < size <= (LARGEST if whole else size):
         raise InputError(f"{path}: {'the file is empty' if not size else 'too large to be read'}")

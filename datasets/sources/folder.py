@@ -16,6 +16,7 @@ from ..choices import Unit
 from ..errors import InputError, reading
 from ..files import LARGEST, read_bytes, read_json
 from ..fixations import Fixations, pixel
+from ..readers.process import check_file
 from ..readers.tables import read_parquet
 from ..stimuli import Dataset, Kept, Stimuli
 
@@ -242,6 +243,7 @@ def _read_table(path: Path, wanted: Collection[str]) -> pd.DataFrame:
     import pandas as pd
 
     suffix = path.suffix.lower()
+    check_file(path)
     if suffix not in TABLE_SUFFIXES:
         raise InputError(f"{path}: expected a {', '.join(TABLE_SUFFIXES)} file")
     if suffix == ".parquet":
