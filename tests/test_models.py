@@ -11,8 +11,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from salprobe.datasets.errors import InputError
-from salprobe.probe.networks.layers import Layer, reading, select, trace
+from salprobe.probe.networks.layers import Layer, reading, select
 from salprobe.probe.networks.load import load_model
+from salprobe.probe.networks.trace import trace
 from salprobe.probe.networks.weights import fill, read_state
 
 

@@ -166,7 +166,8 @@ def load_trained(
     if weights == "default" and not path.exists():
         raise InputError(f"{folder}: this training is unfinished; repeat its command to resume it")
     own = "default" if ":" in backbone.model else "random"
-    model = load_model(backbone.model, own, input_size=backbone.input_size, named_by=folder)
+    size = input_size or backbone.input_size  # tokens are cut for a size
+    model = load_model(backbone.model, own, input_size=size, named_by=folder)
     network = add_head(model, backbone.layer, info.scenes)
     fill(network, read_state(path), f"{path}: weights do not fit {backbone.model}")
     return replace(

@@ -28,7 +28,7 @@ from ..networks.device import (
     resolve_device,
     wait,
 )
-from ..networks.layers import Layer, select
+from ..networks.layers import Layer, grouped
 from ..networks.load import Backbone, is_training
 from ..networks.model import Model
 from ..records.columns import layer_units
@@ -127,10 +127,12 @@ def probe(
         progress = progress if rank == 0 else SILENT
         device = resolve_device(execution.device)
         network = backbone.load(seed)
-        chosen = select(
-            network.layers(pre_relu=pre_relu),
-            layers or ([backbone.layer] if backbone.layer else ()),
-        )
+        patterns = [layers] if isinstance(layers, str) else layers
+        patterns = patterns or ([backbone.layer] if backbone.layer else [])
+        listed = network.listing(pre_relu=pre_relu)
+        chosen = listed.select(patterns)
+        for names, count, reason in grouped(listed.unread(patterns)):
+            progress.say(f"left out: {names} ({count}): {reason}")
         stem = masks_path.stem if masks_path else mask_set.info.salprobe.dataset or "masks"
         trained = Path(backbone.model).resolve() if is_training(backbone.model) else None
         called = trained.name if trained else backbone.model.replace(":", ".")
