@@ -1,6 +1,7 @@
 """How outputs are laid out, measured: toy networks whose maps are known, of one size and of any."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from salprobe.datasets.errors import InputError
 from salprobe.probe.networks.layers import reading
 from salprobe.probe.networks.layouts import second_size
 from salprobe.probe.networks.trace import survey, trace
+from salprobe.probe.runs.run import Run
 
 SQUARE, WIDE = (64, 64), (64, 96)
 
@@ -216,3 +218,20 @@ def test_the_second_size_tells_height_width_and_proportions_apart(size: tuple[in
     assert other[1] != size[1]
     assert abs(other[1] * size[0] / (other[0] * size[1]) - 1) >= 0.2
     assert max(other) <= 320
+
+
+def test_what_is_left_out_is_said(small_world: Path, tmp_path: Path, command) -> None:
+    here = {"cwd": Path(__file__).parent}
+    listed = command("probe", "layers", "nets:windowed", "--input-size", "64x64", **here)
+    assert listed.stdout.split() == ["*", "maps", "4", "×", "16", "×", "16"]
+    reason = "no axis counts the images: windows, or one image at a time"
+    assert f"left out: windows.* (2): {reason}" in listed.stderr.replace("\n", " ")
+    run = ["probe", "run", "--masks", small_world / "masks.json", "--model", "nets:windowed"]
+    run += ["--input-size", "64x64", "--out", tmp_path / "run"]
+    refused = command(*run, "--layers", "windows.1", check=2, **here)
+    assert f"windows.1 gives no maps that can be read: {reason}" in refused.stderr.replace(
+        "\n", " "
+    )
+    done = command(*run, "--layers", "*", **here)
+    assert "left out: windows.* (2)" in done.stderr
+    assert [one.name for one in Run.open(tmp_path / "run").info.layers] == ["maps"]

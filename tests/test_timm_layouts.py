@@ -1,0 +1,65 @@
+"""Networks of timm: each layer answers to a bright corner in that corner, or is left out.
+
+With random weights, some layers answer alike everywhere. They say nothing for or against a reading.
+"""
+
+import pytest
+import torch
+
+from salprobe.probe.networks.layers import Layer, reading
+from salprobe.probe.networks.trace import survey
+
+timm = pytest.importorskip("timm", reason="timm is not installed")
+pytestmark = pytest.mark.slow
+
+ALIKE = 0.9  # the least answer of a quadrant, as a part of the most
+
+ARCHITECTURES = """
+    resnet18 regnety_002 densenet121 hrnet_w18_small mobilenetv3_small_050 efficientnet_b0
+    repvit_m0_9 fastvit_t8 starnet_s1 convnext_atto inception_next_atto convmixer_768_32
+    poolformer_s12 focalnet_tiny_srf efficientformer_l1 edgenext_xx_small pvt_v2_b0 nest_tiny
+    davit_tiny tiny_vit_5m_224 maxvit_tiny_tf_224 coatnet_0_rw_224 mobilevit_xxs mobilevitv2_050
+    swin_tiny_patch4_window7_224 swinv2_cr_tiny_224 vit_tiny_patch16_224
+    deit_tiny_distilled_patch16_224 vit_small_patch14_reg4_dinov2 eva02_tiny_patch14_224
+    cait_xxs24_224 xcit_nano_12_p16_224 levit_128s mixer_s32_224 resmlp_12_224 hiera_tiny_224
+    volo_d1_224 twins_svt_small coat_tiny crossvit_tiny_240 pit_ti_224 mvitv2_tiny
+""".split()
+"""Of every kind; their weights are random."""
+
+
+def quadrants(network: torch.nn.Module, layers: list[Layer], size: tuple[int, int]) -> dict:
+    """Return how much each quadrant changes when the right upper corner does: (2, 2) by layer."""
+    height, width = size
+    random = torch.Generator().manual_seed(7)
+    picture = torch.randn(1, 3, height, width, generator=random).repeat(2, 1, 1, 1)
+    picture[1, :, : height // 2, -width // 2 :] += 2
+    changes = {}
+
+    def keep(layer: Layer, maps: torch.Tensor) -> None:
+        change = (maps[1] - maps[0]).double()
+        change = (change - change.mean((1, 2), keepdim=True)).square().sum(0)
+        down, across = (side // 2 for side in change.shape)
+        halves = (change[:down], change[-down:])
+        changes[layer.name] = torch.stack(
+            [torch.stack([half[:, :across].mean(), half[:, -across:].mean()]) for half in halves]
+        )
+
+    with torch.inference_mode(), reading(network, layers) as forward:
+        forward(picture, keep)
+    return changes
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_each_layer_answers_in_the_corner_that_changes(name: str) -> None:
+    torch.manual_seed(0)
+    network = timm.create_model(name, pretrained=False).eval()
+    size = tuple(network.default_cfg["input_size"][1:])
+    found = survey(network, size)
+    assert any(layer.default for layer in found.layers)
+    layers = [layer for layer in found.layers if min(layer.height, layer.width) > 1]
+    elsewhere = {
+        layer: change.tolist()
+        for layer, change in quadrants(network, layers, size).items()
+        if change.argmax() != 1 and change.min() < ALIKE * change.max()
+    }
+    assert elsewhere == {}
