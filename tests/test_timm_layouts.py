@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 ALIKE = 0.9  # the least answer of a quadrant, as a part of the most
 
-ARCHITECTURES = """
+NAMES = """
     resnet18 regnety_002 densenet121 hrnet_w18_small mobilenetv3_small_050 efficientnet_b0
     repvit_m0_9 fastvit_t8 starnet_s1 convnext_atto inception_next_atto convmixer_768_32
     poolformer_s12 focalnet_tiny_srf efficientformer_l1 edgenext_xx_small pvt_v2_b0 nest_tiny
@@ -23,7 +23,7 @@ ARCHITECTURES = """
     deit_tiny_distilled_patch16_224 vit_small_patch14_reg4_dinov2 eva02_tiny_patch14_224
     cait_xxs24_224 xcit_nano_12_p16_224 levit_128s mixer_s32_224 resmlp_12_224 hiera_tiny_224
     volo_d1_224 twins_svt_small coat_tiny crossvit_tiny_240 pit_ti_224 mvitv2_tiny
-""".split()
+"""
 """Of every kind; their weights are random."""
 
 
@@ -49,7 +49,7 @@ def quadrants(network: torch.nn.Module, layers: list[Layer], size: tuple[int, in
     return changes
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", NAMES.split())
 def test_each_layer_answers_in_the_corner_that_changes(name: str) -> None:
     torch.manual_seed(0)
     network = timm.create_model(name, pretrained=False).eval()
