@@ -189,7 +189,7 @@ def _map_readings(
     for letters in permutations("CHW"):
         layout = "".join((*letters[:batch], "N", *letters[batch:]))
         grid = [output.shape[layout.index(side)] for side in "HW"]
-        if min(grid) > 1 and _proportioned(*grid, measured):
+        if min(grid) > 1 and _proportioned(grid[0], grid[1], measured):
             reading = Reading(layout, grid[0], grid[1])
             yield agreement(preferences(reading.maps(output), whole=whole)), reading
 
