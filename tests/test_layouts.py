@@ -70,7 +70,7 @@ def shuffled_maps(x: torch.Tensor) -> torch.Tensor:
 def attended(x: torch.Tensor) -> torch.Tensor:
     """Return the output of attention alone: nearly the same for all tokens."""
     cells = tokens(x, prefix=1)
-    return (cells @ cells.transpose(1, 2) / 10).softmax(-1) @ cells
+    return (cells @ cells.transpose(1, 2) / 1000).softmax(-1) @ cells
 
 
 READ = {
@@ -196,7 +196,7 @@ def test_padded_windows_are_not_taken_for_the_whole_picture() -> None:
     def window(x: torch.Tensor) -> torch.Tensor:
         return tokens(nn.functional.pad(x, (0, 14 - x.shape[3], 0, 14 - x.shape[2])))
 
-    found = survey(net(window, (80, 80), fixed=False), (80, 80))
+    found = survey(net(window, (112, 112), fixed=False), (112, 112))
     assert [one.module for one in found.left_out] == ["other"]
 
 

@@ -1,6 +1,8 @@
-"""Networks of timm: each layer answers to a bright corner in that corner, or is left out.
+"""Networks of timm: a bright corner stands out in that corner of each layer, or it is left out.
 
-With random weights, some layers answer alike everywhere. They say nothing for or against a reading.
+In the output of attention alone, which all cells share, a corner stands out by answering less than
+the others do. With random weights, some layers answer alike everywhere: they say nothing for or
+against a reading.
 """
 
 import pytest
@@ -12,7 +14,7 @@ from salprobe.probe.networks.trace import survey
 timm = pytest.importorskip("timm", reason="timm is not installed")
 pytestmark = pytest.mark.slow
 
-ALIKE = 0.1  # a logarithm: quadrants that differ by less answer alike
+ALIKE = 0.2  # a logarithm: quadrants that differ by less answer alike
 
 NAMES = """
     resnet18 regnety_002 densenet121 hrnet_w18_small mobilenetv3_small_050 efficientnet_b0
@@ -59,7 +61,7 @@ def answers(network: torch.nn.Module, layers: list[Layer], size: tuple[int, int]
 
 
 @pytest.mark.parametrize("name", NAMES.split())
-def test_each_layer_answers_in_the_corner_that_changes(name: str) -> None:
+def test_a_corner_that_changes_stands_out_in_that_corner(name: str) -> None:
     torch.manual_seed(0)
     network = timm.create_model(name, pretrained=False).eval()
     size = tuple(network.default_cfg["input_size"][1:])
@@ -69,6 +71,6 @@ def test_each_layer_answers_in_the_corner_that_changes(name: str) -> None:
     elsewhere = {
         layer: answer.tolist()
         for layer, answer in answers(network, layers, size).items()
-        if answer.argmax(1).tolist() != [0, 1, 2, 3] and float(answer.max()) > ALIKE
+        if answer.abs().argmax(1).tolist() != [0, 1, 2, 3] and float(answer.abs().max()) > ALIKE
     }
     assert elsewhere == {}
