@@ -12,8 +12,7 @@ from torch import nn
 
 from ...datasets.errors import InputError
 from .layers import Layer, LeftOut, Listing
-from .layouts import Reading, Size, read, second_size
-from .locality import PICTURES, pictures
+from .layouts import PICTURES, Reading, Size, pictures, read, second_size
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList)
 _ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.SiLU, nn.GELU, nn.Hardswish, nn.LeakyReLU, nn.ELU)
