@@ -85,3 +85,22 @@ class _Failing(nn.Module):
 def failing() -> nn.Module:
     """A network that raises what no network should."""
     return _Failing()
+
+
+class _Windowed(nn.Module):
+    """Maps, and the same cut into windows, as a block."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maps = nn.Conv2d(3, 4, 4, stride=4)
+        self.windows = nn.Sequential(nn.Linear(4, 5), nn.ReLU())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        cut = self.maps(x).unfold(2, 2, 2).unfold(3, 2, 2).permute(0, 2, 3, 4, 5, 1)
+        return self.windows(cut.reshape(-1, 4, 4)).reshape(len(x), -1, 5).mean(1)
+
+
+def windowed() -> nn.Module:
+    """A network with layers that are no maps."""
+    torch.manual_seed(2)
+    return _Windowed()

@@ -111,7 +111,7 @@ def test_a_scene_classifier_has_three_layers_and_drops_out_only_in_training() ->
 
 
 def _layers(network):
-    from salprobe.probe.networks.layers import trace
+    from salprobe.probe.networks.trace import trace
 
     return trace(network.eval(), (32, 32))
 

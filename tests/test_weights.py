@@ -19,6 +19,7 @@ import salprobe as sp
 from salprobe.datasets.errors import InputError
 from salprobe.probe.networks.heads import SaliencyModel
 from salprobe.probe.networks.load import load_model
+from salprobe.probe.networks.trace import trace
 from salprobe.probe.networks.uses import used_keys
 from salprobe.probe.sources.weights import fill, find, read_states
 
@@ -162,7 +163,7 @@ def test_what_is_used_is_measured() -> None:
             return self.last(tokens.transpose(1, 2).unflatten(2, maps.shape[2:]))
 
     network = Attends().eval()
-    layers = {layer.name: layer for layer in sp.probe.networks.layers.trace(network, (16, 16))}
+    layers = {layer.name: layer for layer in trace(network, (16, 16))}
     patch = {"patch.weight", "patch.bias"}
     attention = {"in_proj_weight", "in_proj_bias", "out_proj.weight", "out_proj.bias"}
     whole = {

@@ -176,14 +176,20 @@ def layers(
 ) -> None:
     """List a model's layers and the shapes of their activation maps.
 
-    Layers marked * are probed by default.
+    Layers marked * are probed by default. How each output is laid out is measured; those that
+    cannot be read as maps are left out, and said on stderr.
     """
+    from ..networks.layers import grouped
     from ..networks.load import is_training, load_model
     from ..sources.libraries import is_factory
 
     given = model == "gabor" or is_factory(model) or is_training(model)
     weights = "default" if given else "random"
-    listed = load_model(model, weights, input_size=parse_size(input_size)).layers(pre_relu=pre_relu)
+    loaded = load_model(model, weights, input_size=parse_size(input_size))
+    found = loaded.listing(pre_relu=pre_relu)
+    listed = found.layers
+    for names, count, reason in grouped(found.left_out):
+        notes.print(f"left out: {names} ({count}): {reason}", markup=False)
     if as_json:
         keys = ("name", "units", "height", "width", "default")
         print_data(json.dumps([{key: getattr(layer, key) for key in keys} for layer in listed]))

@@ -1,28 +1,20 @@
-"""Layers of a network: which of them give activation maps, and how to read those maps."""
+"""Layers of a network: choosing them by name, and reading their maps in a forward pass."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from math import isqrt
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
-from torchvision.models.maxvit import PartitionAttentionLayer
-from torchvision.models.swin_transformer import ShiftedWindowAttention
-from torchvision.ops import Permute
 
 from ...datasets.errors import InputError
-
-Layout = Literal["NCHW", "NHWC", "tokens"]
-
-# Inside these, tensors are windows or heads, not maps of the stimulus.
-_OPAQUE = (PartitionAttentionLayer, ShiftedWindowAttention, nn.MultiheadAttention)
-_CONTAINERS = (nn.Sequential, nn.ModuleList)
+from .layouts import Reading
 
 
 @dataclass(frozen=True)
@@ -40,10 +32,12 @@ class Layer:
         Which call of the module in one forward pass, from 1.
     units, height, width : int
         Shape of the activation maps for the input size that was traced.
-    layout : "NCHW", "NHWC" or "tokens"
-        How the module's output is laid out.
+    layout : str
+        How the module's output is laid out; see `Reading`.
     default : bool
         Whether the layer is probed when no layers are named.
+    prefix, suffix : int
+        Tokens before and after those that are cells of the picture.
     """
 
     name: str
@@ -52,85 +46,68 @@ class Layer:
     units: int
     height: int
     width: int
-    layout: Layout
+    layout: str
     default: bool = False
+    prefix: int = 0
+    suffix: int = 0
+
+    def maps(self, output: torch.Tensor) -> torch.Tensor:
+        """View the module's output as activation maps, shape (n, units, height, width)."""
+        reading = Reading(self.layout, self.height, self.width, self.prefix, self.suffix)
+        return reading.maps(output)
 
 
-def trace(network: nn.Module, input_size: tuple[int, int]) -> list[Layer]:
-    """List a network's layers in the order of its forward pass.
+class LeftOut(NamedTuple):
+    """A module whose output cannot be read as maps.
 
-    Parameters
+    Attributes
     ----------
-    network : Module
-        In evaluation mode.
-    input_size : (height, width)
-
-    Returns
-    -------
-    list of Layer
-        The default layers are the blocks (residual, fire, inception, transformer …) and the
-        activations outside blocks.
-
-    Raises
-    ------
-    InputError
-        If the network is a ScriptModule, does not run on an input of this size, or no output is a
-        stack of maps.
+    module : str
+    reason : str
+    default : bool
+        Whether it would be probed when no layers are named.
     """
-    if isinstance(network, torch.jit.ScriptModule):
-        raise InputError(
-            "the network is compiled (a ScriptModule), and the layers in it cannot be read; "
-            "expected the torch.nn.Module that it was made from"
-        )
-    layers: list[Layer] = []
-    calls: Counter[str] = Counter()
-    outputs: dict[int, torch.Tensor] = {}  # kept alive, so that ids stay unique
-    layout: Layout = "NCHW"
-    opaque = _below(network, _OPAQUE)
 
-    def note(name: str, module: nn.Module, output: object) -> None:
-        nonlocal layout
-        calls[name] += 1
-        layout = _layout_after(module, layout)
-        if not isinstance(output, torch.Tensor) or name in opaque or not name:
-            return
-        passed_through = isinstance(module, _CONTAINERS) and id(output) in outputs
-        outputs[id(output)] = output
-        shape = _map_shape(output, layout)
-        if shape is not None and not passed_through:
-            kind = "tokens" if output.ndim == 3 else layout
-            layers.append(Layer(name, name, calls[name], *shape, kind))
+    module: str
+    reason: str
+    default: bool
 
-    handles = [
-        module.register_forward_hook(
-            lambda module, _inputs, output, name=name: note(name, module, output)
-        )
-        for name, module in network.named_modules()
-    ]
-    parameter = next(network.parameters(), torch.empty(0))
-    try:
-        with torch.inference_mode():
-            network(torch.zeros(1, 3, *input_size, device=parameter.device))
-    except Exception as error:  # the network may be anybody's code
-        height, width = input_size
-        reason = f"{type(error).__name__}: {error}".partition("\n")[0].removesuffix(": ")
-        raise InputError(
-            f"the network does not run on a {height}×{width} image: {reason}"
-        ) from error
-    finally:
-        for handle in handles:
-            handle.remove()
-    if not layers:
-        raise InputError("no layer of the network gives activation maps")
-    defaults = _default_modules(network)
-    return [
-        Layer(
-            f"{layer.name}:{layer.call}" if calls[layer.module] > 1 else layer.name,
-            *(layer.module, layer.call, layer.units, layer.height, layer.width, layer.layout),
-            default=layer.module in defaults and layer.height * layer.width > 1,
-        )
-        for layer in layers
-    ]
+
+@dataclass(frozen=True)
+class Listing:
+    """A network's layers in the order of its forward pass, and the modules left out."""
+
+    layers: list[Layer]
+    left_out: list[LeftOut]
+
+    def select(self, patterns: Sequence[str]) -> list[Layer]:
+        """Return the layers whose names match any pattern; see the function `select`.
+
+        Raises
+        ------
+        InputError
+            If a pattern matches no layer; if it matches what was left out, it says why.
+        """
+        for pattern in patterns:
+            if not any(fnmatchcase(layer.name, pattern) for layer in self.layers):
+                for one in self.unread([pattern]):
+                    raise InputError(f"{one.module} gives no maps that can be read: {one.reason}")
+        return select(self.layers, patterns)
+
+    def unread(self, patterns: Sequence[str]) -> list[LeftOut]:
+        """Return what was left out of the layers that match any pattern, or of the default."""
+        return [
+            one
+            for one in self.left_out
+            if any(fnmatchcase(one.module, pattern) for pattern in patterns)
+            or (not patterns and one.default)
+        ]
+
+
+def grouped(left_out: Sequence[LeftOut]) -> list[tuple[str, int, str]]:
+    """Return modules alike but for numbers, how many they are, and why they were left out."""
+    groups = Counter((re.sub(r"\d+", "*", one.module), one.reason) for one in left_out)
+    return [(name, count, reason) for (name, reason), count in groups.items()]
 
 
 def paper_names(
@@ -233,7 +210,7 @@ def reading(
         layer = wanted.get((name, calls[name]))
         if layer is None or consumer is None:
             return
-        consumer(layer, as_maps(output, layer.layout))
+        consumer(layer, layer.maps(output))
         left -= 1
         if left == 0:
             raise _LastLayerReached(mine)
@@ -261,69 +238,3 @@ def reading(
     finally:
         for handle in handles:
             handle.remove()
-
-
-def as_maps(output: torch.Tensor, layout: Layout) -> torch.Tensor:
-    """View a layer's output as activation maps, shape (n, units, height, width)."""
-    if layout == "NCHW":
-        return output
-    if layout == "NHWC":
-        return output.permute(0, 3, 1, 2)
-    side = isqrt(output.shape[1])
-    patches = output[:, output.shape[1] - side**2 :]  # the class token comes first
-    return patches.transpose(1, 2).unflatten(2, (side, side))
-
-
-def _map_shape(output: torch.Tensor, layout: Layout) -> tuple[int, int, int] | None:
-    """Return (units, height, width), or None if an output is not a stack of maps."""
-    if output.ndim == 4:
-        _, *shape = output.shape
-        units, height, width = shape if layout == "NCHW" else (shape[2], shape[0], shape[1])
-        return (units, height, width) if height * width > 1 else None
-    if output.ndim == 3 and isqrt(output.shape[1]) ** 2 in (output.shape[1], output.shape[1] - 1):
-        side = isqrt(output.shape[1])
-        return (output.shape[2], side, side) if side > 1 else None
-    return None
-
-
-def _layout_after(module: nn.Module, before: Layout) -> Layout:
-    """Return the layout of 4-D tensors after a module: by its type, else unchanged."""
-    if isinstance(module, nn.LayerNorm):  # torchvision's LayerNorm2d permutes on its own
-        return "NCHW" if type(module).__name__ == "LayerNorm2d" else "NHWC"
-    if isinstance(module, nn.Linear):
-        return "NHWC"
-    if isinstance(module, Permute):
-        return "NHWC" if list(module.dims) == [0, 2, 3, 1] else "NCHW"
-    maps = (nn.Conv2d, nn.BatchNorm2d, nn.MaxPool2d, nn.AvgPool2d, PartitionAttentionLayer)
-    if isinstance(module, maps):
-        return "NCHW"
-    return before
-
-
-def _default_modules(network: nn.Module) -> set[str]:
-    """Return the paths of the outermost blocks and of the activations outside them."""
-    activations = (nn.ReLU, nn.ReLU6, nn.SiLU, nn.GELU, nn.Hardswish, nn.LeakyReLU, nn.ELU)
-    size = sum(1 for _ in network.modules())
-    paths: set[str] = set()
-
-    def descend(module: nn.Module, parent_path: str) -> None:
-        for name, child in module.named_children():
-            child_path = f"{parent_path}.{name}" if parent_path else name
-            inside = sum(1 for _ in child.modules())
-            block = 1 < inside < size / 2 and not isinstance(child, _CONTAINERS)
-            if block or isinstance(child, activations):
-                paths.add(child_path)
-            else:
-                descend(child, child_path)
-
-    descend(network, "")
-    return paths
-
-
-def _below(network: nn.Module, kinds: tuple[type[nn.Module], ...]) -> set[str]:
-    tops = [name for name, module in network.named_modules() if isinstance(module, kinds)]
-    return {
-        name
-        for name, _ in network.named_modules()
-        if any(name.startswith(f"{top}.") for top in tops)
-    }

@@ -261,7 +261,8 @@ def load_trained(
     if weights == "default" and not path.exists():
         raise InputError(f"{folder}: this training is unfinished; repeat its command to resume it")
     own = "default" if is_factory(backbone.model) else "random"
-    model = load_model(backbone.model, own, input_size=backbone.input_size, named_by=folder)
+    size = input_size or backbone.input_size  # tokens are cut for a size
+    model = load_model(backbone.model, own, input_size=size, named_by=folder)
     network = add_head(model, backbone.layer, info.scenes)
     found = find(path, network.state_dict(), key=weights_key, prefix=weights_prefix)
     state = {**found.state, **{key: torch.empty(0) for key in found.extra}}

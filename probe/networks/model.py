@@ -20,7 +20,8 @@ from ..records.record import Weights
 from ..sources.description import IMAGENET_MEAN, IMAGENET_SD, Resize
 from ..sources.weights import complaint
 from .heads import Headed, SaliencyModel, SceneModel, last_layer
-from .layers import Layer, layer_named, paper_names, trace
+from .layers import Layer, Listing, layer_named, paper_names
+from .trace import survey
 from .uses import used_keys
 
 
@@ -147,7 +148,11 @@ class Model:
             )
 
     def layers(self, *, pre_relu: bool = False) -> list[Layer]:
-        """List the network's layers; see `trace` and, for VGG, `paper_names`.
+        """List the network's layers; see `listing`."""
+        return self.listing(pre_relu=pre_relu).layers
+
+    def listing(self, *, pre_relu: bool = False) -> Listing:
+        """List the network's layers and what was left out; see `survey`, for VGG `paper_names`.
 
         The map of a trained saliency model is its layer ``readout``, with one unit.
 
@@ -157,7 +162,8 @@ class Model:
             If the network does not run on its input size, or ``pre_relu`` is set and it is not
             a VGG.
         """
-        layers = trace(self.network, self.input_size)
+        found = survey(self.network, self.input_size)
+        layers, left_out = found.layers, found.left_out
         backbone, prefix, readout = self.network, "", []
         if isinstance(self.network, Headed):
             backbone, prefix = self.network.backbone, "backbone."
@@ -167,13 +173,19 @@ class Model:
                 for layer in layers
                 if layer.name.startswith(prefix)
             ]
+            left_out = [
+                one._replace(module=one.module.removeprefix(prefix))
+                for one in left_out
+                if one.module.startswith(prefix)
+            ]
         if isinstance(backbone, torchvision.models.VGG):
-            return paper_names(backbone, layers, pre_relu=pre_relu, prefix=prefix) + readout
+            layers = paper_names(backbone, layers, pre_relu=pre_relu, prefix=prefix)
+            return Listing(layers + readout, [])
         if pre_relu:
             raise InputError(
                 "--pre-relu is for VGG's names; for other models name the module itself in --layers"
             )
-        return layers + readout
+        return Listing(layers + readout, left_out)
 
     def layer(self, name: str) -> Layer:
         """Return one of the network's layers.

@@ -29,7 +29,7 @@ from ..networks.device import (
     resolve_device,
     wait,
 )
-from ..networks.layers import Layer, select
+from ..networks.layers import Layer, grouped
 from ..networks.load import Backbone, is_training, model_of_module
 from ..networks.model import Model
 from ..records.columns import layer_units
@@ -140,7 +140,10 @@ def probe(
             network = model_of_module(backbone)
         sizes = ((one.height, one.width) for one in plan.stimuli)
         network = network.at_scale(sizes, mask_set.info.salprobe.px_per_degree)
-        chosen = select(network.layers(pre_relu=pre_relu), patterns)
+        listed = network.listing(pre_relu=pre_relu)
+        chosen = listed.select(patterns)
+        for names, count, reason in grouped(listed.unread(patterns)):
+            progress.say(f"left out: {names} ({count}): {reason}")
         stem = masks_path.stem if masks_path else mask_set.info.salprobe.dataset or "masks"
         called = trained.name if trained else network.name.replace(":", ".").replace("/", ".")
         target = Path(out) if out else Path("runs") / f"{stem}-{called}"
