@@ -13,8 +13,9 @@ from salprobe.datasets.stimuli import Dataset
 from salprobe.probe.choices import Precision
 from salprobe.probe.networks.device import Execution
 from salprobe.probe.networks.heads import SaliencyModel, Tune
-from salprobe.probe.networks.layers import layer_named, trace
+from salprobe.probe.networks.layers import layer_named
 from salprobe.probe.networks.load import Backbone
+from salprobe.probe.networks.trace import trace
 from salprobe.probe.networks.trainable import trainable
 from salprobe.probe.training import trainer
 from salprobe.probe.training.frozen import Frozen
