@@ -129,6 +129,8 @@ def check_growth(path: Path, size: int) -> None:
         try:
             os.posix_fallocate(file.fileno(), end, size)
         except OSError as error:
+            if error.errno in (errno.EOPNOTSUPP, errno.EINVAL):
+                return  # the file system cannot say
             free = os.statvfs(path).f_bavail * os.statvfs(path).f_frsize
             error.missing = max(0, size - free)  # type: ignore[attr-defined]
             raise

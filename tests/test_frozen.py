@@ -90,6 +90,29 @@ class Noisy(Around):
         return super().forward(x + torch.rand(()))
 
 
+class Counting(Around):
+    """Reads the number of pictures from the picture itself, after its first convolution."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        n = len(x)
+        return self.end(self.outer(self.inner(self.stem(x)).reshape(n, 4, *x.shape[2:])))
+
+
+class Borrowing(Around):
+    """Uses a weight before the module that it belongs to is called."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x) * self.outer.weight.mean()
+        return self.end(self.outer(self.relu(self.inner(x))))
+
+
+def test_networks_that_count_pictures_or_borrow_weights_are_not_fooled() -> None:
+    network = tuned(Counting(), "end", 1)
+    assert name_of(Frozen(network, SIZE, 10), network) is None
+    network = tuned(Borrowing(), "end", 1)
+    assert name_of(Frozen(network, SIZE, 10), network) == "stem"
+
+
 def test_random_maps_are_not_kept() -> None:
     network = tuned(Noisy(), "end", 0)
     assert name_of(Frozen(network, SIZE, 10), network) is None

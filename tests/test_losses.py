@@ -82,6 +82,11 @@ def test_a_constant_map_scores_0_and_its_gradient_is_finite() -> None:
     assert saliency.grad is not None and bool(torch.isfinite(saliency.grad).all())
 
 
+def test_without_fixations_there_is_no_score() -> None:
+    nowhere = Looked(SIZE, (X[:0], Y[:0]))
+    assert bool(nss(torch.rand(3, 4), nowhere).isnan())
+
+
 def test_maps_are_resized_as_in_scoring() -> None:
     import cv2
 

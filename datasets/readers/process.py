@@ -22,6 +22,16 @@ _process: subprocess.Popen | None = None
 _owner = 0  # a process that was forked from the one that started it must not use its pipes
 
 
+def _forget_lock() -> None:
+    """Make a new lock: another thread may have held the old one when this process was forked."""
+    global _lock
+    _lock = Lock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_forget_lock)
+
+
 def check_file(path: Path, *, whole: bool = True) -> None:
     """Refuse what is no file, is empty, or too large to be read as a whole.
 
@@ -102,6 +112,7 @@ def _started() -> subprocess.Popen:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+            start_new_session=True,  # Ctrl-C is for us
         )
         atexit.register(_stop, _process)
     return _process

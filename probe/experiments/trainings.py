@@ -73,18 +73,24 @@ def entered(
     """
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         raise InputError(f"{kind} runs in one process; expected no torchrun")
-    read_images(Stimuli(root, tuple(masks.images)), progress)
     description = {"parameters": parameters}
     path = out / f"{kind}.json"
-    if make_folder(out):
-        with atomic_write(path) as file:
-            file.write(json.dumps(description, indent=1).encode())
-    elif not path.is_file():
+
+    def check() -> None:
+        if path.is_file():
+            before = read_json(path)
+            before = before if isinstance(before, dict) else {}
+            check_same(out, before, description, ("parameters",))
+
+    check()
+    read_images(Stimuli(root, tuple(masks.images)), progress)
+    if not make_folder(out) and not path.is_file():
         raise InputError(f"{out}: exists and holds no {kind}; choose another --out")
-    else:
-        before = read_json(path)
-        check_same(out, before if isinstance(before, dict) else {}, description, ("parameters",))
     with locked(out):
+        check()  # another process may have begun it
+        if not path.is_file():
+            with atomic_write(path) as file:
+                file.write(json.dumps(description, indent=1).encode())
         if not (out / "masks.json").exists():
             masks.write(out / "masks.json")
         yield

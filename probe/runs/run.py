@@ -14,7 +14,7 @@ from ...datasets.errors import InputError
 from ...datasets.files import atomic_write
 from ...datasets.interval import Interval
 from ...datasets.readers.arrays import map_npy
-from ...datasets.readers.tables import read_columns, read_parquet
+from ...datasets.readers.tables import read_columns
 from ...datasets.texts import html_table, printable
 from ..records.columns import LayerUnits, layer_units
 from ..records.run_info import RunInfo
@@ -131,7 +131,7 @@ class Run:
         """``annotation_id, image_id, category, n_fixations, ceiling``, a row for each of scores."""
         path = self.folder / "regions.parquet"
         columns = ["annotation_id", "image_id", "category", "n_fixations"]
-        if "ceiling" in read_parquet(path, ()):  # older runs lack it
+        if self.info.format > 1:  # older runs lack it
             columns.append("ceiling")
         table = self._table("regions", columns)
         strange = set(table["category"]).difference(self.categories)

@@ -218,9 +218,12 @@ def resized_nss(
     Returns
     -------
     float32 tensor, shape ()
+        NaN without fixated pixels.
     """
     h, w = saliency.shape
     kernels = Targets([[pixels]], [size]).kernels(h, w, saliency.device)
+    if not len(kernels.cells):
+        return saliency.new_tensor(torch.nan, dtype=torch.float32)
     x = saliency.float()
     x = x - x.mean()
     mean = (kernels.mean[0] * x).sum()

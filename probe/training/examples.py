@@ -96,7 +96,7 @@ class Lesson:
         rgb = network_input(self.dataset.stimuli.read(stimulus), resize)
         fixations = self.dataset.fixations.of(stimulus.id)
         pixels = distinct_pixels(fixations.x, fixations.y)
-        size = (stimulus.height, stimulus.width)
+        size = stimulus.size
         density = None
         if self.density:
             blurred = empirical(fixations.x, fixations.y, size, self.dataset.px_per_degree)

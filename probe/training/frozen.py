@@ -39,8 +39,9 @@ class Frozen:
 
     Notes
     -----
-    A batch with a new stimulus is computed as a whole, so kept maps equal those of a training that
-    keeps none, bit for bit, wherever a network computes an image alike in any batch of a size.
+    A batch with a new stimulus is computed as a whole. Kept maps equal those of a training that
+    keeps none, bit for bit, where the network computes an image alike in any batch, as convolutions
+    on a CPU do.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Frozen:
         self._network, self._stimuli, self._limit = network, stimuli, limit
         self._kept: dict[int, torch.Tensor] = {}
         self._layout = torch.contiguous_format
+        self._device = next(network.parameters()).device
         self._frontier: nn.Module | None = None
         self._find(input_size)
 
@@ -68,12 +70,12 @@ class Frozen:
         if self._frontier is None:
             return network(images())
         if all(number in self._kept for number in ids):
-            maps = torch.stack([self._kept[number] for number in ids])
+            maps = torch.stack([self._kept[number] for number in ids]).to(self._device)
             with _giving(self._frontier, maps.contiguous(memory_format=self._layout)):
                 return network(self._blank)
         with _seeing(self._frontier) as seen:
             output = network(images())
-        self._keep(ids, seen[0])
+        self._keep(ids, seen[0].detach())
         return output
 
     def _keep(self, ids: Sequence[int], maps: torch.Tensor) -> None:
@@ -84,26 +86,24 @@ class Frozen:
             self._layout = torch.channels_last
         for number, one in zip(ids, maps, strict=True):
             if number not in self._kept:
-                self._kept[number] = one.clone()  # not a view that keeps its whole batch
+                self._kept[number] = one.cpu().clone()  # not a view that keeps its whole batch
 
     def _find(self, input_size: tuple[int, int]) -> None:
         """Find the last frontier, and the smallest blank picture that the network runs on."""
         height, width = input_size
         sizes = [(height // _SMALLER, width // _SMALLER), input_size]
-        with torch.no_grad():
-            image = self._images(input_size, 0)
-            if not torch.equal(self._network.features(image), self._network.features(image)):
-                return  # something in it is random: no map is like the one before
-            modules = self._before_training(image)
-            for module in modules[: -_TRIED - 1 : -1]:
-                for size in sizes:
-                    blank = torch.zeros_like(self._images(size, 0))
-                    if all(
-                        self._is_frontier(module, self._images(input_size, seed), blank)
-                        for seed in (1, 2)
-                    ):
-                        self._frontier, self._blank = module, blank
-                        return
+        images = self._images(input_size, 0)
+        if not torch.equal(self._network.features(images), self._network.features(images)):
+            return  # something in it is random: no map is like the one before
+        for module in self._before_training(images)[: -_TRIED - 1 : -1]:
+            for size in sizes:
+                blank = torch.zeros_like(self._images(size, 0)[:1])
+                if all(
+                    self._is_frontier(module, self._images(input_size, seed), blank)
+                    for seed in (1, 2)
+                ):
+                    self._frontier, self._blank = module, blank
+                    return
 
     def _before_training(self, image: torch.Tensor) -> list[nn.Module]:
         """Return the backbone's modules that end before the first trained one begins, in order."""
@@ -131,20 +131,24 @@ class Frozen:
                 hook.remove()
         return [module for module in ended if calls[module] == 1]
 
-    def _is_frontier(self, module: nn.Module, image: torch.Tensor, blank: torch.Tensor) -> bool:
-        """Return whether nothing but the module's output depends on the picture."""
+    def _is_frontier(self, module: nn.Module, images: torch.Tensor, blank: torch.Tensor) -> bool:
+        """Return whether the module's output depends on no trained weight, and all else on it.
+
+        The blank picture is a single one: a module that counts the pictures is not fooled.
+        """
         with _seeing(module) as seen:
-            expected = self._network.features(image).clone()
+            expected = self._network.features(images).detach().clone()
+        if len(seen) != 1 or seen[0].requires_grad:
+            return False
         try:
-            with _giving(module, seen[0]):
+            with torch.no_grad(), _giving(module, seen[0]):
                 return torch.equal(self._network.features(blank), expected)
         except Exception:  # anybody's code, on a picture that may be too small for it
             return False
 
     def _images(self, size: tuple[int, int], seed: int) -> torch.Tensor:
-        device = next(self._network.parameters()).device
-        image = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(seed))
-        return image.to(device).contiguous(memory_format=torch.channels_last)
+        images = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(seed))
+        return images.to(self._device).contiguous(memory_format=torch.channels_last)
 
 
 @contextmanager
@@ -161,7 +165,7 @@ def _giving(module: nn.Module, maps: torch.Tensor) -> Iterator[None]:
 def _seeing(module: nn.Module) -> Iterator[list[torch.Tensor]]:
     """Collect a module's output, before anything may change it in place."""
     seen: list[torch.Tensor] = []
-    hook = module.register_forward_hook(lambda *call: seen.append(call[2].detach().clone()))
+    hook = module.register_forward_hook(lambda *call: seen.append(call[2].clone()))
     try:
         yield seen
     finally:
