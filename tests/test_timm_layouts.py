@@ -20,14 +20,10 @@ ALIKE = 0.35  # a logarithm: quadrants that differ by less answer alike
 SHARED = re.compile("attn|attention")  # what all cells share: there a corner may answer less
 
 NAMES = """
-    resnet18 regnety_002 densenet121 hrnet_w18_small mobilenetv3_small_050 efficientnet_b0
-    repvit_m0_9 fastvit_t8 starnet_s1 convnext_atto inception_next_atto convmixer_768_32
-    poolformer_s12 focalnet_tiny_srf efficientformer_l1 edgenext_xx_small pvt_v2_b0 nest_tiny
-    davit_tiny tiny_vit_5m_224 maxvit_tiny_tf_224 coatnet_0_rw_224 mobilevit_xxs mobilevitv2_050
-    swin_tiny_patch4_window7_224 swinv2_cr_tiny_224 vit_tiny_patch16_224
-    deit_tiny_distilled_patch16_224 vit_small_patch14_reg4_dinov2 eva02_tiny_patch14_224
-    cait_xxs24_224 xcit_nano_12_p16_224 levit_128s mixer_s32_224 resmlp_12_224 hiera_tiny_224
-    volo_d1_224 twins_svt_small coat_tiny crossvit_tiny_240 pit_ti_224 mvitv2_tiny
+    efficientnet_b0 convnext_atto focalnet_tiny_srf edgenext_xx_small pvt_v2_b0 nest_tiny davit_tiny
+    tiny_vit_5m_224 maxvit_tiny_tf_224 mobilevit_xxs swin_tiny_patch4_window7_224
+    deit_tiny_distilled_patch16_224 vit_small_patch14_reg4_dinov2 cait_xxs24_224 levit_128s
+    mixer_s32_224 coat_tiny mvitv2_tiny
 """
 """Of every kind; their weights are random."""
 

@@ -35,20 +35,20 @@ class Frozen:
     stimuli : int
         How many stimuli the training has.
     limit : int
-        Bytes. If the maps of all stimuli need more, none are kept.
+        Bytes. If twice the maps of all stimuli need more, none are kept.
 
     Notes
     -----
-    A batch with a new stimulus is computed as a whole. Kept maps equal those of a training that
-    keeps none, bit for bit, where the network computes an image alike in any batch, as convolutions
-    on a CPU do.
+    A batch with a new stimulus is computed as a whole, and a map is kept for batches of its size: a
+    convolution may round an image otherwise in batches of another size. So kept maps equal those of
+    a training that keeps none, bit for bit.
     """
 
     def __init__(
         self, network: Headed, input_size: tuple[int, int], stimuli: int, limit: int = LIMIT
     ) -> None:
         self._network, self._stimuli, self._limit = network, stimuli, limit
-        self._kept: dict[int, torch.Tensor] = {}
+        self._kept: dict[tuple[int, int], torch.Tensor] = {}  # by stimulus and size of the batch
         self._layout = torch.contiguous_format
         self._device = next(network.parameters()).device
         self._frontier: nn.Module | None = None
@@ -69,24 +69,26 @@ class Frozen:
         """
         if self._frontier is None:
             return network(images())
-        if all(number in self._kept for number in ids):
-            maps = torch.stack([self._kept[number] for number in ids]).to(self._device)
+        keys = [(number, len(ids)) for number in ids]
+        if all(key in self._kept for key in keys):
+            maps = torch.stack([self._kept[key] for key in keys]).to(self._device)
             with _giving(self._frontier, maps.contiguous(memory_format=self._layout)):
                 return network(self._blank)
         with _seeing(self._frontier) as seen:
             output = network(images())
-        self._keep(ids, seen[0].detach())
+        self._keep(keys, seen[0].detach())
         return output
 
-    def _keep(self, ids: Sequence[int], maps: torch.Tensor) -> None:
-        if maps[0].nbytes * self._stimuli > self._limit:
+    def _keep(self, keys: Sequence[tuple[int, int]], maps: torch.Tensor) -> None:
+        # In time, a stimulus has been in whole batches, and in an epoch's last one.
+        if 2 * maps[0].nbytes * self._stimuli > self._limit:
             self._frontier = None
             return
         if maps.ndim == 4 and maps.is_contiguous(memory_format=torch.channels_last):
             self._layout = torch.channels_last
-        for number, one in zip(ids, maps, strict=True):
-            if number not in self._kept:
-                self._kept[number] = one.cpu().clone()  # not a view that keeps its whole batch
+        for key, one in zip(keys, maps, strict=True):
+            if key not in self._kept:
+                self._kept[key] = one.cpu().clone()  # not a view that keeps its whole batch
 
     def _find(self, input_size: tuple[int, int]) -> None:
         """Find the last frontier, and the smallest blank picture that the network runs on."""
