@@ -231,18 +231,19 @@ def test_statistics_that_are_lost_or_older_are_computed_anew(
     units, summary = run.units, run.summary
     (run.folder / "summary.parquet").unlink()
     pd.testing.assert_frame_equal(Run.open(run.folder).summary, summary)
-    # As format 1 wrote it: an interval around the mean of the chosen, and none of the controls.
+    # As format 1 wrote it: an interval around the mean of the chosen, no control, no ceiling.
     old = summary[["layer", "category", "top10_mean", "top10_crossval"]].assign(top10_low=-9.0)
     old.to_parquet(run.folder / "summary.parquet")
+    run.regions.drop(columns="ceiling").to_parquet(run.folder / "regions.parquet")
     (run.folder / "shuffled.npy").unlink()
     content = json.loads((run.folder / "run.json").read_text()) | {"format": 1}
     (run.folder / "run.json").write_text(json.dumps(content))
     again = Run.open(run.folder)
     assert again.shuffled is None and again.units["shuffled"].isna().all()
+    assert again.summary["ceiling"].isna().all()
     for found, expected in ((again.units, units), (again.summary, summary)):
-        pd.testing.assert_frame_equal(
-            found.drop(columns="shuffled"), expected.drop(columns="shuffled")
-        )
+        newer = [name for name in ("shuffled", "ceiling") if name in expected]
+        pd.testing.assert_frame_equal(found.drop(columns=newer), expected.drop(columns=newer))
 
 
 def test_the_best_units_have_intervals_that_allow_for_the_choice(
