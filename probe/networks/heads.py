@@ -173,6 +173,8 @@ def _cut(backbone: nn.Module, layer: Layer, input_size: tuple[int, int]) -> list
 
 
 def _take_out(module: nn.Module, path: str, used: set[str]) -> None:
+    if isinstance(module, nn.MultiheadAttention):
+        return  # it reads its children's weights itself
     for name, child in module.named_children():
         inside = [f"{path}{name}.{own}" for own, _ in child.named_parameters()]
         if inside and not used.intersection(inside):

@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import torch
 from torch import nn
 
 from ...datasets.errors import InputError
+from .attention import Query, attending
 from .layouts import Reading
 
 
@@ -27,7 +28,8 @@ class Layer:
         Name shown to users: the paper's name for VGG (``conv4_3``), else the module's path, with
         ``:2`` for the second call where a module is called more than once in a forward pass.
     module : str
-        Path of the module that outputs the maps.
+        Path of the module that outputs the maps; with ``#class`` or ``#mean``, of the one whose
+        attention heads are the units (see `attending`).
     call : int
         Which call of the module in one forward pass, from 1.
     units, height, width : int
@@ -198,7 +200,8 @@ def reading(
     hooks are removed when the context ends, even by an exception.
     """
     wanted = {(layer.module, layer.call): layer for layer in layers}
-    modules = {layer.module for layer in layers}
+    modules = {layer.module for layer in layers if "#" not in layer.module}
+    heads = {layer.module for layer in layers}.difference(modules)
     calls: Counter[str] = Counter()
     left = 0
     mine = object()  # networks may be nested, each with its own last layer
@@ -215,12 +218,18 @@ def reading(
         if left == 0:
             raise _LastLayerReached(mine)
 
+    def attention(name: str, weights: Callable[[Query], torch.Tensor]) -> None:
+        for query in get_args(Query):
+            if f"{name}#{query}" in heads:
+                hook(f"{name}#{query}", weights(query))
+
     def forward(batch: torch.Tensor, consume: Callable[[Layer, torch.Tensor], None]) -> None:
         nonlocal left, consumer
         calls.clear()
         left, consumer = len(wanted), consume
         try:
-            network(batch)
+            with attending(network, attention) if heads else nullcontext():
+                network(batch)
         except _LastLayerReached as error:
             if error.args[0] is not mine:
                 raise

@@ -1,4 +1,4 @@
-"""Which modules of a network give activation maps, and how to read them."""
+"""Which modules of a network give activation maps or attend, and how to read that."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from ...datasets.errors import InputError
+from .attention import Query, attending, queries
 from .layers import Layer, LeftOut, Listing
 from .layouts import PICTURES, Reading, Size, pictures, read, second_size
 
@@ -21,6 +22,7 @@ OTHER_CALLS = "called differently for more images or another size"
 NO_TENSOR = "not a tensor"
 
 Call = tuple[str, int]
+_HEADS = "#"  # after the path of a module that attends
 
 
 def trace(network: nn.Module, input_size: Size) -> list[Layer]:
@@ -65,18 +67,23 @@ def survey(network: nn.Module, input_size: Size) -> Listing:
     for (module, call), shape in shapes.items():
         reading = readings.get((module, call), OTHER_CALLS)
         if isinstance(reading, str):
-            left_out[module] = LeftOut(module, reading, module in defaults)
+            name = f"{module}mean" if module.endswith(_HEADS) else module
+            left_out[module] = LeftOut(name, reading, module in defaults)
         elif reading is not None:
-            layers.append(
-                Layer(
-                    f"{module}:{call}" if times[module] > 1 else module,
-                    *(module, call, shape[reading.layout.index("C")]),
-                    *(reading.height, reading.width, reading.layout),
-                    default=module in defaults,
-                    prefix=reading.prefix,
-                    suffix=reading.suffix,
+            units = shape[reading.layout.index("C")]
+            heads = module.endswith(_HEADS)
+            for query in queries(reading.prefix) if heads else ("",):
+                path = module + query
+                layers.append(
+                    Layer(
+                        f"{path}:{call}" if times[module] > 1 else path,
+                        *(path, call, units // 2 if heads else units),
+                        *(reading.height, reading.width, reading.layout),
+                        default=module in defaults,
+                        prefix=reading.prefix,
+                        suffix=reading.suffix,
+                    )
                 )
-            )
     if not layers:
         raise InputError("no layer of the network gives activation maps")
     return Listing(layers, list(left_out.values()))
@@ -144,6 +151,10 @@ def _calls(network: nn.Module, note: Callable[[Call, nn.Module, object], None]) 
         counts[name] += 1
         note((name, counts[name]), module, output)
 
+    def attention(name: str, weights: Callable[[Query], torch.Tensor]) -> None:
+        both = torch.cat([weights("class"), weights("mean")], 1)  # more tells the order better
+        hook(name + _HEADS, network.get_submodule(name), both)
+
     handles = [
         module.register_forward_hook(
             lambda module, _inputs, output, name=name: hook(name, module, output)
@@ -152,7 +163,8 @@ def _calls(network: nn.Module, note: Callable[[Call, nn.Module, object], None]) 
         if name
     ]
     try:
-        yield
+        with attending(network, attention):
+            yield
     finally:
         for handle in handles:
             handle.remove()
