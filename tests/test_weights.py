@@ -17,6 +17,7 @@ from torch import nn
 
 import salprobe as sp
 from salprobe.datasets.errors import InputError
+from salprobe.probe.cli.main import app
 from salprobe.probe.networks.heads import SaliencyModel
 from salprobe.probe.networks.load import load_model
 from salprobe.probe.networks.trace import trace
@@ -341,6 +342,29 @@ def test_the_authors_model_in_commands(authors: str, gaze_world: Path, tmp_path:
     assert set(difference["layer"]) == {"conv5_3", "readout"}
     frozen = difference[difference["layer"] == "conv5_3"]
     assert (frozen["difference"].dropna() == 0).all()
+
+
+@pytest.mark.usefixtures("quick")
+def test_of_two_networks_in_a_file_the_named_one_makes_the_maps(
+    authors: str, gaze_world: Path, tmp_path: Path
+) -> None:
+    state = torch.load(authors, weights_only=True)
+    other = state | {"decoder.weight": -state["decoder.weight"]}
+    both = tmp_path / "both.pth"
+    torch.save({"student": state, "teacher": other}, both)
+    command = ["maps", str(gaze_world), "--models", "vgg16", "--weights", f"vgg16={both}"]
+
+    def made(*more: str) -> np.ndarray:
+        app([*command, *more, "-o", str(tmp_path / "maps")], standalone_mode=False)
+        return np.load(next((tmp_path / "maps" / "vgg16").rglob("*.npy")))
+
+    with pytest.raises(InputError, match="--weights-key"):
+        made()  # which of them?
+    student = made("--weights-key", "student")
+    # In the same folder: what another network made is not kept.
+    np.testing.assert_allclose(made("--weights-key", "teacher"), -student, atol=1e-6)
+    with pytest.raises(InputError, match="are for --weights NAME=FILE"):
+        app(["score", str(gaze_world), "--models", "gbvs", "--weights-key", "student"])
 
 
 def test_best_says_what_it_holds_and_fits_plain_torchvision(

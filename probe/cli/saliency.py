@@ -11,7 +11,15 @@ from ...datasets.errors import InputError
 from ...terminal.console import notes, print_data
 from ...terminal.progress import progress
 from ..choices import MapFormat
-from .options import DeviceOption, WeightsOption, parse_maps, parse_weights, words
+from .options import (
+    DeviceOption,
+    WeightsKeyOption,
+    WeightsOption,
+    WeightsPrefixOption,
+    parse_maps,
+    parse_weights,
+    words,
+)
 
 app = typer.Typer()
 
@@ -56,6 +64,8 @@ def maps(
     ],
     models: ModelsOption = "",
     weights: ModelWeightsOption = None,
+    weights_key: WeightsKeyOption = None,
+    weights_prefix: WeightsPrefixOption = None,
     format: Annotated[
         MapFormat,
         typer.Option(
@@ -90,6 +100,7 @@ def maps(
 
     names = words(models)
     files = parse_weights(weights, names)
+    place = (weights_key, weights_prefix)
     stimuli, dataset = pictures(
         source,
         names,
@@ -101,10 +112,14 @@ def maps(
     )
     written = write_maps(
         stimuli,
-        maps_of(names, stimuli, dataset, files, px_per_degree),
+        maps_of(
+            *(names, stimuli, dataset, files, px_per_degree),
+            weights_key=weights_key,
+            weights_prefix=weights_prefix,
+        ),
         out,
         format=format,
-        identities={name: identity(name, files.get(name), dataset) for name in names},
+        identities={name: identity(name, files.get(name), dataset, place) for name in names},
         skip_bad=skip_bad,
         progress=progress,
     )
@@ -127,6 +142,8 @@ def popout(
     maps: MapsOption = None,
     root: Annotated[Path | None, typer.Option(help="Folder of the search arrays.")] = None,
     weights: WeightsOption = "default",
+    weights_key: WeightsKeyOption = None,
+    weights_prefix: WeightsPrefixOption = None,
     layers: Annotated[
         str,
         typer.Option(
@@ -159,6 +176,8 @@ def popout(
         root=root,
         out=out,
         weights=weights,
+        weights_key=weights_key,
+        weights_prefix=weights_prefix,
         layers=words(layers),
         device=device,
         seed=seed,
@@ -183,6 +202,8 @@ def score(
     models: ModelsOption = "",
     maps: MapsOption = None,
     weights: ModelWeightsOption = None,
+    weights_key: WeightsKeyOption = None,
+    weights_prefix: WeightsPrefixOption = None,
     root: Annotated[Path | None, typer.Option(help="Folder of the images.")] = None,
     fixations: Annotated[
         Path | None, typer.Option(help="Table of fixations, for a folder of images.")
@@ -228,7 +249,8 @@ def score(
     scored = Stimuli(dataset.stimuli.root, tuple(viewed(dataset)[:count]))
     folders = {name: MapFolder(path, scored) for name, path in given.items()}
     files = parse_weights(weights, names)
-    sources = maps_of(names, dataset.stimuli, dataset, files) if names else {}
+    place = {"weights_key": weights_key, "weights_prefix": weights_prefix}
+    sources = maps_of(names, dataset.stimuli, dataset, files, **place) if names else {}
     table = score_models(dataset, {**sources, **folders}, count, seed, progress)
     summary = summarise(table)
     if out is not None:

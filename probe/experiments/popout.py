@@ -71,6 +71,8 @@ def popout(
     root: str | Path | None = None,
     out: str | Path = "runs/popout",
     weights: str = "default",
+    weights_key: str | None = None,
+    weights_prefix: str | None = None,
     layers: Sequence[str] = (),
     device: str = "auto",
     seed: int = 0,
@@ -92,6 +94,8 @@ def popout(
         Folder for the results.
     weights : str
         Weights of the networks: ``default``, ``random``, or a file.
+    weights_key, weights_prefix : str, optional
+        Where in the file the networks are; see `load_model`.
     layers : sequence of str
         Names or wildcards of the networks' layers; by default their blocks.
     device : str
@@ -135,7 +139,13 @@ def popout(
     folders = {name: MapFolder(Path(path), stimuli) for name, path in maps.items()}
     sources |= folders
     networks = {
-        name: load_model(name, weights, seed=seed).at_scale(
+        name: load_model(
+            *(name, weights),
+            seed=seed,
+            layers=layers,
+            weights_key=weights_key,
+            weights_prefix=weights_prefix,
+        ).at_scale(
             [(one.height, one.width) for one in stimuli], mask_set.info.salprobe.px_per_degree
         )
         for name, function in functions.items()
@@ -193,7 +203,9 @@ def popout(
 
 
 def _known(weights: Weights) -> dict[str, str | None]:
-    return weights.model_dump(exclude={"key", "prefix"})  # which have no option here
+    known = weights.model_dump()
+    where = {name: known.pop(name) for name in ("key", "prefix")}
+    return known | {name: value for name, value in where.items() if value is not None}
 
 
 def _write_info(out: Path, info: Mapping[str, object]) -> None:

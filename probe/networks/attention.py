@@ -75,7 +75,9 @@ def _weights(
 
         def heads(query: Query) -> torch.Tensor:
             wanted = {**kwargs, "need_weights": True, "average_attn_weights": False}
-            return _rows(F.multi_head_attention_forward(*args, **wanted)[1], query)
+            weights = F.multi_head_attention_forward(*args, **wanted)[1]
+            assert weights is not None
+            return _rows(weights, query)
 
         return heads
     if func in _SOFTMAX and output.ndim == 4:

@@ -89,6 +89,9 @@ def maps_of(
     dataset: Dataset | None = None,
     weights: Mapping[str, str | Path] = {},
     px_per_degree: float | None = None,
+    *,
+    weights_key: str | None = None,
+    weights_prefix: str | None = None,
 ) -> dict[str, MapOf]:
     """Return the maps of saliency models by name.
 
@@ -104,6 +107,8 @@ def maps_of(
         Files of weights, by the names of networks.
     px_per_degree : float, optional
         The pictures' resolution, for networks that expect one; by default the dataset's.
+    weights_key, weights_prefix : str, optional
+        Where in these files the network is; see `load_model`.
 
     Raises
     ------
@@ -111,6 +116,8 @@ def maps_of(
         If there is no such model, a name is given twice or none at all, or weights are given to
         what has none.
     """
+    if not weights and (weights_key, weights_prefix) != (None, None):
+        raise InputError("--weights-key and --weights-prefix are for --weights NAME=FILE")
     if not names:
         raise InputError("no model is named; expected --models")
     if len(set(names)) < len(names):
@@ -128,9 +135,14 @@ def maps_of(
                 raise InputError(f"{name}: is made of fixations; expected a dataset that has some")
             models[name] = OBSERVERS[name](dataset)
             continue
-        function = function_named(name, weights.get(name))
+        place = (weights_key, weights_prefix) if name in weights else (None, None)
+        function = function_named(name, weights.get(name), place)
         if function is None and (":" in name or name in weights):
-            network = load_model(name, str(weights.get(name, "default")))
+            network = load_model(
+                *(name, str(weights.get(name, "default"))),
+                weights_key=place[0],
+                weights_prefix=place[1],
+            )
             function = network_maps(network, scale)
         if function is None:
             known = ", ".join([*MODELS, *OBSERVERS])
@@ -259,12 +271,15 @@ def _checked(place: str, saliency: np.ndarray, stimulus: Stimulus) -> tuple[np.n
 
 
 def function_named(
-    name: str, weights: str | Path | None = None
+    name: str,
+    weights: str | Path | None = None,
+    place: tuple[str | None, str | None] = (None, None),
 ) -> Callable[[np.ndarray], Any] | None:
     """Return the function from pictures to saliency maps that a name stands for, or None.
 
     A classical model, what ``module:factory`` returns, or the network of a training folder, with
-    a file of weights if given. A network of another kind gives None.
+    a file of weights if given, and the network's key and prefix in it. A network of another kind
+    gives None.
 
     Raises
     ------
@@ -276,7 +291,7 @@ def function_named(
             raise InputError(f"{name} has no weights; expected no --weights")
         return MODELS[name]
     if (Path(name) / "train.json").is_file():
-        return predictor(Path(name), "default" if weights is None else str(weights))
+        return predictor(Path(name), "default" if weights is None else str(weights), place)
     if not is_factory(name):
         return None
     product = from_factory(name)
@@ -287,7 +302,11 @@ def function_named(
     return product
 
 
-def predictor(folder: Path, weights: str = "default") -> Callable[[np.ndarray], np.ndarray]:
+def predictor(
+    folder: Path,
+    weights: str = "default",
+    place: tuple[str | None, str | None] = (None, None),
+) -> Callable[[np.ndarray], np.ndarray]:
     """Return the function from pictures to saliency maps that a training folder holds.
 
     Pictures are uint8 (height, width, 3), maps float32 (height, width).
@@ -297,7 +316,7 @@ def predictor(folder: Path, weights: str = "default") -> Callable[[np.ndarray], 
     InputError
         As `load_trained`, or if the network was not trained for saliency.
     """
-    model = load_trained(folder, weights)
+    model = load_trained(folder, weights, weights_key=place[0], weights_prefix=place[1])
     if not isinstance(model.network, SaliencyModel):
         raise InputError(f"{folder}: was not trained for saliency")
     return network_maps(model)

@@ -135,10 +135,16 @@ def write_maps(
     return result
 
 
-def identity(name: str, weights: str | Path | None, dataset: Dataset | None) -> str | None:
+def identity(
+    name: str,
+    weights: str | Path | None,
+    dataset: Dataset | None,
+    place: tuple[str | None, str | None] = (None, None),
+) -> str | None:
     """Return a hash of all that a model's maps depend on besides the picture.
 
-    That is the model, its weights or fixations, our code, and the libraries' versions. None for
+    That is the model, its weights (and their key and prefix in the file) or fixations, our code,
+    and the libraries' versions. None for
     a user's factory, or a network trained on one: what their code depends on is unknown.
     """
     parts = [name, *(lib.__version__ for lib in (np, scipy, cv2, PIL, torch))]
@@ -149,6 +155,7 @@ def identity(name: str, weights: str | Path | None, dataset: Dataset | None) -> 
         sizes = [(image.id, image.size) for image in dataset.stimuli]
         parts += [dataset.fixations.sha256(), str(dataset.px_per_degree), str(sizes)]
     elif name not in MODELS:
+        parts += [] if weights is None else [str(place)]
         folder = Path(name)
         if weights is not None and ":" not in name and not is_training(name):
             return _hash([*parts, sha256(weights)])
