@@ -1,6 +1,7 @@
 """What a run reads and in which order, and the scorer beside the scoring it calls."""
 
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from salprobe.probe.scoring.nss import Targets, region_nss
 from salprobe.probe.scoring.scorer import Scorer
 from salprobe.probe.sources.description import Resize
 
-CPU = torch.device("cpu")
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
 
 @pytest.fixture
@@ -168,10 +169,11 @@ class Work:
         return item.stimulus.id, resize
 
 
+@pytest.mark.parametrize("device", [CPU, GPU])
 @pytest.mark.parametrize("workers", [None, 1, 3])
-def test_batches_come_in_the_order_asked_for(workers: int | None) -> None:
+def test_batches_come_in_the_order_asked_for(workers: int | None, device: torch.device) -> None:
     work = Work([2] * 6 + [1])
-    found = list(load_batches(work, [4, 0, 6, 1, 2, 3, 5], (3, 4), workers))
+    found = list(load_batches(work, [4, 0, 6, 1, 2, 3, 5], (3, 4), device, workers))
     assert [number for number, _, _ in found] == [4, 0, 6, 1, 2, 3, 5]
     ids = [[number for number, _ in loaded] for _, loaded, _ in found]
     assert ids == [[9, 10], [1, 2], [13], [3, 4], [5, 6], [7, 8], [11, 12]]
@@ -180,12 +182,28 @@ def test_batches_come_in_the_order_asked_for(workers: int | None) -> None:
     assert threading.current_thread() not in {thread for _, thread in work.asked}
     if workers:
         assert len({thread for _, thread in work.asked}) <= workers
-    assert list(load_batches(work, [], (3, 4), workers)) == []
+    assert list(load_batches(work, [], (3, 4), device, workers)) == []
 
 
-def test_only_a_few_batches_are_read_ahead() -> None:
+def test_a_cpu_decodes_in_turns_with_its_network_and_beside_another() -> None:
+    for device, turns in ((CPU, True), (GPU, False)):
+        work = Work([2] * 12)
+        seen = []
+        for number, _, _ in load_batches(work, range(12), (3, 4), device, 2):
+            before = len(work.asked)
+            until = time.monotonic() + 0.05  # the network's time
+            while len(work.asked) == before and time.monotonic() < until:
+                time.sleep(0.001)
+            seen.append((number, len(work.asked) - before))
+        decoded_meanwhile = any(count for _, count in seen)
+        assert decoded_meanwhile != turns
+        assert [number for number, _ in seen] == list(range(12))
+
+
+@pytest.mark.parametrize("device", [CPU, GPU])
+def test_only_a_few_batches_are_read_ahead(device: torch.device) -> None:
     work = Work([1] * 40)
-    batches = load_batches(work, list(range(40)), (3, 4), 1)
+    batches = load_batches(work, list(range(40)), (3, 4), device, 1)
     next(batches)
     batches.close()  # what has not begun is not read any more
     assert len(work.asked) <= 5
@@ -194,7 +212,7 @@ def test_only_a_few_batches_are_read_ahead() -> None:
 def test_a_bad_stimulus_stops_or_is_left_out() -> None:
     work = Work([2, 2, 2], bad=(1, 4))
     heard = Counting()
-    found = list(load_batches(work, [0, 1, 2], (3, 4), 2, heard))
+    found = list(load_batches(work, [0, 1, 2], (3, 4), CPU, 2, heard))
     assert [[number for number, _ in loaded] for _, loaded, _ in found] == [[2], [3], [5, 6]]
     assert [bad for _, _, bad in found] == [
         [{"image_id": 1, "reason": "1.png: broken"}],
@@ -203,9 +221,9 @@ def test_a_bad_stimulus_stops_or_is_left_out() -> None:
     ]
     assert heard.said == ["skipped: 1.png: broken", "skipped: 4.png: broken"]
     with pytest.raises(InputError, match=r"^1.png: broken$"):
-        list(load_batches(work, [0], (3, 4), 2))
+        list(load_batches(work, [0], (3, 4), CPU, 2))
     with pytest.raises(InputError, match=r"^1.png: broken \(--skip-bad leaves it out\)$"):
-        list(load_batches(work, [0], (3, 4), 2, advice=OFFER))
+        list(load_batches(work, [0], (3, 4), CPU, 2, advice=OFFER))
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

@@ -155,7 +155,7 @@ def test_options_are_checked_when_they_are_built() -> None:
 @pytest.mark.parametrize(
     ("kind", "options"),
     [
-        *((sp.Execution, {"batch_size": value}) for value in ("3", None, 1.5, True, float("nan"))),
+        *((sp.Execution, {"batch_size": value}) for value in ("3", 1.5, True, float("nan"))),
         *((sp.Execution, {"workers": value}) for value in ("3", 1.5, True, 0)),
         *((sp.Execution, {"device": value}) for value in (None, 3)),
         *((sp.Backbone, {"model": value}) for value in (None, 3, b"vgg16")),

@@ -241,7 +241,8 @@ def _features(
     plan = MaskPlan.of(masks, root)
     features: dict[int, np.ndarray] = {}
     with Scorer(network, [layer], resolve_device(device), "fp32") as scorer:
-        for _, loaded, _ in load_batches(plan, range(len(plan.batches)), network.resize):
+        numbers = range(len(plan.batches))
+        for _, loaded, _ in load_batches(plan, numbers, network.resize, scorer.device):
             for stimulus, scores in zip(loaded, scorer.score(loaded), strict=True):
                 for region, row in zip(stimulus.item.regions, scores, strict=True):
                     if not np.isnan(row).any():

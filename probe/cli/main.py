@@ -16,7 +16,6 @@ from . import analysis as cli_analysis
 from . import saliency as cli_saliency
 from . import training as cli_training
 from .options import (
-    BatchSizeOption,
     DeviceOption,
     FormatOption,
     InputSizeOption,
@@ -92,7 +91,12 @@ def run(
     ] = None,
     device: DeviceOption = "auto",
     precision: PrecisionOption = "fp32",
-    batch_size: BatchSizeOption = 16,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            "--batch-size", help="Stimuli per forward pass (default: 4 on a CPU, else 32)."
+        ),
+    ] = None,
     workers: WorkersOption = None,
     input_size: InputSizeOption = None,
     skip_bad: Annotated[

@@ -45,7 +45,7 @@ WorkersOption = Annotated[
         "--workers", help="Threads that decode images (default: one per CPU, at most 16)."
     ),
 ]
-BatchSizeOption = Annotated[int, typer.Option("--batch-size", help="Stimuli per forward pass.")]
+BatchSizeOption = Annotated[int, typer.Option("--batch-size", help="Stimuli per step of training.")]
 InputSizeOption = Annotated[
     str | None,
     typer.Option(

@@ -249,8 +249,13 @@ def score(
     scored = Stimuli(dataset.stimuli.root, tuple(viewed(dataset)[:count]))
     folders = {name: MapFolder(path, scored) for name, path in given.items()}
     files = parse_weights(weights, names)
-    place = {"weights_key": weights_key, "weights_prefix": weights_prefix}
-    sources = maps_of(names, dataset.stimuli, dataset, files, **place) if names else {}
+    sources = {}
+    if names:
+        sources = maps_of(
+            *(names, dataset.stimuli, dataset, files),
+            weights_key=weights_key,
+            weights_prefix=weights_prefix,
+        )
     table = score_models(dataset, {**sources, **folders}, count, seed, progress)
     summary = summarise(table)
     if out is not None:

@@ -29,8 +29,9 @@ class Execution:
     precision : "fp32" or "bf16"
         Precision of the forward pass (in training, also of the backward pass); scores are always
         float32.
-    batch_size : int
-        Stimuli per forward pass.
+    batch_size : int, optional
+        Stimuli per forward pass; by default 4 on a CPU, whose caches hold no more, 32 on other
+        devices, and 16 in training.
 
     Raises
     ------
@@ -41,14 +42,23 @@ class Execution:
     device: str = "auto"
     workers: int | None = None
     precision: Precision = "fp32"
-    batch_size: int = 16
+    batch_size: int | None = None
 
     def __post_init__(self) -> None:
         check_types(self)
-        if self.batch_size < 1:
+        if self.batch_size is not None and self.batch_size < 1:
             raise InputError(f"batch size {self.batch_size}: expected 1 or more")
         if self.workers is not None and self.workers < 1:
             raise InputError(f"workers {self.workers}: expected 1 or more")
+
+    def batch_size_on(self, device: torch.device) -> int:
+        """Return how many stimuli a forward pass without training takes."""
+        return self.batch_size or (4 if device.type == "cpu" else 32)
+
+    @property
+    def training_batch_size(self) -> int:
+        """How many stimuli a step of training takes; the same on every device."""
+        return self.batch_size or 16
 
 
 DEFAULT_EXECUTION = Execution()

@@ -96,7 +96,8 @@ def unit_nmm(
     scorer = Scorer(model, chosen, resolve_device(device), "fp32")
     count = sum(len(batch) for batch in plan.batches)
     with scorer, progress.task("units on arrays", count) as advance:
-        for _, loaded, _ in load_batches(plan, range(len(plan.batches)), model.resize):
+        numbers = range(len(plan.batches))
+        for _, loaded, _ in load_batches(plan, numbers, model.resize, scorer.device):
             scores += scorer.score(loaded)
             advance(len(loaded))
     table = np.concatenate(scores).astype(np.float64)

@@ -122,14 +122,15 @@ def probe(
     beside = masks_path.parent if masks_path else Path()
     folder = root_of(mask_set, Path(root) if root else None, beside)
     gaze = fixations_of(mask_set, folder, Path(fixations) if fixations else None)
-    plan = make_plan(mask_set, folder, gaze, execution.batch_size)
+    device = resolve_device(execution.device)
+    batch_size = execution.batch_size_on(device)
+    plan = make_plan(mask_set, folder, gaze, batch_size)
     if not skip_bad:
         for batch in plan.batches:
             for item in batch:
                 plan.stimuli.path(item.stimulus)  # fail before hours of work if one is missing
     with processes() as (rank, world), ExitStack() as stack:
         progress = progress if rank == 0 else SILENT
-        device = resolve_device(execution.device)
         trained = weights = None
         if isinstance(backbone, Backbone):
             patterns = patterns or ([backbone.layer] if backbone.layer else [])
@@ -163,7 +164,7 @@ def probe(
                 code=network.code,
                 pre_relu=pre_relu,
                 precision=execution.precision,
-                batch_size=execution.batch_size,
+                batch_size=batch_size,
                 device=device.type,
                 seed=seed,
                 masks=_masks_sha256(mask_set, masks_path),
@@ -254,7 +255,8 @@ def _score(
     if finished:
         progress.say(f"resuming: {finished} of {plan.n_stimuli} images already scored")
     loading = load_batches(
-        *(plan, mine, scorer.model.resize, workers, progress if skip_bad else None),
+        *(plan, mine, scorer.model.resize, scorer.device),
+        *(workers, progress if skip_bad else None),
         advice=OFFER,
     )
     bar = progress.task("probing", plan.n_stimuli, done=finished)

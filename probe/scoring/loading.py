@@ -1,12 +1,17 @@
-"""Stimuli decoded in threads, a few batches ahead of the network."""
+"""Stimuli decoded in threads: beside the network, or in turns with one that needs the cores."""
 
 from __future__ import annotations
 
 import os
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from functools import cache
 from typing import Protocol, TypeVar
+
+import torch
+from threadpoolctl import ThreadpoolController
 
 from ...datasets.errors import InputError
 from ...datasets.progress import Progress
@@ -47,6 +52,7 @@ def load_batches(
     plan: Work[Item, Loaded],
     numbers: Sequence[int],
     resize: Resize,
+    device: torch.device,
     workers: int | None = None,
     skip_bad: Progress | None = None,
     advice: str = "",
@@ -59,6 +65,9 @@ def load_batches(
     numbers : sequence of int
         Numbers of the batches to load.
     resize : Resize
+    device : torch.device
+        Where the network runs. On a CPU a few batches are decoded while it waits: decoding beside
+        it, threads wait for each other most of the time.
     workers : int, optional
         Threads; by default one per CPU, at most 16.
     skip_bad : Progress, optional
@@ -80,20 +89,30 @@ def load_batches(
         If an image cannot be read and ``skip_bad`` is None.
     """
     threads = workers or min(16, os.cpu_count() or 1)
-    pool = ThreadPoolExecutor(threads)
+    beside = device.type != "cpu"
+    depth = 3 + threads // max(1, len(plan.batches[0]))
     ahead: deque[tuple[int, list[Future]]] = deque()
     remaining = iter(numbers)
 
     def submit() -> None:
-        number = next(remaining, None)
-        if number is not None:
+        while len(ahead) < depth and (number := next(remaining, None)) is not None:
             batch = plan.batches[number]
             ahead.append((number, [pool.submit(plan.load, item, resize) for item in batch]))
 
-    try:
-        for _ in range(2 + threads // max(1, len(plan.batches[0]))):
-            submit()
-        while ahead:
+    pool = ThreadPoolExecutor(threads)
+    with ExitStack() as stack:
+        stack.callback(pool.shutdown, wait=False, cancel_futures=True)
+        if beside:
+            stack.enter_context(_blas().limit(limits=1))
+        while True:
+            if beside:
+                submit()
+            elif not ahead:
+                with _blas().limit(limits=1):
+                    submit()
+                    wait([future for _, futures in ahead for future in futures])
+            if not ahead:
+                break
             number, futures = ahead.popleft()
             loaded, bad = [], []
             for item, future in zip(plan.batches[number], futures, strict=True):
@@ -104,7 +123,10 @@ def load_batches(
                         raise InputError(f"{error} {advice}".strip()) from error
                     skip_bad.say(f"skipped: {error}")
                     bad.append({"image_id": item.stimulus.id, "reason": str(error)})
-            submit()
             yield number, loaded, bad
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    """Return NumPy's linear algebra: its threads would get in the way of ours."""
+    return ThreadpoolController().select(user_api="blas")

@@ -1,19 +1,20 @@
 """Region-restricted NSS of every unit, in closed form: no map is ever resized.
 
 Bilinear resizing is linear: U = A X Bᵀ, with A (H×h) and B (W×w) holding two weights a row.
-So, with a and b the column means of A and B, GA = AᵀA/H and GB = BᵀB/W,
+So, with a and b the column means of A and B, and RᵀR = AᵀA/H and SᵀS = BᵀB/W,
 
     mean(U)    = aᵀ X b
-    mean(U²)   = ⟨GA X, X GB⟩
+    mean(U²)   = ‖R X Sᵀ‖²
     U at (x, y) = row y of A · X · row x of B
 
-GA and GB are tridiagonal, and the mean over a region's fixated pixels is ⟨K, X⟩ with a kernel K of
-at most four cells for each of them. This is exact, and its cost does not depend on the stimulus's
-size.
+R and S are bidiagonal, two weights a row again, and the mean over a region's fixated pixels is
+⟨K, X⟩ with a kernel K of at most four cells for each of them. This is exact, and its cost does not
+depend on the stimulus's size.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -41,7 +42,7 @@ class Resize:
     mean : float64 array, shape (size,)
         Column means of the interpolation matrix A.
     diagonal, beside : float64 arrays, shapes (size,) and (size - 1,)
-        The diagonals of AᵀA / length, which is symmetric and tridiagonal.
+        The diagonal of R and the one above it, where RᵀR = AᵀA / length.
     """
 
     low: np.ndarray
@@ -59,12 +60,35 @@ def resize(size: int, length: int) -> Resize:
     low = np.floor(source).astype(np.int64)
     high = np.minimum(low + 1, size - 1)
     weight = source - low
-    mean, diagonal, beside = np.zeros(size), np.zeros(size), np.zeros(size)
+    mean = np.zeros(size)
     for place, share in ((low, 1 - weight), (high, weight)):
         np.add.at(mean, place, share / length)
-        np.add.at(diagonal, place, share**2 / length)
-    np.add.at(beside, low, (1 - weight) * weight / length)
-    return Resize(low, high, weight, mean, diagonal, beside[:-1])
+    return Resize(low, high, weight, mean, *_factor(low, weight, size))
+
+
+def _factor(low: np.ndarray, weight: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the diagonals of R, upper bidiagonal, with RᵀR = AᵀA / length.
+
+    A QR decomposition of A, its rows taken together by their first column: without differences of
+    what has been computed, so that it is exact even where a stimulus is smaller than its map and
+    AᵀA is singular.
+    """
+    first, cross, second = (
+        np.bincount(low, product / len(low), minlength=size).tolist()
+        for product in ((1 - weight) ** 2, (1 - weight) * weight, weight**2)
+    )
+    own, beside = np.zeros(size), np.zeros(size)
+    rest = 0.0  # what earlier rows leave in this column
+    for i in range(size):
+        own[i] = math.hypot(rest, math.sqrt(first[i]))
+        if not first[i]:
+            rest = 0.0
+            continue
+        beside[i] = cross[i] / own[i]
+        along = cross[i] / math.sqrt(first[i])
+        across = math.sqrt(max(second[i] - along**2, 0.0))
+        rest = math.hypot(across, along * rest / own[i])
+    return own, beside[:-1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +104,7 @@ class Kernels:
     mean : float32 tensor, shape (n, h, w)
         ⟨mean, X⟩ is the mean over the resized map.
     rows, columns : pairs of float32 tensors, shapes (n, h), (n, h - 1) and (n, w), (n, w - 1)
-        The diagonals of GA and GB.
+        The diagonals of R and S.
     """
 
     cells: torch.Tensor
@@ -179,8 +203,9 @@ def region_nss(maps: torch.Tensor, targets: Targets) -> torch.Tensor:
 
     Notes
     -----
-    The map is first centred by its plain mean and scaled by its largest deviation, which
-    changes no NSS but keeps mean(U²) - mean(U)² from cancelling or underflowing in float32.
+    The map is first centred by its plain mean and scaled, by a power of two, to deviations of at
+    most 1, which changes no NSS but keeps mean(U²) - mean(U)² from cancelling or underflowing in
+    float32.
     """
     n, c, h, w = maps.shape
     kernels = targets.kernels(h, w, maps.device)
@@ -189,7 +214,7 @@ def region_nss(maps: torch.Tensor, targets: Targets) -> torch.Tensor:
     rows = np.concatenate([[0], np.cumsum(targets.counts())])
     scores = torch.empty(int(rows[-1]), c, device=maps.device)
     # New memory costs a CPU more than the arithmetic; so all parts share it.
-    work = torch.empty(3, step, h, w, c, device=maps.device)
+    work = torch.empty(2, step, h, w, c, device=maps.device)
     with torch.autocast(maps.device.type, enabled=False):
         for first in range(0, n, step):
             part = maps[first : first + step].permute(0, 2, 3, 1)
@@ -228,10 +253,10 @@ def resized_nss(
     x = x - x.mean()
     mean = (kernels.mean[0] * x).sum()
     rows, columns = (
-        torch.diag(diagonal[0]) + torch.diag(beside[0], 1) + torch.diag(beside[0], -1)
+        torch.diag(diagonal[0]) + torch.diag(beside[0], 1)
         for diagonal, beside in (kernels.rows, kernels.columns)
     )
-    variance = ((rows @ x) * (x @ columns)).sum() - mean**2
+    variance = (rows @ x @ columns.T).square().sum() - mean**2
     fixated = (x.flatten()[kernels.cells] * kernels.weights).sum()
     return (fixated - mean) * torch.rsqrt(variance.clamp_min(0) + epsilon)
 
@@ -263,16 +288,14 @@ def _region_nss(
 ) -> torch.Tensor:
     """Score the images of a batch from the ``first`` on; ``rows`` is where their regions begin."""
     n, h, w, c = maps.shape
-    x = work[0, :n].copy_(maps)
-    low, high, centre = x.amin((1, 2)), x.amax((1, 2)), x.mean((1, 2))
-    reach = torch.maximum(high - centre, centre - low).clamp_min(torch.finfo(torch.float32).tiny)
-    x.sub_(centre[:, None, None]).mul_(1 / reach[:, None, None])
+    low, high = (end.float() for end in (maps.amin((1, 2)), maps.amax((1, 2))))
+    centre = maps.mean((1, 2), dtype=torch.float32)
+    _, power = torch.frexp(torch.maximum(high - centre, centre - low))
+    scale = torch.ldexp(torch.ones_like(centre), -power.clamp(-126, 126))
+    # Exact but for the difference's rounding, because the factor is a power of two.
+    x = torch.addcmul((-centre * scale)[:, None, None], maps, scale[:, None, None], out=work[0, :n])
     images = slice(first, first + n)
     mean = (kernels.mean[images].view(n, 1, h * w) @ x.view(n, h * w, c))[:, 0]
-    variance = _mean_square(x, work[1:, :n], kernels, images) - mean**2
-    # A map that is not finite has no constant value: its scores come out as NaN.
-    constant = ((low == high) & low.isfinite()) | (variance <= 1e-12)
-    scale = torch.rsqrt(variance.masked_fill(constant, torch.inf))
     starts = kernels.starts[rows[0] : rows[-1] + 1]
     cells = slice(starts[0], starts[-1])
     fixated = F.embedding_bag(
@@ -282,6 +305,10 @@ def _region_nss(
         mode="sum",
         per_sample_weights=kernels.weights[cells],
     )
+    variance = _mean_square(x, work[1, :n], kernels, images) - mean**2
+    # A map that is not finite has no constant value: its scores come out as NaN.
+    constant = ((low == high) & low.isfinite()) | (variance <= 1e-12)
+    scale = torch.rsqrt(variance.masked_fill(constant, torch.inf))
     owner = torch.from_numpy(np.repeat(np.arange(n), np.diff(rows))).to(x.device)
     nss = fixated.sub_(mean[owner]).mul_(scale[owner])
     empty = np.flatnonzero(np.diff(starts) == 0)
@@ -293,13 +320,14 @@ def _region_nss(
 def _mean_square(
     x: torch.Tensor, work: torch.Tensor, kernels: Kernels, images: slice
 ) -> torch.Tensor:
-    """Return mean(U²) of maps of shape (n, h, w, c), as (n, c): the sum of GA X times X GB."""
-    for product, axis, diagonals in zip(work, (1, 2), (kernels.rows, kernels.columns), strict=True):
+    """Return mean(U²) of maps of shape (n, h, w, c), as (n, c); overwrites the maps."""
+    source, product = x, work
+    for axis, diagonals in ((1, kernels.rows), (2, kernels.columns)):
         shape = [len(x), 1, 1, 1]
         shape[axis] = -1
         diagonal, beside = (values[images].view(shape) for values in diagonals)
         length = x.shape[axis] - 1
-        torch.mul(x, diagonal, out=product)
-        product.narrow(axis, 1, length).addcmul_(x.narrow(axis, 0, length), beside)
-        product.narrow(axis, 0, length).addcmul_(x.narrow(axis, 1, length), beside)
-    return work[0].mul_(work[1]).sum((1, 2))
+        torch.mul(source, diagonal, out=product)
+        product.narrow(axis, 0, length).addcmul_(source.narrow(axis, 1, length), beside)
+        source, product = product, source
+    return source.mul_(source).sum((1, 2))

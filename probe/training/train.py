@@ -183,7 +183,7 @@ def _info(
     """Return ``train.json`` as training begins."""
     parameters = {
         **recipe.to_dict(),
-        "batch_size": execution.batch_size,
+        "batch_size": execution.training_batch_size,
         "precision": execution.precision,
         "backbone": {
             "model": base.name,

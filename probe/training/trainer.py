@@ -87,7 +87,7 @@ class Trainer:
         self.optimizer = torch.optim.Adam(
             [{"params": part, "lr": rate} for part, rate in zip(parts, rates, strict=True)]
         )
-        self.steps = -(-len(split.train) // (execution.batch_size * recipe.accumulate))
+        self.steps = -(-len(split.train) // (execution.training_batch_size * recipe.accumulate))
         total = self.steps * recipe.epochs
         factors = {
             "constant": lambda step: 1.0,
@@ -128,7 +128,7 @@ class Trainer:
             ``image_id, nss``, or ``image_id, scene, predicted`` with the scenes' indices.
         """
         mine = list(ids)[self.rank :: self.world]
-        size = self.execution.batch_size
+        size = self.execution.training_batch_size
         batches = [mine[k : k + size] for k in range(0, len(mine), size)]
         rows: list[dict[str, Any]] = []
         self.network.eval()
@@ -153,7 +153,7 @@ class Trainer:
     def _epoch(self) -> None:
         state, recipe = self.state, self.recipe
         order = np.random.default_rng([recipe.seed, state.epoch]).permutation(self.split.train)
-        size = self.execution.batch_size
+        size = self.execution.training_batch_size
         batches = [order[k : k + size].tolist() for k in range(0, len(order), size)]
         # All processes must take part: one with an empty share passes a stimulus of weight 0.
         shares = [batch[self.rank :: self.world] or batch[:1] for batch in batches]
@@ -259,7 +259,8 @@ class Trainer:
         resize = self.model.resize
         if batches:
             for _, examples, _ in load_batches(
-                work, list(range(len(batches))), resize, self.execution.workers
+                *(work, list(range(len(batches))), resize, self.device),
+                workers=self.execution.workers,
             ):
                 yield examples
 
