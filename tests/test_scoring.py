@@ -1,10 +1,14 @@
 """Closed-form NSS against resizing and scoring in float64, and against answers by hand."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from salprobe.probe.scoring.nss import Targets, region_nss, resize
 
@@ -228,3 +232,39 @@ def test_maps_far_from_zero_keep_their_contrast() -> None:
     plain = score(values, regions, (24, 31))
     for shift in (2.0**22, -(2.0**22)):  # float32 holds these integers exactly
         np.testing.assert_allclose(score(values + shift, regions, (24, 31)), plain, atol=1e-4)
+
+
+class _Moves(TorchDispatchMode):
+    """Notes every operation that moves numbers between devices, or that waits for one."""
+
+    waits = ("_local_scalar_dense", "nonzero", "is_nonzero", "equal")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        name = func.overloadpacket.__name__
+        tensors = [one for one in tree_leaves((args, kwargs, result)) if torch.is_tensor(one)]
+        moved = len({one.device for one in tensors if one.ndim}) > 1
+        if name in self.waits or moved:
+            self.seen.append(name)
+        return result
+
+
+def test_scoring_a_layer_moves_nothing_to_its_device_and_waits_for_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # knows no such device
+    rng = np.random.default_rng(3)
+    regions = [random_regions(rng, (24, 31)) for _ in range(3)]
+    targets = Targets(regions, [(24, 31)] * 3)
+    maps = torch.empty(3, 5, 6, 7, device="meta")  # a device of which only shapes are known
+    with _Moves() as first:
+        scores = region_nss(maps, targets)
+    assert scores.shape == (sum(map(len, regions)), 5)
+    assert 0 < len(first.seen) <= 12  # the kernels, once for all layers of this size
+    with _Moves() as second:
+        region_nss(torch.empty(3, 9, 6, 7, device="meta"), targets)
+    assert second.seen == []

@@ -211,7 +211,10 @@ class Model:
         float32 tensor, shape (n, 3, height, width)
             Normalised; channels last in memory.
         """
-        pixels = torch.from_numpy(rgb).to(device).permute(0, 3, 1, 2).float()
+        pixels = torch.from_numpy(rgb)
+        if torch.device(device).type == "cuda":
+            pixels = pixels.pin_memory()  # else the copy makes the host wait for the device
+        pixels = pixels.to(device, non_blocking=True).permute(0, 3, 1, 2).float()
         pixels = pixels / (255 / self.range)
         mean, sd = (
             torch.tensor(values, device=device)[:, None, None] for values in (self.mean, self.sd)

@@ -22,6 +22,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from ..networks.registration import Registration
+
 Pixels = tuple[np.ndarray, np.ndarray]
 """Distinct fixated pixels (x, y) of one region: two int arrays of shape (n,)."""
 
@@ -54,9 +56,19 @@ class Resize:
 
 
 @lru_cache(maxsize=256)
-def resize(size: int, length: int) -> Resize:
-    """Return the interpolation from ``size`` to ``length`` samples, as torch and OpenCV do it."""
-    source = np.clip((np.arange(length) + 0.5) * size / length - 0.5, 0, size - 1)
+def resize(size: int, length: int, start: float = 0.0, step: float | None = None) -> Resize:
+    """Return the interpolation from ``size`` to ``length`` samples, as torch and OpenCV do it.
+
+    Parameters
+    ----------
+    size, length : int
+    start, step : float, optional
+        Where the first source sample begins and how much each takes, in parts of the whole; by
+        default they fill it. Beyond the outermost, their values go on.
+    """
+    place = (np.arange(length) + 0.5) / length
+    place = place * size if step is None else (place - start) / step
+    source = np.clip(place - 0.5, 0, size - 1)
     low = np.floor(source).astype(np.int64)
     high = np.minimum(low + 1, size - 1)
     weight = source - low
@@ -101,6 +113,9 @@ class Kernels:
         The cells of all regions, counted through all images' maps, and their weights.
     starts : int64 array, shape (regions + 1,)
         Where each region's cells begin; last, their number.
+    begins, image, empty : int64, int64 and bool tensors, shape (regions,)
+        Where each region's cells begin, whose they are, and whether there are none; on the maps'
+        device, so that scoring a layer moves nothing there and waits for nothing.
     mean : float32 tensor, shape (n, h, w)
         ⟨mean, X⟩ is the mean over the resized map.
     rows, columns : pairs of float32 tensors, shapes (n, h), (n, h - 1) and (n, w), (n, w - 1)
@@ -110,6 +125,9 @@ class Kernels:
     cells: torch.Tensor
     weights: torch.Tensor
     starts: np.ndarray
+    begins: torch.Tensor
+    image: torch.Tensor
+    empty: torch.Tensor
     mean: torch.Tensor
     rows: tuple[torch.Tensor, torch.Tensor]
     columns: tuple[torch.Tensor, torch.Tensor]
@@ -129,7 +147,7 @@ class Targets:
 
     regions: list[list[Pixels]]
     sizes: list[tuple[int, int]]
-    _kernels: dict[tuple[int, int, torch.device], Kernels] = field(
+    _kernels: dict[tuple[int, int, torch.device, Registration | None], Kernels] = field(
         default_factory=dict, init=False, repr=False
     )
 
@@ -137,25 +155,39 @@ class Targets:
         """Return the number of regions of each image."""
         return [len(regions) for regions in self.regions]
 
-    def kernels(self, h: int, w: int, device: torch.device | None = None) -> Kernels:
+    def kernels(
+        self,
+        h: int,
+        w: int,
+        device: torch.device | None = None,
+        registration: Registration | None = None,
+    ) -> Kernels:
         """Return the kernels for maps of one size, computed once for all layers that have it."""
-        key = (h, w, device or torch.device("cpu"))
+        key = (h, w, device or torch.device("cpu"), registration)
         if key not in self._kernels:
             self._kernels[key] = self._computed(*key)
         return self._kernels[key]
 
-    def _computed(self, h: int, w: int, device: torch.device) -> Kernels:
+    def _computed(
+        self, h: int, w: int, device: torch.device, registration: Registration | None
+    ) -> Kernels:
         def on_device(arrays: list[np.ndarray], kind: type = np.float32) -> torch.Tensor:
             return torch.from_numpy(np.stack(arrays).astype(kind)).to(device)
 
-        axes = [(resize(h, height), resize(w, width)) for height, width in self.sizes]
+        down, across = ((), ()) if registration is None else registration.axes()
+        axes = [
+            (resize(h, rows, *down), resize(w, columns, *across)) for rows, columns in self.sizes
+        ]
         found = [_cells(regions, *both) for regions, both in zip(self.regions, axes, strict=True)]
         lengths = np.concatenate([lengths for _, _, lengths in found])
         cells = np.concatenate([place + i * h * w for i, (place, _, _) in enumerate(found)])
         weights = np.concatenate([weight for _, weight, _ in found])
+        starts = np.concatenate([[0], np.cumsum(lengths)])
+        image = np.repeat(np.arange(len(self.regions)), self.counts())
         return Kernels(
             *(torch.from_numpy(cells).to(device), torch.from_numpy(weights).to(device)),
-            np.concatenate([[0], np.cumsum(lengths)]),
+            starts,
+            *(torch.from_numpy(one).to(device) for one in (starts[:-1], image, lengths == 0)),
             on_device([np.outer(rows.mean, columns.mean) for rows, columns in axes]),
             (on_device([r.diagonal for r, _ in axes]), on_device([r.beside for r, _ in axes])),
             (on_device([c.diagonal for _, c in axes]), on_device([c.beside for _, c in axes])),
@@ -184,7 +216,9 @@ def _cells(
     return taken % area, kernel[taken].astype(np.float32), lengths
 
 
-def region_nss(maps: torch.Tensor, targets: Targets) -> torch.Tensor:
+def region_nss(
+    maps: torch.Tensor, targets: Targets, registration: Registration | None = None
+) -> torch.Tensor:
     """Score every unit against every region: NSS (He et al. 2019, equation 1).
 
     Parameters
@@ -193,6 +227,8 @@ def region_nss(maps: torch.Tensor, targets: Targets) -> torch.Tensor:
         Activation maps of n stimuli and c units; any memory format, any float type.
     targets : Targets
         The regions of the n stimuli.
+    registration : Registration, optional
+        Where the cells lie; by default they fill the stimulus.
 
     Returns
     -------
@@ -208,7 +244,7 @@ def region_nss(maps: torch.Tensor, targets: Targets) -> torch.Tensor:
     float32.
     """
     n, c, h, w = maps.shape
-    kernels = targets.kernels(h, w, maps.device)
+    kernels = targets.kernels(h, w, maps.device, registration)
     elements = _CPU_PART if maps.device.type == "cpu" else _GPU_PART
     step = min(n, max(1, elements // maps[0].numel()))
     rows = np.concatenate([[0], np.cumsum(targets.counts())])
@@ -296,25 +332,22 @@ def _region_nss(
     x = torch.addcmul((-centre * scale)[:, None, None], maps, scale[:, None, None], out=work[0, :n])
     images = slice(first, first + n)
     mean = (kernels.mean[images].view(n, 1, h * w) @ x.view(n, h * w, c))[:, 0]
-    starts = kernels.starts[rows[0] : rows[-1] + 1]
-    cells = slice(starts[0], starts[-1])
+    own = slice(rows[0], rows[-1])
+    start, end = kernels.starts[[rows[0], rows[-1]]]
     fixated = F.embedding_bag(
-        kernels.cells[cells] - first * h * w,
+        kernels.cells[start:end] - first * h * w,
         x.view(n * h * w, c),
-        torch.from_numpy(starts[:-1] - starts[0]).to(x.device),
+        kernels.begins[own] - start,
         mode="sum",
-        per_sample_weights=kernels.weights[cells],
+        per_sample_weights=kernels.weights[start:end],
     )
     variance = _mean_square(x, work[1, :n], kernels, images) - mean**2
     # A map that is not finite has no constant value: its scores come out as NaN.
     constant = ((low == high) & low.isfinite()) | (variance <= 1e-12)
     scale = torch.rsqrt(variance.masked_fill(constant, torch.inf))
-    owner = torch.from_numpy(np.repeat(np.arange(n), np.diff(rows))).to(x.device)
-    nss = fixated.sub_(mean[owner]).mul_(scale[owner])
-    empty = np.flatnonzero(np.diff(starts) == 0)
-    if len(empty):
-        nss[torch.from_numpy(empty).to(x.device)] = torch.nan
-    return nss
+    image = kernels.image[own] - first
+    nss = fixated.sub_(mean[image]).mul_(scale[image])
+    return nss.masked_fill_(kernels.empty[own, None], torch.nan)
 
 
 def _mean_square(
