@@ -19,3 +19,6 @@ Format = Literal["table", "md", "csv", "json", "latex", "html"]
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 """Filter with which pictures are resized to a network's input; Pillow's."""
+
+RegistrationMethod = Literal["plain", "measured"]
+"""Where the cells of activation maps lie: they fill the stimulus, or where they look."""

@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from salprobe.datasets.errors import InputError
+from salprobe.probe.layers.layers import layer_named, reading
+from salprobe.probe.layers.trace import survey
 from salprobe.probe.networks.heads import SaliencyModel
-from salprobe.probe.networks.layers import layer_named, reading
-from salprobe.probe.networks.trace import survey
 from salprobe.probe.runs.probing import probe
 
 UNITS, HEADS, SIZE = 12, 3, (64, 96)

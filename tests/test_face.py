@@ -13,7 +13,7 @@ import torch
 from counting import Counting
 
 import salprobe as sp
-from salprobe.probe.networks.layers import select
+from salprobe.probe.layers.layers import select
 from salprobe.probe.scoring.scorer import Scorer
 
 ROOT = Path(__file__).parent.parent

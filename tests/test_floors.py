@@ -23,7 +23,17 @@ ROOMS = {
     "datasets": ("", "readers", "masks", "sources"),
     "annotate": (*("", "regions", "labels", "review", "labelstudio", "formats", "popout", "cli"),),
     "probe": (
-        *("", "records", "sources", "networks", "statistics", "scoring", "runs", "saliency"),
+        *(
+            "",
+            "records",
+            "sources",
+            "layers",
+            "networks",
+            "statistics",
+            "scoring",
+            "runs",
+            "saliency",
+        ),
         *("training", "popout", "analysis", "experiments", "views", "cli"),
     ),
     "terminal": ("",),

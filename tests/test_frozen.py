@@ -11,11 +11,11 @@ from torch import nn
 from salprobe.datasets.sources.load import load_dataset
 from salprobe.datasets.stimuli import Dataset
 from salprobe.probe.choices import Precision
+from salprobe.probe.layers.layers import layer_named
+from salprobe.probe.layers.trace import trace
 from salprobe.probe.networks.device import Execution
 from salprobe.probe.networks.heads import SaliencyModel, Tune
-from salprobe.probe.networks.layers import layer_named
 from salprobe.probe.networks.load import Backbone
-from salprobe.probe.networks.trace import trace
 from salprobe.probe.networks.trainable import trainable
 from salprobe.probe.training import trainer
 from salprobe.probe.training.frozen import Frozen

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from salprobe.datasets.errors import InputError
-from salprobe.probe.networks.layers import reading
-from salprobe.probe.networks.layouts import second_size
-from salprobe.probe.networks.trace import survey, trace
+from salprobe.probe.layers.layers import reading
+from salprobe.probe.layers.layouts import second_size
+from salprobe.probe.layers.trace import survey, trace
 from salprobe.probe.runs.run import Run
 
 SQUARE, WIDE = (64, 64), (64, 96)

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from salprobe.datasets.errors import InputError
-from salprobe.probe.networks.layers import Layer, reading, select
+from salprobe.probe.layers.layers import Layer, reading, select
+from salprobe.probe.layers.trace import trace
 from salprobe.probe.networks.load import load_model
-from salprobe.probe.networks.trace import trace
 
 
 class Toy(nn.Module):

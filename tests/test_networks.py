@@ -6,8 +6,8 @@ import torch
 import torchvision
 
 from salprobe.datasets.errors import InputError
+from salprobe.probe.layers.layers import reading
 from salprobe.probe.networks.heads import SaliencyModel, SceneModel, last_layer
-from salprobe.probe.networks.layers import reading
 from salprobe.probe.networks.load import add_head, load_model
 
 ARCHITECTURES = [
@@ -111,7 +111,7 @@ def test_a_scene_classifier_has_three_layers_and_drops_out_only_in_training() ->
 
 
 def _layers(network):
-    from salprobe.probe.networks.trace import trace
+    from salprobe.probe.layers.trace import trace
 
     return trace(network.eval(), (32, 32))
 

@@ -17,7 +17,7 @@ from salprobe.datasets.errors import InputError
 from salprobe.datasets.masks.mask_set import MaskSet
 from salprobe.datasets.stimuli import Stimuli, Stimulus
 from salprobe.probe.cli.main import app
-from salprobe.probe.networks.layers import select
+from salprobe.probe.layers.layers import select
 from salprobe.probe.networks.load import load_model
 from salprobe.probe.popout.measures import (
     MOST_FIXATIONS,

@@ -10,8 +10,8 @@ import re
 import pytest
 import torch
 
-from salprobe.probe.networks.layers import Layer, reading
-from salprobe.probe.networks.trace import survey
+from salprobe.probe.layers.layers import Layer, reading
+from salprobe.probe.layers.trace import survey
 
 timm = pytest.importorskip("timm", reason="timm is not installed")
 pytestmark = pytest.mark.slow

@@ -18,10 +18,10 @@ from torch import nn
 import salprobe as sp
 from salprobe.datasets.errors import InputError
 from salprobe.probe.cli.main import app
+from salprobe.probe.layers.trace import trace
+from salprobe.probe.layers.uses import used_keys
 from salprobe.probe.networks.heads import SaliencyModel
 from salprobe.probe.networks.load import load_model
-from salprobe.probe.networks.trace import trace
-from salprobe.probe.networks.uses import used_keys
 from salprobe.probe.sources.weights import fill, find, read_states
 
 

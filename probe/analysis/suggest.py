@@ -12,8 +12,8 @@ from ...datasets.categories import UNLABELLED
 from ...datasets.errors import InputError
 from ...datasets.masks.mask_set import MaskSet
 from ...datasets.progress import SILENT, Advance, Progress
+from ..layers.layers import Layer, select
 from ..networks.device import resolve_device
-from ..networks.layers import Layer, select
 from ..networks.load import Backbone
 from ..networks.model import Model
 from ..scoring.batches import MaskPlan

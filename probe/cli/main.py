@@ -12,6 +12,7 @@ from ...datasets.errors import InputError
 from ...terminal.app import VersionOption, new_app, run_app
 from ...terminal.console import notes, print_data
 from ...terminal.progress import progress
+from ..choices import RegistrationMethod
 from . import analysis as cli_analysis
 from . import saliency as cli_saliency
 from . import training as cli_training
@@ -82,6 +83,13 @@ def run(
     pre_relu: Annotated[
         bool, typer.Option("--pre-relu", help="VGG only: use the maps before ReLU.")
     ] = False,
+    registration: Annotated[
+        RegistrationMethod,
+        typer.Option(
+            help="Where cells lie: plain, maps fill the stimulus, as in the paper; or measured, "
+            "where they look."
+        ),
+    ] = "plain",
     root: Annotated[Path | None, typer.Option(help="Folder of the images.")] = None,
     fixations: Annotated[
         Path | None, typer.Option(help="Table of fixations to use instead of the mask file's.")
@@ -121,6 +129,7 @@ def run(
         ),
         layers=[name.strip() for text in layers or [] for name in text.split(",")],
         pre_relu=pre_relu,
+        registration=registration,
         root=root,
         fixations=fixations,
         out=out,
@@ -176,6 +185,21 @@ def layers(
         bool, typer.Option("--pre-relu", help="VGG only: use the maps before ReLU.")
     ] = False,
     input_size: InputSizeOption = None,
+    receptive_fields: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SOURCE",
+            help="Measure where the cells of the layers marked * look, on eight pictures of SOURCE "
+            "(named as for probe maps): how many pixels of the network's input lie between them, "
+            "down and across, and where the first begins.",
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="With --receptive-fields: as for probe run.")
+    ] = None,
+    root: Annotated[
+        Path | None, typer.Option(help="With --receptive-fields: folder of the images.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List a model's layers and the shapes of their activation maps.
@@ -183,26 +207,48 @@ def layers(
     Layers marked * are probed by default. How each output is laid out is measured; those that
     cannot be read as maps are left out, and said on stderr.
     """
-    from ..networks.layers import grouped
+    from ..layers.layers import grouped
     from ..networks.load import is_training, load_model
+    from ..networks.registration import in_pixels, measure_registration
+    from ..saliency.writing import pictures
     from ..sources.libraries import is_factory
 
-    given = model == "gabor" or is_factory(model) or is_training(model)
-    weights = "default" if given else "random"
-    loaded = load_model(model, weights, input_size=parse_size(input_size))
+    if receptive_fields is None:
+        for option, value in (("--weights", weights), ("--root", root)):
+            if value is not None:
+                raise InputError(f"{option} is for --receptive-fields")
+        given = model == "gabor" or is_factory(model) or is_training(model)
+        weights = "default" if given else "random"
+    loaded = load_model(model, weights or "default", input_size=parse_size(input_size))
     found = loaded.listing(pre_relu=pre_relu)
     listed = found.layers
     for names, count, reason in grouped(found.left_out):
         notes.print(f"left out: {names} ({count}): {reason}", markup=False)
+    everything = not any(layer.default for layer in listed)
+    measured = {}
+    if receptive_fields is not None:
+        stimuli, _ = pictures(receptive_fields, [], root=root)
+        chosen = [layer for layer in listed if layer.default or everything]
+        loaded.check(chosen)
+        some = [stimuli[k] for k in range(0, len(stimuli), -(-len(stimuli) // 8))]
+        with progress.task("measuring where cells look", len(some)) as advance:
+            measured = measure_registration(
+                *(loaded, chosen, map(stimuli.read, some)), advance=advance
+            )
     if as_json:
         keys = ("name", "units", "height", "width", "default")
-        print_data(json.dumps([{key: getattr(layer, key) for key in keys} for layer in listed]))
+        rows = [{key: getattr(layer, key) for key in keys} for layer in listed]
+        for row in rows if receptive_fields else ():
+            one = measured.get(row["name"])
+            row["registration"] = None if one is None else one._asdict()
+        print_data(json.dumps(rows))
         return
     widest = max(len(layer.name) for layer in listed)
-    everything = not any(layer.default for layer in listed)
     for layer in listed:
         mark = "*" if layer.default or everything else " "
         shape = f"{layer.units:5d} × {layer.height} × {layer.width}"
+        if layer.name in measured:
+            shape = f"{shape:19} {in_pixels(measured[layer.name], loaded.input_size)}"
         print_data(f"{mark} {layer.name:{widest}} {shape}")
 
 

@@ -22,9 +22,9 @@ from ...datasets.progress import SILENT, Advance, Progress
 from ...datasets.sources.load import mask_path, root_of
 from ...datasets.stimuli import Dataset, Stimulus
 from ..choices import Task
+from ..layers.layers import Layer
 from ..networks.activation import activation
 from ..networks.device import DEFAULT_EXECUTION, Execution
-from ..networks.layers import Layer
 from ..networks.load import Backbone
 from ..networks.model import Model
 from ..runs.probing import probe

@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from .layers import Layer, reading
+from ..layers.layers import Layer, reading
+from ..records.run_info import Registration
 from .model import Model, network_input
 
 
@@ -22,7 +23,7 @@ def activation(model: Model, layer: Layer, picture: Image.Image) -> np.ndarray:
     ----------
     model : Model
     layer : Layer
-        A layer of the model.
+        A layer of the model; with a registration, its maps are resampled to fill the picture.
     picture : Image
         RGB; resized to the network's input as in scoring.
 
@@ -53,11 +54,25 @@ def activations(
     maps: dict[str, np.ndarray] = {}
 
     def keep(layer: Layer, output: torch.Tensor) -> None:
-        maps[layer.name] = output[0].float().cpu().numpy().copy()
+        one = output[:1].float()
+        if layer.registration is not None:
+            one = placed(one, layer.registration)
+        maps[layer.name] = one[0].cpu().numpy().copy()
 
     with torch.inference_mode(), reading(model.network, layers) as forward:
         forward(images, keep)
     return maps
+
+
+def placed(maps: torch.Tensor, registration: Registration) -> torch.Tensor:
+    """Resample maps, (n, units, height, width), so that they fill the picture (bilinear)."""
+    places = []
+    for cells, (start, step) in zip(maps.shape[2:], registration.axes(), strict=True):
+        centres = (torch.arange(cells, device=maps.device) + 0.5) / cells
+        places.append(2 * (centres - start) / (step * cells) - 1)
+    rows, columns = torch.meshgrid(*places, indexing="ij")
+    grid = torch.stack([columns, rows], -1).expand(len(maps), -1, -1, -1)
+    return F.grid_sample(maps, grid, padding_mode="border", align_corners=False)
 
 
 def resized(saliency: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:

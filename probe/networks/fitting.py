@@ -9,12 +9,12 @@ from pathlib import Path
 
 from ...datasets.errors import InputError, reading
 from ...datasets.files import sha256
+from ..layers.layers import Layer, select
+from ..layers.uses import used_keys
 from ..records.record import Weights
 from ..sources.weights import complaint, fill_what_fits, find, unfit
 from .heads import SaliencyModel
-from .layers import Layer, select
 from .model import Model, add_head
-from .uses import used_keys
 
 
 def fitted(

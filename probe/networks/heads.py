@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from ...datasets.errors import InputError
-from .layers import Layer, reading
+from ..layers.layers import Layer, reading
 
 Tune = int | Literal["all"]
 """How many of the backbone's last convolution layers are trained."""

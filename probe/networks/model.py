@@ -16,13 +16,13 @@ from torch import nn
 
 from ...datasets.errors import InputError
 from ..choices import Interpolation
+from ..layers.layers import Layer, Listing, layer_named, paper_names
+from ..layers.trace import survey
+from ..layers.uses import used_keys
 from ..records.record import Weights
 from ..sources.description import IMAGENET_MEAN, IMAGENET_SD, Resize
 from ..sources.weights import complaint
 from .heads import Headed, SaliencyModel, SceneModel, last_layer
-from .layers import Layer, Listing, layer_named, paper_names
-from .trace import survey
-from .uses import used_keys
 
 
 def network_input(picture: Image.Image, resize: Resize) -> np.ndarray:

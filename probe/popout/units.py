@@ -18,9 +18,9 @@ import pandas as pd
 from ...datasets.masks.mask_set import MaskSet
 from ...datasets.progress import SILENT, Progress
 from ...datasets.stimuli import Stimuli, Stimulus
+from ..layers.layers import Layer, select
 from ..networks.activation import activation
 from ..networks.device import resolve_device
-from ..networks.layers import Layer, select
 from ..networks.model import Model
 from ..records.columns import layer_units
 from ..saliency.maps import MapOf

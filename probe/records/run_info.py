@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, NamedTuple, Self
 
 from pydantic import Field, FiniteFloat, PositiveInt, model_validator
 
+from ..choices import RegistrationMethod
 from .record import InputSize, Part, Record, Weights
 
 
@@ -36,6 +37,9 @@ class RunParameters(Part):
     seed : int
     masks, fixations : str
         SHA-256 of the mask file and of all fixations.
+    registration : str
+        Whether a map fills the stimulus, as in the paper, or its cells lie where they were measured
+        to look.
     threshold : float
         T of Table 2.
     """
@@ -56,6 +60,7 @@ class RunParameters(Part):
     seed: Annotated[int, Field(ge=0, lt=2**64)]
     masks: str
     fixations: str = ""
+    registration: RegistrationMethod = "plain"
     threshold: FiniteFloat = 1.5
 
 
@@ -69,8 +74,31 @@ class Paths(Part):
     weights: str | None = None
 
 
+class Registration(NamedTuple):
+    """Where a layer's maps lie in a picture, in parts of its height and width.
+
+    Attributes
+    ----------
+    top, left : float
+        Where the first row and column of cells begin.
+    rows, columns : float
+        How much of the picture each takes.
+    """
+
+    top: FiniteFloat
+    left: FiniteFloat
+    rows: Annotated[FiniteFloat, Field(gt=0)]
+    columns: Annotated[FiniteFloat, Field(gt=0)]
+
+    def axes(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Return offset and scale down, and across."""
+        return (self.top, self.rows), (self.left, self.columns)
+
+
 class LayerInfo(Part):
     """A probed layer: its name, its units (and their names, where they have any), its maps' size.
+
+    ``registration`` is None where its maps fill the stimuli.
 
     The columns of ``scores.npy`` go layer by layer in this order.
     """
@@ -80,6 +108,7 @@ class LayerInfo(Part):
     height: PositiveInt | None = None
     width: PositiveInt | None = None
     unit_names: list[str] = []
+    registration: Registration | None = None
 
 
 class BadImage(Part):

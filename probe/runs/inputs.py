@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from ...datasets.errors import InputError
@@ -11,7 +12,7 @@ from ...datasets.masks.mask_set import MaskSet
 from ...datasets.readers.tables import read_columns
 from ...datasets.sources.load import fixations_of, mask_path, root_of
 from ...datasets.stimuli import Stimuli
-from ..networks.layers import Layer, layer_named
+from ..layers.layers import Layer, layer_named
 from ..networks.load import load_model
 from ..networks.model import Model
 from ..records.train_info import TrainInfo
@@ -111,7 +112,10 @@ def layers_of(run: Run, model: Model) -> dict[str, Layer]:
         If the network lacks one, or it has another number of units there.
     """
     known = model.layers(pre_relu=run.info.parameters.pre_relu)
-    layers = {layer.name: layer_named(known, layer.name) for layer in run.info.layers}
+    layers = {
+        layer.name: replace(layer_named(known, layer.name), registration=layer.registration)
+        for layer in run.info.layers
+    }
     for layer in run.info.layers:
         if layers[layer.name].units != layer.units:
             found = f"{layers[layer.name].units} units, in run.json {layer.units}"

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from ...datasets.options import check_seed
 from ...datasets.progress import SILENT, Progress
 from ...datasets.readers.arrays import map_npy
 from ...datasets.sources.load import fixations_of, load_masks, mask_path, root_of
+from ..choices import RegistrationMethod
+from ..layers.layers import Layer, grouped
 from ..networks.device import (
     DEFAULT_EXECUTION,
     Execution,
@@ -29,7 +32,6 @@ from ..networks.device import (
     resolve_device,
     wait,
 )
-from ..networks.layers import Layer, grouped
 from ..networks.load import Backbone, is_training, model_of_module
 from ..networks.model import Model
 from ..records.columns import layer_units
@@ -43,6 +45,7 @@ from ..statistics.selectivity import THRESHOLD, summarise
 from .images import check_images
 from .inputs import trained_on
 from .partial import ARRAYS, Partial, check_space
+from .registering import registered, with_registration
 from .resuming import check_same, locked, make_folder
 from .run import Run, write_table
 
@@ -55,6 +58,7 @@ def probe(
     model: str | Backbone | Module | Network = "vgg16",
     layers: str | Sequence[str] = (),
     pre_relu: bool = False,
+    registration: RegistrationMethod = "plain",
     root: str | Path | None = None,
     fixations: str | Path | None = None,
     out: str | Path | None = None,
@@ -76,6 +80,9 @@ def probe(
         Names or wildcards; by default conv4_1 to conv5_3 of a VGG, the blocks of other networks.
     pre_relu : bool
         For VGG only: use the maps before the ReLU.
+    registration : "plain" or "measured"
+        Whether a map fills the stimulus, as in the paper, or its cells lie where they look; see
+        `measure_registration`. Measured on eight of the stimuli.
     root : path, optional
         Folder of the images; by default that of the dataset, else that of the mask file.
     fixations : path, optional
@@ -163,6 +170,7 @@ def probe(
                 centre_bias=network.centre_bias,
                 code=network.code,
                 pre_relu=pre_relu,
+                registration=registration,
                 precision=execution.precision,
                 batch_size=batch_size,
                 device=device.type,
@@ -195,10 +203,17 @@ def probe(
                 RunInfo.read(target)  # leave other folders alone
             stack.enter_context(locked(target))
             fresh = not (target / RunInfo.file_name).exists()
+            if registration == "measured" and fresh:
+                info = registered(info, network, chosen, plan, skip_bad, progress)
             _enter(target, fresh, info, plan, partial, progress)
         wait(world)
-        if RunInfo.read(target).status == "complete":
+        begun = RunInfo.read(target)
+        if begun.status == "complete":
             return Run.open(target)
+        chosen = [
+            replace(layer, registration=known.registration)
+            for layer, known in zip(chosen, begun.layers, strict=True)
+        ]
         scorer = Scorer(network, chosen, device, execution.precision)
         set_up = time.perf_counter()
         _score(plan, scorer, partial, execution.workers, skip_bad, world, progress)
@@ -217,6 +232,9 @@ def _enter(
     """Begin the run folder, or resume its run; a complete run stays unchanged."""
     if not fresh:
         before = RunInfo.read(target)
+        if info.parameters.registration == "measured":  # once, when the run began
+            known = {layer.name: layer.registration for layer in before.layers}
+            info = with_registration(info, known)
         keys = ("parameters", "layers", "categories")
         check_same(target, _complete(before), _complete(info), keys)
         if before.status == "complete":

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from ..networks.registration import Registration
+from ..records.run_info import Registration
 
 Pixels = tuple[np.ndarray, np.ndarray]
 """Distinct fixated pixels (x, y) of one region: two int arrays of shape (n,)."""
@@ -187,7 +187,8 @@ class Targets:
         return Kernels(
             *(torch.from_numpy(cells).to(device), torch.from_numpy(weights).to(device)),
             starts,
-            *(torch.from_numpy(one).to(device) for one in (starts[:-1], image, lengths == 0)),
+            *(torch.from_numpy(starts[:-1]).to(device), torch.from_numpy(image).to(device)),
+            torch.from_numpy(lengths == 0).to(device),
             on_device([np.outer(rows.mean, columns.mean) for rows, columns in axes]),
             (on_device([r.diagonal for r, _ in axes]), on_device([r.beside for r, _ in axes])),
             (on_device([c.diagonal for _, c in axes]), on_device([c.beside for _, c in axes])),

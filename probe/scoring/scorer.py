@@ -10,8 +10,8 @@ import torch
 
 from ...datasets.errors import InputError
 from ..choices import Precision
+from ..layers.layers import Layer, reading
 from ..networks.device import exact
-from ..networks.layers import Layer, reading
 from ..networks.model import Model
 from ..records.columns import layer_units
 from .batches import Loaded
@@ -70,7 +70,7 @@ class Scorer:
         scores = torch.empty(sum(counts), n_units, device=self.device)
 
         def consume(layer: Layer, maps: torch.Tensor) -> None:
-            scores[:, self.columns[layer.name]] = region_nss(maps, targets)
+            scores[:, self.columns[layer.name]] = region_nss(maps, targets, layer.registration)
 
         bf16 = self.precision == "bf16"
         try:

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from ...datasets.errors import InputError
+from ..records.run_info import Registration
 from .attention import Query, attending
 from .layouts import Reading
 
@@ -40,6 +41,8 @@ class Layer:
         Whether the layer is probed when no layers are named.
     prefix, suffix : int
         Tokens before and after those that are cells of the picture.
+    registration : Registration, optional
+        Where the maps lie in the picture; by default they fill it.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Layer:
     default: bool = False
     prefix: int = 0
     suffix: int = 0
+    registration: Registration | None = None
 
     def maps(self, output: torch.Tensor) -> torch.Tensor:
         """View the module's output as activation maps, shape (n, units, height, width)."""
