@@ -37,6 +37,7 @@ _PLACES = {
     "probe.networks.device": ("Execution",),
     "probe.networks.load": ("Backbone", "load_model"),
     "probe.networks.model": ("Model",),
+    "probe.runs.merging": ("merge_runs",),
     "probe.runs.run": ("Run",),
     "probe.saliency.benchmark": ("score",),
     "probe.saliency.maps": ("saliency_map",),

@@ -27,6 +27,7 @@ from .probe.networks.device import Execution as Execution
 from .probe.networks.load import Backbone as Backbone
 from .probe.networks.load import load_model as load_model
 from .probe.networks.model import Model as Model
+from .probe.runs.merging import merge_runs as merge_runs
 from .probe.runs.probing import probe as probe
 from .probe.runs.run import Run as Run
 from .probe.saliency.benchmark import score as score

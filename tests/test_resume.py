@@ -17,6 +17,7 @@ from salprobe.datasets.masks.mask_set import MaskSet
 from salprobe.probe.networks.device import Execution
 from salprobe.probe.networks.load import Backbone
 from salprobe.probe.records.run_info import RunInfo
+from salprobe.probe.runs import finishing
 from salprobe.probe.runs import probing as job
 from salprobe.probe.runs.partial import Partial
 from salprobe.probe.runs.probing import probe
@@ -81,7 +82,7 @@ def test_interrupted_while_finishing(
     where: str, small_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = gabor(small_world, tmp_path / "whole")
-    place = RunInfo if where == "write" else job
+    place = RunInfo if where == "write" else finishing
     original = getattr(place, where)
 
     def interrupt(*arguments, **options):
@@ -104,6 +105,7 @@ def test_a_torn_journal_line_does_not_count(tmp_path: Path) -> None:
     with (tmp_path / "journal.0.jsonl").open("ab") as file:
         file.write(b'{"batch": 1, "ba')
     assert list(partial.done()) == [0]
+    partial = Partial(tmp_path, (4, 3))  # whoever wrote that line is dead
     partial.write(1, [(2, np.stack([np.full((2, 3), value) for value in (2.0, 5.0)]))], {"bad": []})
     assert list(partial.done()) == [0, 1]
     partial.finish(np.ones(4, dtype=bool))

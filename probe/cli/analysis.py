@@ -1,4 +1,4 @@
-"""The ``probe`` commands that analyse finished runs: ``figure``, ``compare``, ``output``."""
+"""The ``probe`` commands for finished runs: ``figure``, ``compare``, ``output``, ``merge``."""
 
 from __future__ import annotations
 
@@ -195,3 +195,21 @@ def output(
     else:
         print_data(formatted(result.categories, format))
     notes.print(f"tables and figure: {folder}", markup=False)
+
+
+@app.command(epilog="Example: [bold]probe merge runs/shard-* -o runs/whole[/bold]")
+def merge(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Run folders, in the images' order.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Run folder to write.")],
+) -> None:
+    """Merge runs of one network, each on a part of a mask file, into one run.
+
+    The parts, as `annotate split` makes them, have no image and no region in common. All
+    statistics are computed anew; the shuffled scores are those of each part.
+    """
+    from ..runs.merging import merge_runs
+    from .report import report
+
+    report(merge_runs(runs, out, progress))

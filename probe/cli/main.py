@@ -13,6 +13,7 @@ from ...terminal.app import VersionOption, new_app, run_app
 from ...terminal.console import notes, print_data
 from ...terminal.progress import progress
 from ..choices import RegistrationMethod
+from ..processes import check_alone, first_process
 from . import analysis as cli_analysis
 from . import saliency as cli_saliency
 from . import training as cli_training
@@ -26,7 +27,6 @@ from .options import (
     WeightsOption,
     WeightsPrefixOption,
     WorkersOption,
-    first_process,
     parse_size,
 )
 
@@ -35,6 +35,7 @@ app = new_app("Score every unit of a network against every salient region.")
 
 @app.callback()
 def options(
+    context: typer.Context,
     version: VersionOption = False,
     trust: Annotated[
         list[str] | None,
@@ -45,6 +46,8 @@ def options(
     ] = None,
 ) -> None:
     """Take what holds for every command."""
+    if context.invoked_subcommand not in ("run", "train"):
+        check_alone(f"probe {context.invoked_subcommand}")
     from ..sources.factory import trust as trust_factory
 
     for name in trust or ():
@@ -116,11 +119,10 @@ def run(
 
     If interrupted, the same command resumes the run. Under torchrun, use one process per GPU.
     """
-    from ...datasets.files import atomic_write
     from ..networks.device import Execution
     from ..networks.load import Backbone
     from ..runs.probing import probe
-    from ..views.run import as_html, render_run
+    from .report import report
 
     result = probe(
         masks,
@@ -139,12 +141,7 @@ def run(
         progress=progress,
     )
     if first_process():
-        view = render_run(result)
-        print_data(view)
-        report = result.folder / "report.html"
-        with atomic_write(report) as file:
-            file.write(as_html(view, f"salprobe: {result.name}").encode())
-        notes.print(f"run folder: {result.folder}\nreport: {report}", markup=False)
+        report(result)
 
 
 @app.command(epilog="Example: [bold]probe show runs/osie_sr-vgg16 --units text[/bold]")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -132,8 +131,3 @@ def parse_unit(text: str) -> tuple[str, int]:
 def words(text: str) -> list[str]:
     """Split a comma-separated list."""
     return [word.strip() for word in text.split(",") if word.strip()]
-
-
-def first_process() -> bool:
-    """Return whether this process prints: it is the only one, or torchrun's first."""
-    return int(os.environ.get("RANK", 0)) == 0

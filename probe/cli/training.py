@@ -12,6 +12,7 @@ from ...datasets.errors import InputError
 from ...terminal.console import notes, print_data
 from ...terminal.progress import progress
 from ..choices import Schedule, Task
+from ..processes import first_process
 from .options import (
     BatchSizeOption,
     DeviceOption,
@@ -21,7 +22,6 @@ from .options import (
     WeightsOption,
     WeightsPrefixOption,
     WorkersOption,
-    first_process,
     parse_size,
     words,
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from ...datasets.masks.mask_set import MaskSet
 from ...datasets.progress import Progress
 from ...datasets.stimuli import Dataset, Stimuli
 from ..analysis.compare import compare
+from ..processes import check_alone
 from ..runs.images import read_images
 from ..runs.resuming import check_same, locked, make_folder
 from ..runs.run import Run
@@ -71,8 +71,7 @@ def entered(
         writes there; if an image of the masks cannot be read; or under torchrun, which `train` and
         `probe` make use of, each on its own.
     """
-    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
-        raise InputError(f"{kind} runs in one process; expected no torchrun")
+    check_alone(kind)
     description = {"parameters": parameters}
     path = out / f"{kind}.json"
 

@@ -1,19 +1,18 @@
-"""Devices and processes: CPU, CUDA or MPS; under torchrun, one process per GPU."""
+"""Devices: CPU, CUDA or MPS; under torchrun, one process per GPU."""
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 
 import torch
 
 from ...datasets.errors import InputError
 from ...datasets.options import check_types
 from ..choices import Precision
+from ..processes import environment_number
 
 
 @dataclass(frozen=True)
@@ -87,8 +86,7 @@ def resolve_device(name: str) -> torch.device:
     if device.type not in ("cpu", "cuda", "mps"):
         raise InputError(f"device {name!r}: expected auto, cpu, cuda, cuda:N or mps")
     if device.type == "cuda" and device.index is None:
-        local = int(os.environ.get("LOCAL_RANK", 0))
-        device = torch.device("cuda", local)
+        device = torch.device("cuda", environment_number("LOCAL_RANK", 0))
     try:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
@@ -121,23 +119,3 @@ def own_random_state(device: torch.device) -> Iterator[torch.device]:
     """Restore torch's random state afterwards, on the CPU and the device; yields the device."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         yield device
-
-
-@contextmanager
-def processes() -> Iterator[tuple[int, int]]:
-    """Join the processes that torchrun started; yields (rank, number of processes)."""
-    world = int(os.environ.get("WORLD_SIZE", 1))
-    if world == 1 or not torch.distributed.is_torchelastic_launched():
-        yield 0, 1
-        return
-    torch.distributed.init_process_group("gloo", timeout=timedelta(days=7))
-    try:
-        yield torch.distributed.get_rank(), world
-    finally:
-        torch.distributed.destroy_process_group()
-
-
-def wait(world: int) -> None:
-    """Wait until all processes have reached this point."""
-    if world > 1:
-        torch.distributed.barrier()

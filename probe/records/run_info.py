@@ -118,6 +118,19 @@ class BadImage(Part):
     reason: str
 
 
+class MergedRun(Part):
+    """A run that was merged into this one: its folder, how it was made, and its inputs' SHA-256."""
+
+    folder: str
+    command: str = ""
+    salprobe: str = ""
+    versions: dict[str, str] = {}
+    masks: str = ""
+    fixations: str = ""
+    images: int = 0
+    regions: int = 0
+
+
 class RunInfo(Record):
     """The content of ``run.json``. Format 1 had other statistics, which are computed anew.
 
@@ -144,6 +157,8 @@ class RunInfo(Record):
     finished : str
     timings_s : dict of float
         Seconds of wall time.
+    merged : list of MergedRun
+        For a merged run: those it came from, in their order.
     """
 
     file_name: ClassVar[str] = "run.json"
@@ -166,6 +181,7 @@ class RunInfo(Record):
     bad_images: list[BadImage] = []
     finished: str = ""
     timings_s: dict[str, float] = {}
+    merged: list[MergedRun] = []
 
     @model_validator(mode="after")
     def _says_what_was_scored(self) -> Self:

@@ -55,11 +55,13 @@ class Partial:
         self.folder, self.shape, self.rank = folder, shape, rank
         self._paths = {name: folder / f"{name}.partial.npy" for name in ARRAYS}
         self._journal = folder / f"journal.{rank}.jsonl"
+        self._mended = False
 
-    def create(self) -> None:
-        """Create the arrays, all NaN, unless they exist.
+    def create(self, processes: int = 1) -> None:
+        """Create the arrays, all NaN, unless they exist, and a journal for each process.
 
-        If a crash followed a renaming in `finish`, the file is renamed back.
+        If a crash followed a renaming in `finish`, the file is renamed back. A network drive may
+        list a new file late: journals are there before other machines write to them.
 
         Raises
         ------
@@ -74,15 +76,19 @@ class Partial:
         if all(path.exists() for path in self._paths.values()):
             for path in self._paths.values():
                 self._check(path)
-            return
-        self.remove()
-        for path in self._paths.values():
-            with atomic_write(path) as file:
-                header = {"descr": "<f4", "fortran_order": False, "shape": self.shape}
-                np.lib.format.write_array_header_1_0(file, header)
-                row = np.full(self.shape[1], np.nan, dtype="<f4").tobytes()
-                for _ in range(self.shape[0]):
-                    file.write(row)
+        else:
+            self.remove()
+            for path in self._paths.values():
+                with atomic_write(path) as file:
+                    header = {"descr": "<f4", "fortran_order": False, "shape": self.shape}
+                    np.lib.format.write_array_header_1_0(file, header)
+                    row = np.full(self.shape[1], np.nan, dtype="<f4").tobytes()
+                    for _ in range(self.shape[0]):
+                        file.write(row)
+        for rank in range(processes):
+            journal = self.folder / f"journal.{rank}.jsonl"
+            with writing(journal):
+                journal.touch()
 
     def done(self) -> dict[int, dict]:
         """Return the journal entries of all processes, by batch.
@@ -111,13 +117,15 @@ class Partial:
         entry : dict
         """
         for place, path in enumerate(self._paths.values()):
-            with writing(path), path.open("r+b", buffering=0) as file:
+            with writing(path), open(path, "r+b", buffering=0, opener=_through) as file:
                 start = path.stat().st_size - 4 * self.shape[0] * self.shape[1]
-                for first, arrays in rows:
+                for first, arrays in _joined(rows):
                     file.seek(start + 4 * first * self.shape[1])
                     write_all(file, np.ascontiguousarray(arrays[place], dtype="<f4"))
                 os.fsync(file.fileno())
-        self._mend()
+        if not self._mended:
+            self._mend()
+            self._mended = True
         append(self._journal, json.dumps({"batch": batch, **entry}).encode() + b"\n")
 
     def finish(self, keep: np.ndarray) -> None:
@@ -161,6 +169,26 @@ class Partial:
         if whole < len(content):
             with writing(self._journal), self._journal.open("r+b") as file:
                 file.truncate(whole)
+
+
+def _joined(rows: list[tuple[int, np.ndarray]]) -> list[tuple[int, np.ndarray]]:
+    """Join rows that follow one another, so that they are written at once."""
+    joined: list[tuple[int, list[np.ndarray]]] = []
+    end = -1
+    for first, arrays in rows:
+        if first != end:
+            joined.append((first, []))
+        joined[-1][1].append(arrays)
+        end = first + arrays.shape[1]
+    return [(first, np.concatenate(parts, axis=1)) for first, parts in joined]
+
+
+def _through(path: str, flags: int) -> int:
+    """Open a file so that each write reaches the disk alone.
+
+    NFS otherwise sends whole pages, and with them its old copy of the rows of other machines.
+    """
+    return os.open(path, flags | getattr(os, "O_DSYNC", 0))
 
 
 def check_space(folder: Path, shape: tuple[int, int]) -> None:

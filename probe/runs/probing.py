@@ -8,7 +8,6 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -20,34 +19,30 @@ from ...datasets.files import sha256
 from ...datasets.masks.mask_set import MaskSet
 from ...datasets.options import check_seed
 from ...datasets.progress import SILENT, Progress
-from ...datasets.readers.arrays import map_npy
 from ...datasets.sources.load import fixations_of, load_masks, mask_path, root_of
 from ..choices import RegistrationMethod
 from ..layers.layers import Layer, grouped
-from ..networks.device import (
-    DEFAULT_EXECUTION,
-    Execution,
-    device_name,
-    processes,
-    resolve_device,
-    wait,
-)
+from ..networks.device import DEFAULT_EXECUTION, Execution, device_name, resolve_device
 from ..networks.load import Backbone, is_training, model_of_module
 from ..networks.model import Model
-from ..records.columns import layer_units
+from ..processes import Processes, processes
 from ..records.record import provenance
-from ..records.run_info import LayerInfo, Paths, RunInfo, RunParameters
+from ..records.run_info import BadImage, LayerInfo, Paths, RunInfo, RunParameters
 from ..scoring.batches import SHUFFLED, Plan, make_plan
 from ..scoring.loading import OFFER, load_batches
 from ..scoring.scorer import Scorer
 from ..sources.description import Network
-from ..statistics.selectivity import THRESHOLD, summarise
+from ..statistics.selectivity import THRESHOLD
+from .finishing import complete
 from .images import check_images
 from .inputs import trained_on
-from .partial import ARRAYS, Partial, check_space
+from .partial import Partial, check_space
 from .registering import registered, with_registration
-from .resuming import check_same, locked, make_folder
-from .run import Run, write_table
+from .resuming import check_agreed, check_same, check_shared, locked, make_folder
+from .run import Run
+
+_SAME = ("parameters", "layers", "categories")
+"""What a run is resumed with unchanged, and all its processes have in common."""
 
 _PER_REGION = {"n_fixations": np.int64, "ceiling": np.float64}
 
@@ -124,20 +119,20 @@ def probe(
     check_seed(seed)
     backbone = Backbone(model) if isinstance(model, str) else model
     patterns = [layers] if isinstance(layers, str) else list(layers)
-    masks_path = None if isinstance(masks, MaskSet) else mask_path(masks)
-    mask_set = masks if isinstance(masks, MaskSet) else load_masks(masks)
-    beside = masks_path.parent if masks_path else Path()
-    folder = root_of(mask_set, Path(root) if root else None, beside)
-    gaze = fixations_of(mask_set, folder, Path(fixations) if fixations else None)
-    device = resolve_device(execution.device)
-    batch_size = execution.batch_size_on(device)
-    plan = make_plan(mask_set, folder, gaze, batch_size)
-    if not skip_bad:
-        for batch in plan.batches:
-            for item in batch:
-                plan.stimuli.path(item.stimulus)  # fail before hours of work if one is missing
-    with processes() as (rank, world), ExitStack() as stack:
-        progress = progress if rank == 0 else SILENT
+    with processes() as team, ExitStack() as stack:
+        progress = progress if team.rank == 0 else SILENT
+        masks_path = None if isinstance(masks, MaskSet) else mask_path(masks)
+        mask_set = masks if isinstance(masks, MaskSet) else load_masks(masks)
+        beside = masks_path.parent if masks_path else Path()
+        folder = root_of(mask_set, Path(root) if root else None, beside)
+        gaze = fixations_of(mask_set, folder, Path(fixations) if fixations else None)
+        device = resolve_device(execution.device)
+        batch_size = execution.batch_size_on(device)
+        plan = make_plan(mask_set, folder, gaze, batch_size)
+        if not skip_bad:
+            for batch in plan.batches:
+                for item in batch:
+                    plan.stimuli.path(item.stimulus)  # fail before hours of work if one is missing
         trained = weights = None
         if isinstance(backbone, Backbone):
             patterns = patterns or ([backbone.layer] if backbone.layer else [])
@@ -196,8 +191,9 @@ def probe(
             categories=mask_set.category_names(),
         )
         units = sum(layer.units for layer in chosen)
-        partial = Partial(target, (plan.n_regions, units), rank)
-        if rank == 0:
+        partial = Partial(target, (plan.n_regions, units), team.rank)
+        check_agreed(team, _complete(info), ("salprobe", "versions", *_SAME))
+        if team.rank == 0:
             fresh = make_folder(target)
             if not fresh:
                 RunInfo.read(target)  # leave other folders alone
@@ -205,8 +201,8 @@ def probe(
             fresh = not (target / RunInfo.file_name).exists()
             if registration == "measured" and fresh:
                 info = registered(info, network, chosen, plan, skip_bad, progress)
-            _enter(target, fresh, info, plan, partial, progress)
-        wait(world)
+            _enter(target, fresh, info, plan, partial, team.world, progress)
+        check_shared(team, target)
         begun = RunInfo.read(target)
         if begun.status == "complete":
             return Run.open(target)
@@ -216,18 +212,24 @@ def probe(
         ]
         scorer = Scorer(network, chosen, device, execution.precision)
         set_up = time.perf_counter()
-        _score(plan, scorer, partial, execution.workers, skip_bad, world, progress)
+        _score(plan, scorer, partial, execution.workers, skip_bad, team, progress)
         scored = time.perf_counter()
-        wait(world)
-        if rank == 0:
+        team.wait()
+        if team.rank == 0:
             timings = {"setup": set_up - started, "batches": scored - set_up}
             _finish(target, plan, partial, timings, progress)
-        wait(world)
+        team.wait()
         return Run.open(target)
 
 
 def _enter(
-    target: Path, fresh: bool, info: RunInfo, plan: Plan, partial: Partial, progress: Progress
+    target: Path,
+    fresh: bool,
+    info: RunInfo,
+    plan: Plan,
+    partial: Partial,
+    world: int,
+    progress: Progress,
 ) -> None:
     """Begin the run folder, or resume its run; a complete run stays unchanged."""
     if not fresh:
@@ -235,8 +237,7 @@ def _enter(
         if info.parameters.registration == "measured":  # once, when the run began
             known = {layer.name: layer.registration for layer in before.layers}
             info = with_registration(info, known)
-        keys = ("parameters", "layers", "categories")
-        check_same(target, _complete(before), _complete(info), keys)
+        check_same(target, _complete(before), _complete(info), _SAME)
         if before.status == "complete":
             images = Run.open(target).images
             known = dict(zip(images["image_id"], images["sha256"], strict=True))
@@ -247,7 +248,7 @@ def _enter(
         check_images(target, plan.stimuli, _images(_done(partial, plan)), progress)
     check_space(target, partial.shape)
     info.write(target)
-    partial.create()
+    partial.create(world)
 
 
 def _complete(info: RunInfo) -> dict:
@@ -261,14 +262,12 @@ def _score(
     partial: Partial,
     workers: int | None,
     skip_bad: bool,
-    world: int,
+    team: Processes,
     progress: Progress,
 ) -> None:
     """Score this process's share of the batches that are not done yet."""
     done = _done(partial, plan)
-    mine = [
-        number for number in range(partial.rank, len(plan.batches), world) if number not in done
-    ]
+    mine = [k for k in range(team.rank, len(plan.batches), team.world) if k not in done]
     finished = sum(len(plan.batches[number]) for number in done)
     if finished:
         progress.say(f"resuming: {finished} of {plan.n_stimuli} images already scored")
@@ -337,12 +336,17 @@ def _finish(
     timings: dict[str, float],
     progress: Progress,
 ) -> None:
-    """Compute the statistics and complete the run folder."""
-    started = time.perf_counter()
+    """Gather what all processes wrote, and complete the run folder."""
     entries = _done(partial, plan)
-    bad = [image for number in sorted(entries) for image in entries[number]["bad"]]
+    missing = set(range(len(plan.batches))) - set(entries)
+    if missing:
+        raise InputError(
+            f"{target}: {len(missing)} of {len(plan.batches)} batches are not in its journals; "
+            "repeat the command to score them"
+        )
+    bad = [BadImage(**image) for number in sorted(entries) for image in entries[number]["bad"]]
     regions = plan.regions_table()
-    skipped = np.isin(regions["image_id"], [image["image_id"] for image in bad])
+    skipped = np.isin(regions["image_id"], [image.image_id for image in bad])
     if skipped.all():
         raise InputError(f"{target}: no image could be read")
     for name, dtype in _PER_REGION.items():
@@ -353,29 +357,8 @@ def _finish(
         regions[name] = column
     regions = regions[~skipped].reset_index(drop=True)
     partial.finish(~skipped)
-    info = RunInfo.read(target)
-    scores, shuffled = (map_npy(target / f"{name}.npy") for name in ARRAYS)
-    units, summary = summarise(
-        *(scores, regions, layer_units(info.layers), info.categories),
-        seed=info.parameters.seed,
-        shuffled=shuffled,
-        progress=progress,
-    )
     images = pd.DataFrame(_images(entries).items(), columns=["image_id", "sha256"])
-    tables = {"regions": regions, "images": images, "units": units, "summary": summary}
-    for name, table in tables.items():
-        write_table(target, name, table)
-    timings["statistics"] = time.perf_counter() - started
-    outcome = {
-        "status": "complete",
-        "images": plan.n_stimuli - len(bad),
-        "regions": len(regions),
-        "without_fixations": int((regions["n_fixations"] == 0).sum()),
-        "bad_images": bad,
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "timings_s": {name: round(value, 3) for name, value in timings.items()},
-    }
-    RunInfo.model_validate({**info.content(), **outcome}).write(target)
+    complete(target, RunInfo.read(target), regions, images, bad, timings, progress)
     partial.remove()
 
 

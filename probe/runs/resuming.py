@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import secrets
+import socket
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -9,6 +13,7 @@ from pathlib import Path
 from ...datasets.disk import reason
 from ...datasets.errors import InputError
 from ...datasets.locks import held
+from ..processes import Processes
 
 
 def make_folder(target: Path) -> bool:
@@ -56,12 +61,78 @@ def check_same(target: Path, before: Mapping, now: Mapping, keys: Sequence[str])
     InputError
         If a value differs; the message names it.
     """
+    what = difference(before, now, keys)
+    if what:
+        raise InputError(
+            f"{target}: was begun with other parameters ({what}); choose another --out"
+        )
+
+
+def check_agreed(team: Processes, job: Mapping, keys: Sequence[str]) -> None:
+    """Refuse processes whose jobs differ, as where machines have other files or libraries.
+
+    Parameters
+    ----------
+    team : Processes
+    job : mapping
+        This process's description of the job, ready for JSON.
+    keys : sequence of str
+        Keys to compare with the first process's.
+
+    Raises
+    ------
+    InputError
+        If a value differs; the message names it.
+    """
+    mine = json.loads(json.dumps({key: job[key] for key in keys}))
+    what = difference(json.loads(team.from_first(json.dumps(mine))), mine, keys)
+    if what:
+        raise InputError(f"{_here(team)}: its job is not that of the first process ({what})")
+
+
+def check_shared(team: Processes, target: Path) -> None:
+    """Wait for all processes, and refuse a folder that is not the same for all of them.
+
+    Raises
+    ------
+    InputError
+        In a process that does not see what the first writes there.
+    """
+    if team.world == 1:
+        return
+    # A name that nobody has looked up: network drives remember for a while what was missing.
+    path = target / team.from_first(f".{secrets.token_hex(8)}.partial")
+    try:
+        if team.rank == 0:
+            path.touch()
+        team.wait()
+        limit = time.monotonic() + _SEEN_S
+        while not path.exists():
+            if time.monotonic() > limit:
+                raise InputError(
+                    f"{target}: {_here(team)} does not see what the first process writes there; "
+                    "expected a folder on a drive that all machines share"
+                )
+            time.sleep(0.1)
+        team.wait()
+    finally:
+        if team.rank == 0:
+            path.unlink(missing_ok=True)
+
+
+_SEEN_S = 10.0  # until a new file on a network drive is seen everywhere
+
+
+def _here(team: Processes) -> str:
+    return f"process {team.rank} on {socket.gethostname()}"
+
+
+def difference(before: Mapping, now: Mapping, keys: Sequence[str]) -> str | None:
+    """Name the first value that differs between two descriptions, in one of the keys."""
     for key in keys:
         if before.get(key) != now[key]:
-            what = _difference(before.get(key), now[key], "" if key == "parameters" else key)
-            raise InputError(
-                f"{target}: was begun with other parameters ({what}); choose another --out"
-            )
+            return _difference(before.get(key), now[key], "" if key == "parameters" else key)
+    return None
 
 
 def _is_blank(folder: Path) -> bool:

@@ -27,18 +27,17 @@ from ..networks.device import (
     device_name,
     exact,
     own_random_state,
-    processes,
     resolve_device,
-    wait,
 )
 from ..networks.heads import Headed, SaliencyModel
 from ..networks.load import Backbone
 from ..networks.model import Model
 from ..networks.trainable import trainable
+from ..processes import environment_number, processes
 from ..records.record import provenance
 from ..records.train_info import TrainInfo, TrainParameters
 from ..runs.images import check_images, read_images
-from ..runs.resuming import check_same, locked, make_folder
+from ..runs.resuming import check_agreed, check_same, check_shared, locked, make_folder
 from ..sources.weights import fill, read_states
 from .recipe import Recipe
 from .split import Split, describe, read_labels, stratified_split, usual_split
@@ -112,25 +111,30 @@ def train(
     out = Path(out)
     if recipe.task == "scenes" and not scenes:
         raise InputError("scene recognition needs the stimuli's scenes")
-    if split is None:
-        split = stratified_split(scenes) if scenes else usual_split(dataset)
-    _check(dataset, split, recipe, scenes)
-    names = sorted(set(scenes.values())) if scenes and recipe.task == "scenes" else None
-    backbone = Backbone(model) if isinstance(model, str) else model
-    with processes() as (rank, world), ExitStack() as stack:
+    with processes() as team, ExitStack() as stack:
+        if split is None:
+            split = stratified_split(scenes) if scenes else usual_split(dataset)
+        _check(dataset, split, recipe, scenes)
+        names = sorted(set(scenes.values())) if scenes and recipe.task == "scenes" else None
+        backbone = Backbone(model) if isinstance(model, str) else model
         device = stack.enter_context(own_random_state(resolve_device(execution.device)))
-        progress = progress if rank == 0 else SILENT
+        progress = progress if team.rank == 0 else SILENT
         base, network = trainable(backbone, recipe.seed, names, new_readout=new_readout)
         network.tune(recipe.tune)
-        if rank == 0:
-            info = _info(dataset, split, recipe, base, network, names, device, execution)
+        info = _info(dataset, split, recipe, base, network, names, device, execution)
+        check_agreed(team, info.content(), ("salprobe", "versions", "parameters"))
+        if team.rank == 0:
             if not make_folder(out):
                 TrainInfo.read(out)  # leave other folders alone
             stack.enter_context(locked(out))
             _begin(out, info, split, dataset, progress)
-        wait(world)
+        check_shared(team, out)
         if TrainInfo.read(out).status == "complete":
             return TrainInfo.read(out)
+        if team.rank and not environment_number("LOCAL_RANK", 0):  # another machine's pictures
+            stimuli = _stimuli(dataset, split)
+            check_images(out, stimuli, _hashes(out / "split.csv", stimuli))
+        team.group()
         progress.say(f"training on {describe(split)} stimuli")
         indices = {name: index for index, name in enumerate(names or ())}
         numbers = (
@@ -139,18 +143,18 @@ def train(
         with exact(device):
             trainer = Trainer(
                 *(dataset, split, recipe, base, network, numbers, out, device, execution),
-                rank=rank,
-                world=world,
+                rank=team.rank,
+                world=team.world,
                 progress=progress,
             )
             state = trainer.run()
-            wait(world)
+            team.wait()
             best = out / "best.safetensors"
             fill(network, read_states(best)[0][""], str(best))
             test = trainer.evaluate(split.test) if split.test else None
-        if rank == 0:
+        if team.rank == 0:
             _complete(out, network, state, test, dataset)
-        wait(world)
+        team.wait()
         return TrainInfo.read(out)
 
 
@@ -212,9 +216,7 @@ def _info(
 
 def _begin(out: Path, info: TrainInfo, split: Split, dataset: Dataset, progress: Progress) -> None:
     """Begin the training folder, or resume its training; a complete one stays unchanged."""
-    parts = split.parts()
-    images = tuple(stimulus for stimulus in dataset.stimuli if stimulus.id in parts)
-    stimuli = Stimuli(dataset.stimuli.root, images)
+    parts, stimuli = split.parts(), _stimuli(dataset, split)
     table = out / "split.csv"
     if (out / TrainInfo.file_name).exists():
         before = TrainInfo.read(out)
@@ -233,6 +235,13 @@ def _begin(out: Path, info: TrainInfo, split: Split, dataset: Dataset, progress:
     names = {stimulus.id: stimulus.file_name for stimulus in stimuli}
     rows = [(names[number], part, hashes[number]) for number, part in parts.items()]
     write_table(table, pd.DataFrame(rows, columns=["image", "split", "sha256"]))
+
+
+def _stimuli(dataset: Dataset, split: Split) -> Stimuli:
+    """Return the stimuli that a split names."""
+    parts = split.parts()
+    images = tuple(stimulus for stimulus in dataset.stimuli if stimulus.id in parts)
+    return Stimuli(dataset.stimuli.root, images)
 
 
 def _hashes(table: Path, stimuli: Stimuli) -> dict[int, str]:

@@ -310,6 +310,19 @@ COMMANDS = [
         (_publish,),
     ),
     Command("images shared with Label Studio", _share, ("server",)),
+    Command(
+        "merge of runs",
+        "probe merge one two -o whole",
+        ("whole",),
+        (
+            "annotate split masks.json --parts one=1,two=1 -o parts",
+            *(
+                f"probe run -m parts/masks-{name}.json --root pictures {_SMALL} --model nets:small "
+                f"--layers one.*,three.* -o {name}"
+                for name in ("one", "two")
+            ),
+        ),
+    ),
     Command("figure", f"probe {_TRUST} figure run -o units.png", ("units.png",), (_OLD_RUN,)),
     Command(
         "compare --figure",
