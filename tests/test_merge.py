@@ -77,6 +77,16 @@ def test_parts_merged_are_the_whole(parts: Path, tmp_path: Path) -> None:
     }
 
 
+def test_merged_again_nothing_is_done(parts: Path, tmp_path: Path) -> None:
+    runs, out = [parts / name for name in PARTS], tmp_path / "all"
+    merge_runs(runs, out)
+    before = {path: path.stat().st_mtime_ns for path in out.iterdir()}
+    assert merge_runs(runs, out).info.images == 6
+    assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == before
+    with pytest.raises(InputError, match="all: exists already"):
+        merge_runs(runs[::-1], out)
+
+
 def test_the_order_given_is_that_of_the_rows(parts: Path, tmp_path: Path) -> None:
     merged = merge_runs([parts / "second", parts / "first"], tmp_path / "all")
     assert merged.images["image_id"].tolist() == [3, 4, 5, 6, 1, 2]

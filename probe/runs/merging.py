@@ -42,7 +42,8 @@ def merge_runs(runs: Sequence[str | Path], out: str | Path, progress: Progress =
     runs : sequence of path
         Run folders, in the order that their images shall have.
     out : path
-        The run folder to write, which must not exist.
+        The run folder to write. If it holds the same runs merged, it is returned unchanged;
+        anything else there is left alone.
     progress : Progress
         Where to report; silent by default.
 
@@ -74,10 +75,14 @@ def merge_runs(runs: Sequence[str | Path], out: str | Path, progress: Progress =
     folders, out = [Path(folder) for folder in runs], Path(out)
     if len(folders) < 2:
         raise InputError(f"{len(folders)} run: expected two or more to merge")
-    if out.exists():
-        raise InputError(f"{out}: exists already; choose another --out")
     parts = [Run.open(folder) for folder in folders]
     _check(parts)
+    origins = [_origin(part) for part in parts]
+    if out.exists():
+        if not (out / RunInfo.file_name).is_file() or RunInfo.read(out).merged != origins:
+            raise InputError(f"{out}: exists already; choose another --out")
+        progress.say(f"{out} is already complete; nothing to do")
+        return Run.open(out)
     first = parts[0].info
     shape = (sum(len(part.regions) for part in parts), parts[0].scores.shape[1])
     masks = _masks(parts)
@@ -114,7 +119,7 @@ def merge_runs(runs: Sequence[str | Path], out: str | Path, progress: Progress =
                 "annotator": _annotators(part.info.annotator for part in parts),
                 "trained_on": sum(part.info.trained_on for part in parts),
                 "unlabelled": sum(part.info.unlabelled for part in parts),
-                "merged": [_origin(part).model_dump() for part in parts],
+                "merged": [origin.model_dump() for origin in origins],
             }
         )
         tables = [
