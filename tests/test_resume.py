@@ -1,5 +1,6 @@
 """A run that is interrupted, by any means and anywhere, ends as if it had not been."""
 
+import os
 import random
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from salprobe.probe.networks.device import Execution
 from salprobe.probe.networks.load import Backbone
 from salprobe.probe.records.run_info import RunInfo
 from salprobe.probe.runs import finishing
+from salprobe.probe.runs import partial as partials
 from salprobe.probe.runs import probing as job
 from salprobe.probe.runs.partial import Partial
 from salprobe.probe.runs.probing import probe
@@ -207,3 +209,31 @@ def test_a_damaged_journal_is_refused_with_its_place(line: str, tmp_path: Path) 
         file.write(line.encode(errors="surrogateescape") + b"\n")
     with pytest.raises(InputError, match=r"journal.0.jsonl, line 2: cannot be read"):
         partial.done()
+
+
+def test_a_run_that_lacks_a_batch_is_never_complete(
+    small_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where another machine's journal is not seen."""
+    with monkeypatch.context() as patch:
+        patch.setattr(job, "_score", lambda *_: None)
+        with pytest.raises(InputError, match="run: 6 of 6 batches are not in its journals"):
+            gabor(small_world, tmp_path / "run")
+    assert_same(gabor(small_world, tmp_path / "run"), gabor(small_world, tmp_path / "whole"))
+
+
+@pytest.mark.skipif(not hasattr(os, "O_DSYNC"), reason="the system has no O_DSYNC")
+def test_rows_go_to_the_disk_alone_and_those_that_follow_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    partial, opened, written = Partial(tmp_path, (6, 3)), [], []
+    partial.create()
+    open_, write_all = os.open, partials.write_all
+    monkeypatch.setattr(os, "open", lambda *a: opened.append(a[1]) or open_(*a))
+    monkeypatch.setattr(partials, "write_all", lambda *a: written.append(a) or write_all(*a))
+    rows = [(first, np.full((2, 1, 3), first, dtype=np.float32)) for first in (0, 1, 3, 4, 5)]
+    partial.write(0, rows, {"bad": []})
+    assert sum(bool(flags & os.O_DSYNC) for flags in opened) == 2  # both arrays
+    assert [content.shape for _, content in written] == [(2, 3), (3, 3)] * 2
+    partial.finish(np.ones(6, dtype=bool))
+    np.testing.assert_array_equal(np.load(tmp_path / "scores.npy")[:, 0], [0, 1, np.nan, 3, 4, 5])

@@ -237,8 +237,11 @@ def _write(
             return path, sha256(path), masks.fixations.sha256() if masks.fixations else ""
         path.unlink()
     parameters = [part.info.parameters for part in parts]
-    digests = [[getattr(one, name) for one in parameters] for name in ("masks", "fixations")]
-    return None, *(hashlib.sha256(json.dumps(one).encode()).hexdigest() for one in digests)
+    masks_of_parts, gaze = (
+        hashlib.sha256(json.dumps([getattr(one, name) for one in parameters]).encode()).hexdigest()
+        for name in ("masks", "fixations")
+    )
+    return None, masks_of_parts, gaze
 
 
 def _join(
