@@ -37,7 +37,7 @@ ROOMS = {
         *("training", "popout", "analysis", "experiments", "views", "cli"),
     ),
     "terminal": ("",),
-    "tui": ("",),
+    "tui": ("", "frame", "labels", "results"),
 }
 # A library that only some files may import.
 ONLY = {

@@ -14,10 +14,10 @@ from salprobe.annotate.labels.agree import labels_by
 from salprobe.annotate.review.journal import Review
 from salprobe.datasets.masks.mask_set import MaskSet
 from salprobe.datasets.stimuli import Stimuli
-from salprobe.tui import picture
-from salprobe.tui.dialogs import Ask, Choose
-from salprobe.tui.drawing import around, draw
-from salprobe.tui.labels import LabelReview
+from salprobe.tui.frame import picture
+from salprobe.tui.frame.dialogs import Ask, Choose
+from salprobe.tui.frame.drawing import around, draw
+from salprobe.tui.labels.review import LabelReview
 
 
 @pytest.fixture
@@ -208,7 +208,7 @@ async def test_where_the_terminal_has_pixels_they_are_used(
 
 
 def test_outside_of_such_a_terminal_cells_are_used() -> None:
-    code = "from salprobe.tui import picture; print(picture.PIXELS)"
+    code = "from salprobe.tui.frame import picture; print(picture.PIXELS)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout == "False\n", done.stderr
 
@@ -239,7 +239,7 @@ def test_the_screen_looks_as_it_did(
     path: Path, snap_compare, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
 ) -> None:
     """Without pictures, whose pixels depend on Pillow's version."""
-    monkeypatch.setattr("salprobe.tui.labels._SAVE_S", 3600)  # or the head says it, or not
+    monkeypatch.setattr("salprobe.tui.labels.review._SAVE_S", 3600)  # or the head says it, or not
     app = review_of(path, Path("images"))
     assert snap_compare(app, terminal_size=size, press=["5", "exclamation_mark"])
 

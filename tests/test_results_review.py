@@ -18,11 +18,11 @@ from salprobe.probe.analysis.compare import compare
 from salprobe.probe.cli.main import app as probe_app
 from salprobe.probe.runs.probing import probe
 from salprobe.probe.runs.run import Run
-from salprobe.tui.dialogs import Choose
-from salprobe.tui.drawing import warm
-from salprobe.tui.picture import HalfCells
-from salprobe.tui.plots import Plots
-from salprobe.tui.results import ResultsReview
+from salprobe.tui.frame.dialogs import Choose
+from salprobe.tui.frame.drawing import warm
+from salprobe.tui.frame.picture import HalfCells
+from salprobe.tui.results.plots import Plots
+from salprobe.tui.results.review import ResultsReview
 
 
 @pytest.fixture(scope="module")

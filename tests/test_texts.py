@@ -29,7 +29,7 @@ from salprobe.probe.training.store import write_table
 from salprobe.probe.views.run import as_html, formatted
 from salprobe.terminal.console import TextConsole
 from salprobe.terminal.tables import plain_table
-from salprobe.tui.labels import LabelReview
+from salprobe.tui.labels.review import LabelReview
 
 EVIL = "[link=javascript:alert(1)]a[/b] \x1b]0;x\x07\x1b[31m\x9b2J$\\frac$<img src=x>"
 CATEGORIES = [EVIL, "=1+1|2", "a_b & 100 %", "[bold]b", "\u202etxet", ":smile:"]

@@ -205,7 +205,7 @@ def review(
             from ..labels.agree import labels_by
 
             theirs = labels_by(MaskSet.read(second), mask_set)
-        from ...tui.labels import LabelReview
+        from ...tui.labels.review import LabelReview
 
         LabelReview(opened, Stimuli(folder, tuple(mask_set.images)), theirs).run()
 

@@ -336,7 +336,7 @@ def review(
             raise InputError(f"{folder}: no such run folder")
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise InputError("review needs a terminal")
-    from ...tui.results import ResultsReview
+    from ...tui.results.review import ResultsReview
 
     ResultsReview(run_folders).run()
 

@@ -32,7 +32,7 @@ from salprobe.probe.runs.run import Run
 from salprobe.probe.saliency.maps import MapFolder
 from salprobe.probe.saliency.writing import write_maps
 from salprobe.probe.views.run import for_print, formatted, render_run, render_units
-from salprobe.tui.runs import read_search, so_far
+from salprobe.tui.results.runs import read_search, so_far
 
 
 def labelled() -> MaskSet:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from ..datasets.categories import COLOURS, UNLABELLED
-from ..datasets.fixations import Fixations
-from ..datasets.masks.annotation import Annotation
-from ..datasets.masks.regions import mask_of
-from ..datasets.stimuli import Stimulus
+from ...datasets.categories import COLOURS, UNLABELLED
+from ...datasets.fixations import Fixations
+from ...datasets.masks.annotation import Annotation
+from ...datasets.masks.regions import mask_of
+from ...datasets.stimuli import Stimulus
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom in the stimulus's pixels."""

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..datasets.errors import InputError, reading
-from ..datasets.files import read_json
-from ..datasets.readers.arrays import map_npy
-from ..datasets.readers.tables import read_columns, read_parquet
-from ..datasets.stimuli import Stimuli
-from ..probe.runs.run import Run
+from ...datasets.errors import InputError, reading
+from ...datasets.files import read_json
+from ...datasets.readers.arrays import map_npy
+from ...datasets.readers.tables import read_columns, read_parquet
+from ...datasets.stimuli import Stimuli
+from ...probe.runs.run import Run
 
 _one_at_a_time = Lock()
 
@@ -39,7 +39,7 @@ def sources(run: Run) -> tuple[Stimuli, dict, dict[int, str]]:
     InputError
         If the mask file or the images are missing.
     """
-    from ..probe.runs.inputs import masks_of
+    from ...probe.runs.inputs import masks_of
 
     masks, root, _ = masks_of(run)
     outlines = {region.id: region for region in masks.annotations}
@@ -48,14 +48,14 @@ def sources(run: Run) -> tuple[Stimuli, dict, dict[int, str]]:
 
 @lru_cache(maxsize=2)
 def _model(run: Run) -> Any:
-    from ..probe.runs.inputs import model_of
+    from ...probe.runs.inputs import model_of
 
     return model_of(run)
 
 
 @lru_cache(maxsize=2)
 def _layers(run: Run) -> dict[str, Any]:
-    from ..probe.runs.inputs import layers_of
+    from ...probe.runs.inputs import layers_of
 
     return layers_of(run, _model(run))
 
@@ -75,7 +75,7 @@ def maps(run: Run, layer: str, image_id: int, stimuli: Stimuli) -> np.ndarray:
     InputError
         If the image or the network cannot be read.
     """
-    from ..probe.networks.activation import activation
+    from ...probe.networks.activation import activation
 
     stimulus = next(image for image in stimuli if image.id == image_id)
     picture = stimuli.read(stimulus)

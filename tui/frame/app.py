@@ -6,7 +6,7 @@ from typing import Any
 
 from textual.app import App
 
-from ..datasets.texts import printable
+from ...datasets.texts import printable
 
 
 class TextApp(App[None]):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from ..annotate.review.editing import Editor
-from ..datasets.categories import UNLABELLED
-from ..datasets.masks.annotation import Annotation
+from ...annotate.review.editing import Editor
+from ...datasets.categories import UNLABELLED
+from ...datasets.masks.annotation import Annotation
 
 FEW = 10
 """Number of fixations below which a region has few."""

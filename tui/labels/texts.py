@@ -8,13 +8,13 @@ from pathlib import Path
 from rich.columns import Columns
 from rich.text import Text
 
-from ..annotate.review.editing import Editor
-from ..annotate.review.journal import Review
-from ..datasets.categories import COLOURS, UNLABELLED
-from ..datasets.masks.annotation import Annotation
-from ..datasets.stimuli import Stimulus
-from ..datasets.texts import printable
-from .shades import on
+from ...annotate.review.editing import Editor
+from ...annotate.review.journal import Review
+from ...datasets.categories import COLOURS, UNLABELLED
+from ...datasets.masks.annotation import Annotation
+from ...datasets.stimuli import Stimulus
+from ...datasets.texts import printable
+from ..frame.shades import on
 
 _BAR = 20
 

@@ -18,22 +18,22 @@ from textual.widgets import DataTable, Footer, OptionList, Static
 from textual.widgets.option_list import Option
 from textual.worker import get_current_worker
 
-from ..datasets.errors import InputError
-from ..datasets.files import atomic_write
-from ..datasets.interval import Interval
-from ..datasets.masks.annotation import Annotation
-from ..datasets.texts import harmless, printable
-from ..probe.analysis.compare import compare
-from ..probe.runs.run import Run
-from ..probe.views.cells import bracketed, small
-from ..probe.views.run import describe, formatted, paper_table
-from .app import TextApp
-from .dialogs import Ask, Choose
-from .drawing import draw, warm
-from .picture import Picture
+from ...datasets.errors import InputError
+from ...datasets.files import atomic_write
+from ...datasets.interval import Interval
+from ...datasets.masks.annotation import Annotation
+from ...datasets.texts import harmless, printable
+from ...probe.analysis.compare import compare
+from ...probe.runs.run import Run
+from ...probe.views.cells import bracketed, small
+from ...probe.views.run import describe, formatted, paper_table
+from ..frame.app import TextApp
+from ..frame.dialogs import Ask, Choose
+from ..frame.drawing import draw, warm
+from ..frame.picture import Picture
+from ..frame.shades import difference, plain, score, tally
 from .plots import Plots
 from .runs import maps, names, read_search, so_far, sources
-from .shades import difference, plain, score, tally
 
 MEASURES = {
     "top10_crossval": "mean NSS of 10 units, chosen and scored on different stimuli",
@@ -61,7 +61,7 @@ class ResultsReview(TextApp):
     """
 
     TITLE = "probe review"
-    CSS_PATH = "results.tcss"
+    CSS_PATH = "review.tcss"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (_NARROW, "-wide")]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "down", "Open"),

@@ -11,9 +11,9 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual_plotext import PlotextPlot
 
-from ..datasets.texts import printable
-from ..probe.runs.run import Run
-from ..probe.statistics.selectivity import THRESHOLD
+from ...datasets.texts import printable
+from ...probe.runs.run import Run
+from ...probe.statistics.selectivity import THRESHOLD
 
 
 class Plots(ModalScreen[None]):

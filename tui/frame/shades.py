@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from rich.text import Text
 
-from ..datasets.texts import printable
-from ..probe.statistics.clusters import FDR
+from ...datasets.texts import printable
+from ...probe.statistics.clusters import FDR
 
 
 def score(value: Any) -> Text:

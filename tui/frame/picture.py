@@ -22,7 +22,7 @@ from textual_image.renderable.sixel import Image as Sixel
 from textual_image.renderable.tgp import Image as Kitty
 from textual_image.widget import Image
 
-from ..datasets.texts import printable
+from ...datasets.texts import printable
 
 PIXELS = Renderable in (Sixel, Kitty)
 """Whether the terminal can show pixels; textual-image asks it on import."""

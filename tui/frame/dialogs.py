@@ -13,7 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from ..datasets.texts import printable
+from ...datasets.texts import printable
 
 _CSS = """
 {0} {{ align: center middle; }}

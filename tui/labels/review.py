@@ -15,18 +15,18 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import DataTable, Footer, Input, OptionList, Select, Static
 from textual.widgets.option_list import Option
 
-from ..annotate.review.editing import Edit, Editor
-from ..annotate.review.journal import Conflict, Review
-from ..datasets.categories import UNLABELLED
-from ..datasets.errors import InputError
-from ..datasets.stimuli import Stimuli, Stimulus
-from ..datasets.texts import printable
+from ...annotate.review.editing import Edit, Editor
+from ...annotate.review.journal import Conflict, Review
+from ...datasets.categories import UNLABELLED
+from ...datasets.errors import InputError
+from ...datasets.stimuli import Stimuli, Stimulus
+from ...datasets.texts import printable
+from ..frame.app import TextApp
+from ..frame.dialogs import Ask, Choose
+from ..frame.drawing import around, draw
+from ..frame.picture import Picture
 from . import filters
-from .app import TextApp
-from .dialogs import Ask, Choose
-from .drawing import around, draw
-from .label_texts import head, legend, line, row
-from .picture import Picture
+from .texts import head, legend, line, row
 
 KEYS = "1234567890-="
 """Keys of the first twelve categories."""
@@ -46,7 +46,7 @@ class LabelReview(TextApp):
     """
 
     TITLE = "annotate review"
-    CSS_PATH = "labels.tcss"
+    CSS_PATH = "review.tcss"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (64, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-low"), (20, "-high")]
     BINDINGS: ClassVar[list[BindingType]] = [

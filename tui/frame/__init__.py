@@ -1,0 +1,1 @@
+"""What both reviews share: the app and its terminal, dialogs, pictures, colours."""
