@@ -17,6 +17,7 @@ from salprobe.datasets.stimuli import Stimuli
 from salprobe.tui.frame import picture
 from salprobe.tui.frame.dialogs import Ask, Choose
 from salprobe.tui.frame.drawing import around, draw
+from salprobe.tui.frame.replies import Answered, Terminal
 from salprobe.tui.labels.review import LabelReview
 
 
@@ -196,21 +197,18 @@ async def test_it_works_at_any_size(path: Path, small_world: Path, size: tuple[i
 async def test_where_the_terminal_has_pixels_they_are_used(
     path: Path, small_world: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """textual-image decides, by asking the terminal; here as if it had said yes."""
-    monkeypatch.setattr(picture, "PIXELS", True)
+    monkeypatch.setattr(picture.get_cell_size, "_result", (10, 20))  # and so again afterwards
     app = review_of(path, small_world)
     async with app.run_test(size=(100, 30)) as pilot:
-        await pilot.press("5", "z")
-        shown = app.query_one("#shown")
-        assert shown.image.size == (shown.styles.width.value * 10, shown.styles.height.value * 20)
-        assert not app.query(picture.HalfCells)
-    assert picture._CELL == (10, 20)
-
-
-def test_outside_of_such_a_terminal_cells_are_used() -> None:
-    code = "from salprobe.tui.frame import picture; print(picture.PIXELS)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert done.stdout == "False\n", done.stderr
+        await pilot.press("5")
+        assert app.query_one(picture.HalfCells).display
+        app.post_message(Answered(Terminal(kitty=True, cell=(9, 18))))
+        await pilot.pause()
+        await pilot.press("z")
+        shown = app.query_one(picture.TGPImage)
+        assert shown.display and not app.query(picture.HalfCells)
+        assert shown.image.size == (shown.styles.width.value * 9, shown.styles.height.value * 18)
+        assert picture.get_cell_size() == (9, 18)
 
 
 async def test_it_is_readable_in_the_light(path: Path, small_world: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import lru_cache
+from io import StringIO
 
 import numpy as np
 from PIL import Image as PIL
@@ -17,17 +19,18 @@ from textual.containers import Container
 from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Static
-from textual_image.renderable import Image as Renderable
-from textual_image.renderable.sixel import Image as Sixel
-from textual_image.renderable.tgp import Image as Kitty
-from textual_image.widget import Image
 
 from ...datasets.texts import printable
+from .replies import Terminal
 
-PIXELS = Renderable in (Sixel, Kitty)
-"""Whether the terminal can show pixels; textual-image asks it on import."""
-
-_CELL = (10, 20)  # pixels per cell, if the terminal can show them
+# textual-image asks the terminal on import and waits 0.1 s: later replies would be read as keys.
+# A file that is not a terminal is not asked; `driver` does it instead.
+_stdout, sys.__stdout__ = sys.__stdout__, StringIO()  # type: ignore[misc]
+try:
+    from textual_image._terminal import CellSize, get_cell_size
+    from textual_image.widget import SixelImage, TGPImage
+finally:
+    sys.__stdout__ = _stdout  # type: ignore[misc]
 
 Drawn = Callable[[tuple[int, int]], PIL.Image]
 """Draws the picture at a size in pixels."""
@@ -87,12 +90,31 @@ class Picture(Container):
         super().__init__(id=id)
         self._draw: Drawn | None = None
         self._proportions = (4.0, 3.0)
-        self._pixels = PIXELS
+        self._cell = (1, 2)  # pixels that a cell shows
+        self._shown: Widget = HalfCells()
+        self._text = Static()
 
     def compose(self) -> ComposeResult:
         """Lay out the picture and the text that may replace it."""
-        yield Image(id="shown") if self._pixels else HalfCells()
-        yield Static()
+        yield self._shown
+        yield self._text
+
+    def on_mount(self) -> None:
+        """Wait for what the terminal can do."""
+        self.watch(self.app, "terminal", self._use)
+
+    async def _use(self, terminal: Terminal) -> None:
+        """Show pixels if the terminal can."""
+        kind = SixelImage if terminal.sixel else TGPImage if terminal.kitty else None
+        if kind is None or isinstance(self._shown, kind):
+            return
+        get_cell_size._result = CellSize(*terminal.cell)  # type: ignore[attr-defined]
+        old, new = self._shown, kind()
+        await self.mount(new)
+        self._shown, self._cell = new, terminal.cell
+        await old.remove()
+        self._toggle(self._draw is not None)
+        self._update()
 
     def show(self, proportions: tuple[float, float], draw: Drawn) -> None:
         """Show a picture with proportions (width, height), redrawn whenever the size changes."""
@@ -102,7 +124,7 @@ class Picture(Container):
     def say(self, text: str) -> None:
         """Show a text instead of the picture."""
         self._draw = None
-        self.query_one(Static).update(Text(printable(text)))
+        self._text.update(Text(printable(text)))
         self._toggle(False)
 
     def on_resize(self, event: events.Resize) -> None:
@@ -116,17 +138,16 @@ class Picture(Container):
         width, height = self._proportions
         scale = min(self.size.width / width, 2 * self.size.height / height)
         cells = max(1, round(width * scale)), max(1, round(height * scale / 2))
-        if self._pixels:
-            shown = self.query_one("#shown", Image)
-            shown.styles.width, shown.styles.height = cells
-            shown.image = self._draw((cells[0] * _CELL[0], cells[1] * _CELL[1]))
-        else:
-            self.query_one(HalfCells).show(self._draw((cells[0], cells[1] * 2)))
+        picture = self._draw((cells[0] * self._cell[0], cells[1] * self._cell[1]))
+        if isinstance(self._shown, HalfCells):
+            self._shown.show(picture)
+        elif isinstance(self._shown, SixelImage | TGPImage):
+            self._shown.styles.width, self._shown.styles.height = cells
+            self._shown.image = picture
         self._toggle(True)
 
     def _toggle(self, picture: bool) -> None:
-        self.query_one("#shown" if self._pixels else HalfCells).display = picture
-        self.query_one(Static).display = not picture
+        self._shown.display, self._text.display = picture, not picture
 
 
 @lru_cache(maxsize=100_000)
