@@ -53,6 +53,24 @@ def test_labels_notes_and_suggestions(editor: Editor) -> None:
     MaskSet.from_dict(editor.to_dict())
 
 
+def test_a_label_is_removed_from_a_file_without_a_name_for_that(
+    small_world: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "masks.json"
+    path.write_bytes((small_world / "masks.json").read_bytes())
+    before = MaskSet.read(path).to_dict()
+    review = Review(path)
+    review.do(review.editor.label(1, "unlabelled"))
+    assert Review(path).editor.category(Review(path).editor.regions[1]) == "unlabelled"
+    review.save()
+    saved = MaskSet.read(path)
+    assert saved.category_of()[saved.annotations[0].category_id] == "unlabelled"
+    assert saved.category_names() == MaskSet.from_dict(before).category_names()
+    review.undo()
+    review.save()
+    assert MaskSet.read(path).to_dict() == before
+
+
 def test_a_split_cuts_between_two_groups_of_fixations(editor: Editor) -> None:
     image = editor.masks.image(1)
     before = editor.regions[1]

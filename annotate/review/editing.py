@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import shapely
 
-from ...datasets.categories import UNLABELLED
+from ...datasets.categories import UNLABELLED, ids_with
 from ...datasets.errors import InputError
 from ...datasets.fixations import Fixations
 from ...datasets.masks.annotation import Annotation
@@ -65,8 +65,9 @@ class Editor:
 
     def __init__(self, masks: MaskSet, fixations: Fixations | None = None) -> None:
         self.masks, self.fixations = masks, fixations or masks.fixations
-        self.categories = {category.name: category.id for category in masks.categories}
-        self.names = masks.category_of()
+        listed = [category.model_dump() for category in masks.categories]
+        self.categories = ids_with(listed, UNLABELLED)  # a label can be removed from any file
+        self.names = {number: name for name, number in self.categories.items()}
         self.done: list[Edit] = []
         self.undone: list[Edit] = []
         self.regions = {region.id: region for region in masks.annotations}
@@ -223,7 +224,14 @@ class Editor:
             bare = self.masks.model_copy(update={"annotations": []})
             self._rest.update(bare.to_dict())
         order = sorted(self.regions, key=self._place.__getitem__)
-        return {**self._rest, "annotations": [self._entry(number) for number in order]}
+        content = {**self._rest, "annotations": [self._entry(number) for number in order]}
+        unlabelled = self.categories[UNLABELLED]
+        if unlabelled not in self.masks.category_of() and any(
+            region.category_id == unlabelled for region in self.regions.values()
+        ):
+            added = {"id": unlabelled, "name": UNLABELLED}
+            content["categories"] = [*content["categories"], added]
+        return content
 
     def _entry(self, number: int) -> dict:
         """Return a region as the file stores it; copies of the editor share this cache."""
