@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from threading import Event, Thread
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from salprobe.annotate.review import journal
 from salprobe.annotate.review.editing import Editor, reapply
 from salprobe.annotate.review.journal import Conflict, Review, alone
 from salprobe.datasets.errors import InputError
@@ -215,6 +217,47 @@ def test_a_crash_between_the_journal_and_the_file(
     assert again.editor.category(again.editor.regions[1]) == "text"
     again.save()
     assert Review(path).recovered == 0
+
+
+def test_a_save_that_began_earlier_does_not_undo_a_later_one(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    review, slow, go = Review(path), Event(), Event()
+    write = journal.atomic_write
+
+    def slow_at_first(path: Path):
+        if not slow.is_set():
+            slow.set()
+            assert go.wait(30)
+        return write(path)
+
+    review.do(review.editor.label(1, "text"))
+    monkeypatch.setattr(journal, "atomic_write", slow_at_first)
+    earlier = review.snapshot()
+    first = Thread(target=review.write, args=[earlier])
+    first.start()
+    assert slow.wait(30)
+    review.do(review.editor.label(2, "object"))
+    second = Thread(target=review.save)
+    second.start()
+    second.join(0.2)
+    go.set()
+    first.join(30)
+    second.join(30)
+    assert [one.category_id for one in MaskSet.read(path).annotations[:2]] == [6, 5]
+    review.write(earlier)  # too late
+    assert [one.category_id for one in MaskSet.read(path).annotations[:2]] == [6, 5]
+    assert review.saved and Review(path).recovered == 0
+
+
+def test_a_save_from_before_the_file_was_loaded_again_is_too_late(path: Path) -> None:
+    review = Review(path)
+    review.do(review.editor.label(1, "text"))
+    earlier = review.snapshot()
+    changed_elsewhere(path, 2)
+    review.resolve("theirs")
+    review.write(earlier)
+    assert [one.category_id for one in MaskSet.read(path).annotations[:2]] == [2, 4]
 
 
 def changed_elsewhere(path: Path, number: int) -> None:

@@ -68,6 +68,7 @@ class Review:
         self.path, self.journal = path, path.with_name(f".{path.name}.review")
         self.recovered, self.refused = 0, []
         self._lock, self._lines, self._size = Lock(), 0, 0
+        self._saving = Lock()
         self._load()
         if not self.journal.exists():
             self._begin()
@@ -121,15 +122,22 @@ class Review:
             return Snapshot(self.editor.copy(), list(self.editor.done), self._lines)
 
     def write(self, snapshot: Snapshot) -> None:
-        """Write the mask file as of a snapshot.
+        """Write the mask file as of a snapshot, unless a later one has been written.
 
         Raises
         ------
         Conflict
             If another program changed the file.
         """
-        if self._saved == snapshot.done:
-            return
+        with self._saving:  # a save that began earlier must not end later
+            if self._saved != snapshot.done and self._current(snapshot):
+                self._replace(snapshot)
+
+    def _current(self, snapshot: Snapshot) -> bool:
+        """Return whether no later state has been saved or loaded since a snapshot."""
+        return snapshot.editor.masks is self.editor.masks and snapshot.lines >= self._upto
+
+    def _replace(self, snapshot: Snapshot) -> None:
         if hashlib.sha256(read_bytes(self.path)).hexdigest() != self._on_disk:
             raise Conflict(f"{self.path}: changed by another program")
         content = snapshot.editor.to_dict()
@@ -139,7 +147,7 @@ class Review:
         self._write(line)  # first, as a crash may come before the file is written
         with atomic_write(self.path) as file:
             file.write(text.encode())
-        self._on_disk, self._saved = digest, snapshot.done
+        self._on_disk, self._saved, self._upto = digest, snapshot.done, snapshot.lines
         self._write({**line, "saved": True})
 
     def resolve(self, prefer: Edits) -> None:
@@ -150,20 +158,22 @@ class Review:
         InputError
             If the changed file is malformed.
         """
-        done = self.editor.done
-        common = 0
-        while common < min(len(done), len(self._saved)) and done[common] is self._saved[common]:
-            common += 1
-        edits = [edit.reverse() for edit in reversed(self._saved[common:])] + done[common:]
-        fixations = self.editor.fixations
-        self._load()
-        self.editor.fixations = self.editor.fixations or fixations
-        self._start_over(edits, prefer)
+        with self._saving:
+            done = self.editor.done
+            common = 0
+            while common < min(len(done), len(self._saved)) and done[common] is self._saved[common]:
+                common += 1
+            edits = [edit.reverse() for edit in reversed(self._saved[common:])] + done[common:]
+            fixations = self.editor.fixations
+            self._load()
+            self.editor.fixations = self.editor.fixations or fixations
+            self._start_over(edits, prefer)
 
     def _load(self) -> None:
         self._on_disk = hashlib.sha256(read_bytes(self.path)).hexdigest()
         self.editor = Editor(MaskSet.read(self.path))
         self._saved: list[Edit] = []
+        self._upto = 0
 
     def _begin(self) -> None:
         line = {"file": self._on_disk, "upto": 1, "saved": True}
