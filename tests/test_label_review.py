@@ -1,14 +1,13 @@
 """The label review, driven as a person would; a real terminal for its first screen."""
 
 import json
-import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from textual.widgets import DataTable, Input, OptionList, Select, Static
+from tmux import needs_tmux, running
 
 from salprobe.annotate.labels.agree import labels_by
 from salprobe.annotate.review.journal import Review
@@ -19,6 +18,8 @@ from salprobe.tui.frame.dialogs import Ask, Choose
 from salprobe.tui.frame.drawing import around, draw
 from salprobe.tui.frame.replies import Answered, Terminal
 from salprobe.tui.labels.review import LabelReview
+
+PROGRAM = Path(sys.executable).with_name("annotate")
 
 
 @pytest.fixture
@@ -133,6 +134,20 @@ async def test_a_second_persons_labels_are_shown_and_taken(path: Path, small_wor
         assert app.region == 2
         await pilot.press("t")  # none is known: said, and nothing changed
         assert categories(app)[2] == "text"
+
+
+async def test_every_image_has_room_for_its_cells_at_once(path: Path, small_world: Path) -> None:
+    """A real terminal is drawn before Textual has measured the new rows."""
+    app = review_of(path, small_world)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.pause()
+        app.second = dict.fromkeys(app.editor.regions, "animal head")
+        app.action_image(1)
+        table = app.query_one("#regions", DataTable)
+        for place, column in enumerate(table.ordered_columns):
+            cells = [table.get_row_at(row)[place] for row in range(table.row_count)]
+            assert column.width >= max(cell.cell_len for cell in cells)
+        assert "second: animal head" in str(table.get_row_at(0)[1])
 
 
 async def test_a_row_is_chosen_with_the_mouse(path: Path, small_world: Path) -> None:
@@ -277,36 +292,33 @@ def test_without_a_terminal_it_says_so(path: Path, small_world: Path, command) -
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("tmux") is None, reason="there is no tmux")
+@needs_tmux
 def test_a_real_terminal(path: Path, small_world: Path, tmp_path: Path) -> None:
-    """Twenty labels by keys in tmux, one terminal killed, and all of them there again."""
-    socket = str(tmp_path / "tmux")
-    program = Path(sys.executable).with_name("annotate")
-
-    def tmux(*words: str) -> str:
-        done = subprocess.run(
-            ["tmux", "-S", socket, *words], capture_output=True, text=True, timeout=30, check=True
-        )
-        return done.stdout
-
-    def wait_for(text: str) -> str:
-        for _ in range(200):
-            shown = tmux("capture-pane", "-p")
-            if text in shown:
-                return shown
-            time.sleep(0.1)
-        raise AssertionError(shown)
-
-    start = f"{program} review {path} --root {small_world}"
-    tmux("-f", "/dev/null", "new-session", "-d", "-x", "100", "-y", "30", start)
-    try:
-        shown = wait_for("▀")  # the picture, in half cells
+    """Twelve labels by keys in tmux, one terminal killed, and all of them there again."""
+    with running(tmp_path, (100, 30), PROGRAM, "review", path, "--root", small_world) as tmux:
+        shown = tmux.wait_for("▀")  # the picture, in half cells
         assert "person head" in shown and "masks.json" in shown
-        for key in "123412341234":
-            tmux("send-keys", key)
-        wait_for("12 of 12 labelled")
-    finally:
-        tmux("kill-server")  # SIGHUP, as when a terminal is closed
+        tmux.keys(*"123412341234")
+        tmux.wait_for("12 of 12 labelled")
     found = Review(path)
     labels = [one.category_id for one in found.editor.regions.values()]
     assert labels == [1, 2, 3, 4] * 3
+
+
+@pytest.mark.slow
+@needs_tmux
+def test_the_second_persons_label_has_room_in_a_real_terminal(
+    path: Path, small_world: Path, tmp_path: Path
+) -> None:
+    content = json.loads(path.read_text())
+    content["annotations"][6]["category_id"] = 3
+    second = tmp_path / "second.json"
+    second.write_text(json.dumps(content))
+    words = (PROGRAM, "review", path, "--root", small_world, "--second", second)
+    with running(tmp_path, (80, 24), *words) as tmux:
+        tmux.wait_for("▀", "region ")
+        for _ in range(5):  # it went wrong now and then
+            tmux.keys("f", *["Down"] * 5, "Enter")
+            tmux.wait_for("■ person head  second: animal head", "disputed")
+            tmux.keys("f", *["Up"] * 5, "Enter", "[")
+            tmux.wait(lambda shown: "second" not in shown)

@@ -2,9 +2,7 @@
 
 import json
 import shutil
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 from textual.widgets import DataTable, OptionList, Static
+from tmux import needs_tmux, running
 
 from salprobe.datasets.errors import InputError
 from salprobe.probe.analysis.compare import compare
@@ -229,24 +228,11 @@ def test_the_screen_looks_as_it_did(folders: list[Path], snap_compare, size) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("tmux") is None, reason="there is no tmux")
+@needs_tmux
 def test_a_real_terminal(folders: list[Path], tmp_path: Path) -> None:
     program = Path(sys.executable).with_name("probe")
-    server = ["tmux", "-S", str(tmp_path / "tmux")]
-    start = f"{program} review {folders[0]} {folders[1]}"
-    begin = [*server, "-f", "/dev/null", "new-session", "-d", "-x", "100", "-y", "30", start]
-    subprocess.run(begin, check=True, timeout=30)
-    try:
-        for _ in range(300):
-            words = [*server, "capture-pane", "-p"]
-            shown = subprocess.run(words, capture_output=True, text=True, timeout=30).stdout
-            if all(words in shown for words in ("mean NSS of 10 units", "Measure")):
-                break
-            time.sleep(0.1)
-        else:
-            raise AssertionError(shown)
-    finally:
-        subprocess.run([*server, "kill-server"], timeout=30)
+    with running(tmp_path, (100, 30), program, "review", folders[0], folders[1]) as tmux:
+        tmux.wait_for("mean NSS of 10 units", "Measure")
 
 
 async def test_the_table_is_exported(folders: list[Path], tmp_path: Path, monkeypatch) -> None:

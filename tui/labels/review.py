@@ -25,8 +25,9 @@ from ..frame.app import TextApp
 from ..frame.dialogs import Ask, Choose
 from ..frame.drawing import around, draw
 from ..frame.picture import Picture
+from ..frame.tables import fill
 from . import filters
-from .texts import head, legend, line, row
+from .texts import COLUMNS, head, legend, line, row
 
 KEYS = "1234567890-="
 """Keys of the first twelve categories."""
@@ -119,8 +120,6 @@ class LabelReview(TextApp):
     def on_mount(self) -> None:
         """Fill the lists."""
         table = self.query_one("#regions", DataTable)
-        for name in ("region", "category", "fixations", "by", ""):
-            table.add_column(name, key=name)
         table.can_focus = False
         self.query_one("#keys", Static).update(legend(self.keys))
         self._list()
@@ -440,9 +439,8 @@ class LabelReview(TextApp):
         if self.region not in numbers:
             self.region = numbers[0] if numbers else None
         with self.prevent(DataTable.RowHighlighted):
-            table.clear()
-            for region in self.editor.of(image.id):
-                table.add_row(*row(self.editor, region, self.second), key=str(region.id))
+            rows = [row(self.editor, region, self.second) for region in self.editor.of(image.id)]
+            fill(table, [Text(name) for name in COLUMNS], rows, list(map(str, numbers)))
             if self.region is not None:
                 table.move_cursor(row=numbers.index(self.region))
 

@@ -16,6 +16,9 @@ from ...datasets.stimuli import Stimulus
 from ...datasets.texts import printable
 from ..frame.shades import on
 
+COLUMNS = ("region", "category", "fixations", "by", "")
+"""What `row` returns."""
+
 _BAR = 20
 
 

@@ -32,6 +32,7 @@ from ..frame.dialogs import Ask, Choose
 from ..frame.drawing import draw, warm
 from ..frame.picture import Picture
 from ..frame.shades import difference, plain, score, tally
+from ..frame.tables import fill
 from .plots import Plots
 from .runs import maps, names, read_search, so_far, sources
 
@@ -408,11 +409,10 @@ class ResultsReview(TextApp):
         self.query_one("#picture").display = False
         table.cursor_type = cursor  # type: ignore[assignment]
         with self.prevent(DataTable.RowHighlighted):
-            table.clear(columns=True)
-            for name in columns:
-                table.add_column(Text(printable(name).replace(" ", "\n"), justify="right"))
-            table.header_height = 1 + max(name.count(" ") for name in columns)
-            table.add_rows(rows)
+            headers = [
+                Text(printable(name).replace(" ", "\n"), justify="right") for name in columns
+            ]
+            fill(table, headers, rows)
             if cursor == "cell" and rows:
                 table.move_cursor(row=0, column=1)
 
