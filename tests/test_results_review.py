@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from textual.widgets import DataTable, OptionList, Static
+from textual.widgets import DataTable, Input, OptionList, Static
 from tmux import needs_tmux, running
 
 from salprobe.datasets.errors import InputError
@@ -44,7 +44,7 @@ def folders(small_world: Path, tmp_path_factory: pytest.TempPathFactory) -> list
 
 
 def title(app: ResultsReview) -> str:
-    return str(app.query_one("#title", Static).render())
+    return "\n".join(str(app.query_one(place, Static).render()) for place in ("#title", "#about"))
 
 
 def cell(app: ResultsReview, row: int, column: int) -> str:
@@ -170,6 +170,29 @@ async def test_a_run_that_becomes_complete_is_opened(folders: list[Path], tmp_pa
         assert cell(app, 0, 0) == "units"
 
 
+@pytest.mark.parametrize("name", ["units.parquet", "summary.parquet"])
+async def test_a_run_that_is_copied_in_part_is_said_until_it_is_whole(
+    folders: list[Path], tmp_path: Path, name: str
+) -> None:
+    part = tmp_path / "part"
+    shutil.copytree(folders[0], part)
+    whole = (part / name).read_bytes()
+    (part / name).write_bytes(whole[: len(whole) // 2])
+    app = ResultsReview([folders[1], part])
+    async with app.run_test(size=(140, 36)) as pilot:
+        await pilot.press("c", "enter")
+        await pilot.pause()
+        assert app.other is None and "mean NSS" in title(app)
+        await pilot.press("r", "down")
+        await pilot.pause()
+        assert f"{name}: cannot be read" in title(app)
+        await pilot.press("tab", "enter", "m", "w", "p", "c", "enter", "escape")
+        assert app.query_one("#table", DataTable).row_count == 0
+        (part / name).write_bytes(whole)
+        app._poll()
+        assert cell(app, 0, 0) == "units" and "mean NSS" in title(app)
+
+
 async def test_plots_show_what_the_run_has(folders: list[Path]) -> None:
     app, run = ResultsReview(folders), Run.open(folders[0])
     async with app.run_test(size=(140, 40)) as pilot:
@@ -207,14 +230,24 @@ async def test_search_arrays_are_shown_by_feature(tmp_path: Path) -> None:
         await pilot.press("enter", "enter", "p", "escape")
 
 
+async def named(pilot, text: str) -> None:
+    """Answer with a name, in place of the one that is suggested."""
+    pilot.app.screen.query_one(Input).value = text
+    await pilot.press("enter")
+
+
 async def test_pictures_are_saved(folders: list[Path], tmp_path: Path) -> None:
     app = ResultsReview(folders)
     async with app.run_test(size=(140, 36)) as pilot:
-        await pilot.press("s", *f"{tmp_path}/screen.svg", "enter")
-        await pilot.press("s", *f"{tmp_path}/early.png", "enter")  # there is no picture yet
+        await pilot.press("s")
+        await named(pilot, f"{tmp_path}/screen.svg")
+        await pilot.press("s")
+        await named(pilot, f"{tmp_path}/early.png")  # there is no picture yet
         await pilot.press("enter", "enter")
         await settled(app, pilot)
-        await pilot.press("s", *f"{tmp_path}/map.png", "enter")
+        await pilot.press("s")
+        assert app.screen.query_one(Input).value.startswith("units-")
+        await named(pilot, f"{tmp_path}/map.png")
         await pilot.pause()
     assert (tmp_path / "screen.svg").read_text().startswith("<svg")
     assert not (tmp_path / "early.png").exists()
@@ -241,11 +274,32 @@ async def test_the_table_is_exported(folders: list[Path], tmp_path: Path, monkey
     async with app.run_test(size=(140, 36)) as pilot:
         await pilot.press("e", "enter")
         await pilot.pause()
-        written = pd.read_csv(tmp_path / "table.csv").set_index("layer")
+        first = tmp_path / "colours-top10_crossval.csv"
+        written = pd.read_csv(first).set_index("layer")
         assert written.loc["units", "text"] == pytest.approx(run.table().loc["units", "text"])
-        await pilot.press("e", *"x", "enter")  # table.csvx
+        await pilot.press("e", *"x", "enter")  # .csvx
         await pilot.pause()
-        assert not (tmp_path / "table.csvx").exists()
+        assert not list(tmp_path.glob("*x"))
+
+
+async def test_an_export_replaces_nothing_unasked(
+    folders: list[Path], tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    app = ResultsReview(folders[:1])
+    async with app.run_test(size=(140, 36)) as pilot:
+        for _ in range(3):
+            await pilot.press("e", "enter")
+            await pilot.pause()
+        names = sorted(path.name for path in tmp_path.iterdir())
+        assert names == [f"colours-top10_crossval{k}.csv" for k in ("-2", "-3", "")]
+        for answer, kept in (("enter", True), ("down", False)):
+            (tmp_path / names[0]).write_text("mine")
+            await pilot.press("e")
+            await named(pilot, names[0])
+            await pilot.press(*([answer] if kept else [answer, "enter"]))
+            await pilot.pause()
+            assert ((tmp_path / names[0]).read_text() == "mine") is kept
 
 
 async def test_what_has_moved_is_said(folders: list[Path], tmp_path: Path) -> None:
@@ -269,6 +323,17 @@ async def test_it_works_at_any_size(folders: list[Path], size: tuple[int, int]) 
         await pilot.resize_terminal(60, 16)
         await settled(app, pilot)
         assert app.level == "units"
+
+
+async def test_the_measure_and_the_layers_stay_in_sight(folders: list[Path]) -> None:
+    app = ResultsReview(folders)
+    async with app.run_test(size=(60, 24)) as pilot:
+        await pilot.press("m", "m", "m", *["right"] * 6)
+        await pilot.pause()
+        assert app.query_one("#table", DataTable).scroll_x > 0
+        shown = app.export_screenshot().replace("&#160;", " ")
+        for text in ("contrast of", "of its stimuli", "nets:colours", "pool"):
+            assert text in shown
 
 
 def test_a_map_is_warm_where_it_is_high() -> None:

@@ -24,17 +24,19 @@ from ...datasets.interval import Interval
 from ...datasets.masks.annotation import Annotation
 from ...datasets.texts import harmless, printable
 from ...probe.analysis.compare import compare
+from ...probe.choices import Format
 from ...probe.runs.run import Run
 from ...probe.views.cells import bracketed, small
 from ...probe.views.run import describe, formatted, paper_table
 from ..frame.app import TextApp
-from ..frame.dialogs import Ask, Choose
+from ..frame.dialogs import Choose
 from ..frame.drawing import draw, warm
 from ..frame.picture import Picture
 from ..frame.shades import difference, plain, score, tally
 from ..frame.tables import fill
 from .plots import Plots
-from .runs import maps, names, read_search, so_far, sources
+from .runs import maps, names, opened, read_search, so_far, sources, state
+from .saving import save, suffix_of
 
 MEASURES = {
     "top10_crossval": "mean NSS of 10 units, chosen and scored on different stimuli",
@@ -49,7 +51,6 @@ MEASURES = {
 
 _WHOLE = ("above_threshold", "selective", "share")  # shown without decimals
 _UNITS, _REGIONS = 60, 200  # rows listed at most
-_NARROW = 64
 
 
 class ResultsReview(TextApp):
@@ -63,12 +64,13 @@ class ResultsReview(TextApp):
 
     TITLE = "probe review"
     CSS_PATH = "review.tcss"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (_NARROW, "-wide")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-high")]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "down", "Open"),
         Binding("escape,backspace", "up", "Back"),
         Binding("m", "measure", "Measure"),
-        Binding("w", "worst", "Best or worst"),
+        Binding("w", "worst", "Worst"),
         Binding("c", "compare", "Compare"),
         Binding("p", "plots", "Plots"),
         Binding("e", "export", "Export"),
@@ -94,6 +96,7 @@ class ResultsReview(TextApp):
         self.columns: list[str] = []
         self.place = 0
         self.shown: Image.Image | None = None
+        self._seen: list[tuple[str, int, int]] = []  # the folder's files when it was opened
         self._sources = lru_cache(maxsize=4)(sources)
         self._maps = lru_cache(maxsize=8)(maps)
 
@@ -107,8 +110,11 @@ class ResultsReview(TextApp):
             )
             with Vertical():
                 yield Static(id="title")
+                yield Static(id="about")
                 with Horizontal():
-                    yield DataTable(id="table", cursor_foreground_priority="renderable")
+                    yield DataTable(
+                        id="table", cursor_foreground_priority="renderable", fixed_columns=1
+                    )
                     yield Picture(id="picture")
         yield Footer(compact=True, show_command_palette=False)
 
@@ -195,7 +201,7 @@ class ResultsReview(TextApp):
             if answer is None:
                 return
             try:
-                self.other = Run.open(self.folders[int(answer)])
+                self.other = opened(self.folders[int(answer)])
                 self._table()
             except InputError as error:
                 self.other = None
@@ -205,24 +211,17 @@ class ResultsReview(TextApp):
 
     def action_export(self) -> None:
         """Write the table shown as .csv, .md, .tex or .json, by the file's suffix."""
+        kinds: dict[str, Format] = {".csv": "csv", ".md": "md", ".tex": "latex", ".json": "json"}
+        frame = self.frame
 
-        def done(text: str | None) -> None:
-            if not text:
-                return
-            kinds = {".csv": "csv", ".md": "md", ".tex": "latex", ".json": "json"}
-            path = Path(text).expanduser()
-            if path.suffix not in kinds:
-                self.notify(f"expected a name that ends in {', '.join(kinds)}", severity="warning")
-                return
-            try:
-                with atomic_write(path) as file:
-                    file.write((formatted(self.frame, kinds[path.suffix]) + "\n").encode())  # type: ignore[arg-type]
-            except (InputError, OSError) as error:
-                self.notify(str(error), severity="error")
-                return
-            self.notify(f"written: {path}")
+        def write(path: Path) -> None:
+            kind = kinds[suffix_of(path, tuple(kinds))]
+            with atomic_write(path) as file:
+                file.write((formatted(frame, kind) + "\n").encode())
 
-        self.push_screen(Ask("Write the table to (.csv, .md, .tex, .json)", "table.csv"), done)
+        what = self.level if self.level != "run" else "change" if self.other else self.measure
+        name = f"{self.folders[self.place].resolve().name}-{what}.csv"
+        save(self, f"Write the table to ({', '.join(kinds)})", name, write)
 
     def action_plots(self) -> None:
         """Plot units above the threshold by layer, and the distribution of a layer's units."""
@@ -236,28 +235,21 @@ class ResultsReview(TextApp):
 
     def action_picture(self) -> None:
         """Write the stimulus with the map as PNG, or the screen as SVG, by the file's suffix."""
+        screen, picture = self.export_screenshot(), self.shown if self.level == "regions" else None
 
-        def done(text: str | None) -> None:
-            if not text:
-                return
-            path = Path(text).expanduser()
-            try:
-                if path.suffix == ".svg":
-                    with atomic_write(path) as file:
-                        file.write(self.export_screenshot().encode())
-                elif path.suffix == ".png" and self.shown is not None:
-                    with atomic_write(path) as file:
-                        self.shown.save(file, format="PNG")
+        def write(path: Path) -> None:
+            suffix = suffix_of(path, (".png", ".svg") if picture else (".svg",))
+            with atomic_write(path) as file:
+                if suffix == ".svg" or picture is None:
+                    file.write(screen.encode())
                 else:
-                    what = "a name that ends in .png or .svg" if self.shown else ".svg: no picture"
-                    self.notify(f"expected {what}", severity="warning")
-                    return
-            except (InputError, OSError) as error:
-                self.notify(str(error), severity="error")
-                return
-            self.notify(f"written: {path}")
+                    picture.save(file, format="PNG")
 
-        self.push_screen(Ask("Write the picture to (.png), or the screen to (.svg)", ""), done)
+        if picture is None:
+            save(self, "Write the screen to (.svg)", "screen.svg", write)
+        else:
+            name = f"{self.layer}-{self.unit}.png".replace("/", "_")
+            save(self, "Write the picture to (.png), or the screen to (.svg)", name, write)
 
     def action_runs(self) -> None:
         """Go to the list of runs."""
@@ -276,23 +268,27 @@ class ResultsReview(TextApp):
         folder = self.folders[place]
         if self.run_ is not None and self.run_.folder == folder:
             return
-        self.other, self.level, self.place = None, "run", place
+        self.run_, self.other, self.level, self.place = None, None, "run", place
+        self._seen = state(folder)
         try:
             search = read_search(folder)
             if search is not None:
                 self._search(*search)
                 return
-            self.run_ = Run.open(folder)
+            self.run_ = opened(folder)
             self._table()
         except InputError as error:
-            self.run_ = None
             self.query_one("#table", DataTable).clear(columns=True)
             self.query_one("#picture").display = False
-            self._say(f"{error}\n{so_far(folder)}".rstrip())
+            self._say(str(error), so_far(folder))
 
     def _poll(self) -> None:
-        """Reopen a run that was not finished."""
-        if self.run_ is None and self.level == "run":
+        """Reopen a run that was not finished or not whole, once its files have changed."""
+        if (
+            self.run_ is None
+            and self.level == "run"
+            and state(self.folders[self.place]) != self._seen
+        ):
             self._open(self.place)
 
     def _search(self, frame: pd.DataFrame, what: str) -> None:
@@ -321,7 +317,7 @@ class ResultsReview(TextApp):
         if self.layer in self.layers and self.category in self.columns:
             row, column = self.layers.index(self.layer), 1 + self.columns.index(self.category)
             self.query_one("#table", DataTable).move_cursor(row=row, column=column)
-        self._say(f"{what}\n{describe(self.run_)}")
+        self._say(what, describe(self.run_))
 
     def _measured(self) -> tuple[list[list[Text]], str]:
         """Return the rows of a measure, and its description."""
@@ -462,5 +458,9 @@ class ResultsReview(TextApp):
         assert self.run_ is not None
         return self.run_
 
-    def _say(self, text: str) -> None:
-        self.query_one("#title", Static).update(Text(harmless(text)))
+    def _say(self, what: str, about: str = "") -> None:
+        """Say what the table shows, and below that something about the run."""
+        for place, text in (("#title", what), ("#about", about)):
+            shown = self.query_one(place, Static)
+            shown.update(Text(harmless(text)))
+            shown.display = bool(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
@@ -29,6 +30,27 @@ def names(folders: Sequence[Path]) -> list[str]:
     whole = [folder.resolve() for folder in folders]
     common = Path(os.path.commonpath(whole))
     return [str(path.relative_to(common)) for path in whole]
+
+
+def opened(folder: Path) -> Run:
+    """Open a run with all tables that the review shows, so that none fails later.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no run, or one that is unfinished, damaged or copied in part.
+    """
+    run = Run.open(folder)
+    _ = run.regions, run.units, run.summary
+    return run
+
+
+def state(folder: Path) -> list[tuple[str, int, int]]:
+    """Return what tells whether a folder has changed: its files, their sizes and times."""
+    with suppress(OSError):
+        stats = [(path.name, path.stat()) for path in sorted(folder.iterdir())]
+        return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
+    return []
 
 
 def sources(run: Run) -> tuple[Stimuli, dict, dict[int, str]]:
