@@ -5,19 +5,28 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
+from scipy import ndimage
 from textual.widgets import DataTable, Input, OptionList, Select, Static
 from tmux import needs_tmux, running
 
 from salprobe.annotate.labels.agree import labels_by
 from salprobe.annotate.review.journal import Review
+from salprobe.annotate.review.own import own
+from salprobe.datasets.errors import InputError
+from salprobe.datasets.masks.annotation import Annotation
 from salprobe.datasets.masks.mask_set import MaskSet
+from salprobe.datasets.masks.outlines import outline_of_mask
+from salprobe.datasets.sources.load import mask_path
 from salprobe.datasets.stimuli import Stimuli
 from salprobe.tui.frame import picture
 from salprobe.tui.frame.dialogs import Ask, Choose
 from salprobe.tui.frame.drawing import around, draw
 from salprobe.tui.frame.replies import Answered, Terminal
 from salprobe.tui.labels.review import LabelReview
+from salprobe.tui.labels.texts import line
 
 PROGRAM = Path(sys.executable).with_name("annotate")
 
@@ -271,6 +280,40 @@ def test_outlines_are_drawn_in_their_colours(small_world: Path) -> None:
     assert (right - left) / (bottom - top) == pytest.approx(96 / 72)
     zoomed = draw(picture, *options, box=(4, 10, 44, 40))
     assert zoomed.getpixel((0, 36)) == (255, 255, 255)
+
+
+def test_a_mask_is_outlined_along_its_edge(small_world: Path) -> None:
+    masks = MaskSet.read(small_world / "masks.json")
+    mask = np.zeros((72, 96), dtype=bool)
+    mask[10:60, 10:30] = mask[40:60, 10:80] = True  # an L
+    mask[45:55, 15:25] = False  # with a hole
+    entry = masks.to_dict()["annotations"][0] | outline_of_mask(mask).to_coco()
+    region, black = Annotation.model_validate(entry), Image.new("RGB", (96, 72))
+    shown = draw(black, masks.images[0], [region], lambda one: "text", 1, (96, 72))
+    white = np.asarray(shown)[..., 0] == 255
+    inner = mask & ~ndimage.binary_erosion(mask)
+    assert white[inner].mean() > 0.9
+    assert not white[~ndimage.binary_dilation(mask, iterations=2)].any()
+    left, top, right, bottom = around(region, masks.images[0])
+    assert left < 10 and top < 10 and right > 80 and bottom > 60
+
+
+def test_an_image_without_regions_is_not_done(path: Path) -> None:
+    editor = Review(path).editor
+    for number in (1, 2):
+        editor.do(editor.delete(number))
+    assert str(line(editor, editor.masks.image(1))) == "1 no regions"
+    assert str(line(editor, editor.masks.image(3))) == "3 ✓"
+
+
+def test_a_name_is_reviewed_in_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    copy = own("osie-sr")
+    assert copy == Path("osie_sr.json")
+    assert copy.read_bytes() == mask_path("osie-sr").read_bytes()
+    with pytest.raises(InputError, match=r"copied to osie_sr\.json, which exists"):
+        own("osie-sr")
+    assert own("osie_sr.json") == copy
 
 
 def test_it_loads_no_torch_and_opens_osie_at_once(osie_root: Path, osie_labels: Path) -> None:

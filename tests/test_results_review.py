@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from textual.widgets import DataTable, Input, OptionList, Static
 from tmux import needs_tmux, running
+from typer.main import get_command
 
 from salprobe.datasets.errors import InputError
 from salprobe.probe.analysis.compare import compare
@@ -22,6 +23,7 @@ from salprobe.tui.frame.drawing import warm
 from salprobe.tui.frame.picture import HalfCells
 from salprobe.tui.results.plots import Plots
 from salprobe.tui.results.review import ResultsReview
+from salprobe.tui.results.runs import Moved
 
 
 @pytest.fixture(scope="module")
@@ -302,7 +304,9 @@ async def test_an_export_replaces_nothing_unasked(
             assert ((tmp_path / names[0]).read_text() == "mine") is kept
 
 
-async def test_what_has_moved_is_said(folders: list[Path], tmp_path: Path) -> None:
+async def test_what_has_moved_is_said_and_can_be_named(
+    folders: list[Path], tmp_path: Path, small_world: Path
+) -> None:
     shutil.copytree(folders[0], tmp_path / "run")
     info = json.loads((tmp_path / "run" / "run.json").read_text())
     info["paths"]["masks"] = "/nowhere/masks.json"
@@ -313,6 +317,14 @@ async def test_what_has_moved_is_said(folders: list[Path], tmp_path: Path) -> No
         await settled(app, pilot)
         said = str(app.query_one("#picture").query_one(Static).render())
         assert "/nowhere/masks.json: the mask file is missing; name it with --masks" in said
+    moved = Moved(masks=small_world / "masks.json", root=small_world)
+    app = ResultsReview([tmp_path / "run"], moved)
+    async with app.run_test(size=(140, 36)) as pilot:
+        await pilot.press("enter", "enter")
+        await settled(app, pilot)
+        assert app.query_one(HalfCells).display
+    options = get_command(probe_app).commands["review"].params
+    assert {f"--{name}" for name in vars(moved)} <= {one.opts[0] for one in options}
 
 
 @pytest.mark.parametrize("size", [(40, 12), (80, 24), (200, 60)])

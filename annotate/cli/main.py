@@ -160,7 +160,9 @@ def cluster(
 
 @app.command(epilog="Example: [bold]annotate review osie_sr.json[/bold]")
 def review(
-    masks: Annotated[Path, typer.Argument(metavar="MASKS", help="Mask file to review.")],
+    masks: Annotated[
+        str, typer.Argument(help="Mask file to review, or osie-sr, of which a copy is made here.")
+    ],
     root: Annotated[Path | None, typer.Option(help="Folder that holds the images.")] = None,
     second: Annotated[
         Path | None,
@@ -186,13 +188,17 @@ def review(
     from ...datasets.sources.load import fixations_of, root_of
     from ...datasets.stimuli import Stimuli
     from ..review.journal import Review, alone
+    from ..review.own import own
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise InputError("review needs a terminal")
-    with alone(masks):
-        opened = Review(masks, prefer)
+    path = own(masks)
+    if path != Path(masks):
+        notes.print(f"{path}: a copy of {masks}")
+    with alone(path):
+        opened = Review(path, prefer)
         mask_set = opened.editor.masks
-        folder = root_of(mask_set, root, masks.parent)
+        folder = root_of(mask_set, root, path.parent)
         try:
             opened.editor.fixations = fixations_of(mask_set, folder, fixations)
         except InputError as error:

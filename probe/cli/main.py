@@ -324,6 +324,14 @@ def review(
         list[Path] | None,
         typer.Argument(metavar="[RUN]...", help="Run folders (default: all below runs/)."),
     ] = None,
+    root: Annotated[
+        Path | None, typer.Option(help="Folder of the images, if it has moved.")
+    ] = None,
+    masks: Annotated[Path | None, typer.Option(help="Mask file, if it has moved.")] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="File of weights or training folder, if it has moved."),
+    ] = None,
 ) -> None:
     """Review results in the terminal: tables, units, regions, activation maps."""
     import sys
@@ -337,8 +345,9 @@ def review(
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise InputError("review needs a terminal")
     from ...tui.results.review import ResultsReview
+    from ...tui.results.runs import Moved
 
-    ResultsReview(run_folders).run()
+    ResultsReview(run_folders, Moved(masks, root, weights)).run()
 
 
 app.add_typer(cli_analysis.app)

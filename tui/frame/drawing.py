@@ -100,11 +100,11 @@ def around(region: Annotation, stimulus: Stimulus) -> Box:
 
 
 def _rings(region: Annotation, stimulus: Stimulus) -> list[np.ndarray]:
-    """Return a region's outlines as points (n, 2); for a mask, its bounding box."""
+    """Return a region's outlines as points (n, 2), those of a mask's holes too."""
     if isinstance(region.segmentation, list):
         return [np.reshape(polygon, (-1, 2)) for polygon in region.segmentation]
-    y, x = np.nonzero(mask_of(region, stimulus))
-    if not len(x):
-        return [np.zeros((1, 2))]
-    left, right, top, bottom = x.min(), x.max() + 1, y.min(), y.max() + 1
-    return [np.array([[left, top], [right, top], [right, bottom], [left, bottom]], dtype=float)]
+    import cv2
+
+    mask = mask_of(region, stimulus).astype(np.uint8)
+    rings, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    return [ring[:, 0] + 0.5 for ring in rings] or [np.zeros((1, 2))]

@@ -68,7 +68,9 @@ def line(editor: Editor, image: Stimulus) -> Text:
     """Return an image's line in the list."""
     regions = editor.of(image.id)
     labelled = sum(editor.category(region) != UNLABELLED for region in regions)
-    mark = "✓" if labelled == len(regions) else f"{labelled}/{len(regions)}"
+    mark = f"{labelled}/{len(regions)}"
+    if labelled == len(regions):
+        mark = "✓" if regions else "no regions"
     name = printable(Path(image.file_name).stem)
     return Text(f"{name} {mark}", no_wrap=True, overflow="ellipsis")
 

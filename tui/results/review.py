@@ -35,7 +35,7 @@ from ..frame.picture import Picture
 from ..frame.shades import difference, plain, score, tally
 from ..frame.tables import fill
 from .plots import Plots
-from .runs import maps, names, opened, read_search, so_far, sources, state
+from .runs import Moved, maps, names, opened, read_search, so_far, sources, state
 from .saving import save, suffix_of
 
 MEASURES = {
@@ -60,6 +60,8 @@ class ResultsReview(TextApp):
     ----------
     folders : sequence of Path
         Run folders. A folder that is not a finished run is reported when it is chosen.
+    moved : Moved, optional
+        Where the runs' inputs are now.
     """
 
     TITLE = "probe review"
@@ -80,9 +82,9 @@ class ResultsReview(TextApp):
         Binding("q", "quit", "Quit"),
     ]
 
-    def __init__(self, folders: Sequence[Path]) -> None:
+    def __init__(self, folders: Sequence[Path], moved: Moved | None = None) -> None:
         super().__init__()
-        self.folders = list(folders)
+        self.folders, self.moved = list(folders), moved or Moved()
         self.names = names(self.folders)
         self.run_: Run | None = None
         self.other: Run | None = None
@@ -426,7 +428,7 @@ class ResultsReview(TextApp):
         run, worker = self._run(), get_current_worker()
         shown = self.query_one(Picture)
         try:
-            stimuli, outlines, names = self._sources(run)
+            stimuli, outlines, names = self._sources(run, self.moved)
             stimulus = next(image for image in stimuli if image.id == image_id)
             picture = stimuli.read(stimulus)
         except InputError as error:
@@ -448,7 +450,7 @@ class ResultsReview(TextApp):
 
         self.call_from_thread(show, picture)
         try:
-            layer_maps = self._maps(run, layer, image_id, stimuli)
+            layer_maps = self._maps(run, self.moved, layer, image_id, stimuli)
         except InputError as error:
             self.call_from_thread(self.notify, str(error), severity="warning")
             return

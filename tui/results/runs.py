@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
@@ -53,7 +54,22 @@ def state(folder: Path) -> list[tuple[str, int, int]]:
     return []
 
 
-def sources(run: Run) -> tuple[Stimuli, dict, dict[int, str]]:
+@dataclass(frozen=True)
+class Moved:
+    """Where a run's inputs are now; None where the run found them.
+
+    Attributes
+    ----------
+    masks, root, weights : Path, optional
+        The mask file, the folder of images, the file of weights or the training folder.
+    """
+
+    masks: Path | None = None
+    root: Path | None = None
+    weights: Path | None = None
+
+
+def sources(run: Run, moved: Moved) -> tuple[Stimuli, dict, dict[int, str]]:
     """Return a run's stimuli, its regions by id, and the category names by id.
 
     Raises
@@ -63,31 +79,27 @@ def sources(run: Run) -> tuple[Stimuli, dict, dict[int, str]]:
     """
     from ...probe.runs.inputs import masks_of
 
-    masks, root, _ = masks_of(run)
+    masks, root, _ = masks_of(run, moved.masks, moved.root)
     outlines = {region.id: region for region in masks.annotations}
     return Stimuli(root, tuple(masks.images)), outlines, masks.category_of()
 
 
 @lru_cache(maxsize=2)
-def _model(run: Run) -> Any:
-    from ...probe.runs.inputs import model_of
+def _network(run: Run, weights: Path | None) -> tuple[Any, dict[str, Any]]:
+    """Return a run's network and its layers."""
+    from ...probe.runs.inputs import layers_of, model_of
 
-    return model_of(run)
-
-
-@lru_cache(maxsize=2)
-def _layers(run: Run) -> dict[str, Any]:
-    from ...probe.runs.inputs import layers_of
-
-    return layers_of(run, _model(run))
+    model = model_of(run, weights, "--weights")
+    return model, layers_of(run, model)
 
 
-def maps(run: Run, layer: str, image_id: int, stimuli: Stimuli) -> np.ndarray:
+def maps(run: Run, moved: Moved, layer: str, image_id: int, stimuli: Stimuli) -> np.ndarray:
     """Return a layer's activation maps of a stimulus; the network is loaded only once.
 
     Parameters
     ----------
     run : Run
+    moved : Moved
     layer : str
     image_id : int
     stimuli : Stimuli
@@ -102,8 +114,8 @@ def maps(run: Run, layer: str, image_id: int, stimuli: Stimuli) -> np.ndarray:
     stimulus = next(image for image in stimuli if image.id == image_id)
     picture = stimuli.read(stimulus)
     with _one_at_a_time:  # a network's hooks serve a single thread
-        model = _model(run)
-        return activation(model, _layers(run)[layer], picture)
+        model, layers = _network(run, moved.weights)
+        return activation(model, layers[layer], picture)
 
 
 def read_search(folder: Path) -> tuple[pd.DataFrame, str] | None:
