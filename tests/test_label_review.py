@@ -3,12 +3,14 @@
 import json
 import subprocess
 import sys
+from html import unescape
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from scipy import ndimage
+from textual.containers import VerticalScroll
 from textual.widgets import DataTable, Input, OptionList, Select, Static
 from tmux import needs_tmux, running
 
@@ -24,6 +26,7 @@ from salprobe.datasets.stimuli import Stimuli
 from salprobe.tui.frame import picture
 from salprobe.tui.frame.dialogs import Ask, Choose
 from salprobe.tui.frame.drawing import around, draw
+from salprobe.tui.frame.help import Keys
 from salprobe.tui.frame.replies import Answered, Terminal
 from salprobe.tui.labels.review import LabelReview
 from salprobe.tui.labels.texts import line
@@ -44,6 +47,11 @@ def path(small_world: Path, tmp_path: Path) -> Path:
 
 def review_of(path: Path, root: Path) -> LabelReview:
     return LabelReview(Review(path), Stimuli(root, tuple(MaskSet.read(path).images)))
+
+
+def text_of(app: LabelReview) -> str:
+    """Return what the screen shows."""
+    return unescape(app.export_screenshot()).replace("\xa0", " ")
 
 
 def categories(app: LabelReview) -> dict[int, str]:
@@ -83,7 +91,7 @@ async def test_suggestions_notes_and_shapes(path: Path, small_world: Path) -> No
         assert categories(app)[4] == "text"
         await pilot.press("tab")
         assert app.region == 10
-        await pilot.press("exclamation_mark", "n")
+        await pilot.press("exclamation_mark", "e")
         assert isinstance(app.screen, Ask)
         await pilot.press("tab")  # goes nowhere behind the question
         await pilot.press(*"a cat", "enter")
@@ -245,15 +253,63 @@ async def test_it_is_readable_in_the_light(path: Path, small_world: Path) -> Non
         assert categories(app)[1] == "object"
 
 
-async def test_the_help_lists_every_key(path: Path, small_world: Path) -> None:
+async def test_the_help_fits_and_lists_every_key(path: Path, small_world: Path) -> None:
     app = review_of(path, small_world)
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("question_mark")
         await pilot.pause()
-        assert app.screen.query("HelpPanel")
+        assert isinstance(app.screen, Keys)
+        assert app.screen.query_one(VerticalScroll).max_scroll_y == 0
+        shown = text_of(app)
+        texts = {binding.tooltip or binding.description for binding in app.BINDINGS}
+        for text in (*texts, *app.keys.values()):
+            assert text in shown
         await pilot.press("question_mark")
+        assert not isinstance(app.screen, Keys)
+
+
+async def test_the_footer_has_the_vital_keys_at_every_width(path: Path, small_world: Path) -> None:
+    app = review_of(path, small_world)
+    async with app.run_test(size=(40, 24)) as pilot:
+        for width in (40, 80):
+            await pilot.resize_terminal(width, 24)
+            await pilot.pause()
+            shown = text_of(app)
+            assert "Keys" in shown and "Quit" in shown
+
+
+async def test_the_next_match_of_the_filter(path: Path, small_world: Path) -> None:
+    app = review_of(path, small_world)
+    async with app.run_test(size=(100, 30)) as pilot:
+        app.query_one("#filter", Select).value = "text"
         await pilot.pause()
-        assert not app.screen.query("HelpPanel")
+        seen = []
+        for key in ("n", "n", "n", "N", "N", "N", "N"):
+            await pilot.press(key)
+            seen.append(app.region)
+        text = [number for number, name in categories(app).items() if name == "text"]
+        assert text == [2, 6, 8, 12]
+        assert seen == [2, 6, 8, 6, 2, 12, 8]
+        for _ in text:
+            await pilot.press("5", "n")
+        await pilot.pause()
+        assert "text" not in categories(app).values()
+
+
+async def test_what_an_edit_did_is_said(path: Path, small_world: Path) -> None:
+    app = review_of(path, small_world)
+    async with app.run_test(size=(120, 30)) as pilot:
+        for key, said in (
+            ("x", "region 1 is deleted"),
+            ("u", "undo: delete, region 1"),
+            ("m", "regions 1 and 2 are merged"),
+            ("u", "undo: merge, region 1"),
+            ("r", "redo: merge, region 1"),
+        ):
+            await pilot.press(key)
+            assert said in str(app.query_one("#head", Static).render())
+        await pilot.press("5")
+        assert "merge" not in str(app.query_one("#head", Static).render())
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 36)])

@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,11 @@ def title(app: ResultsReview) -> str:
 
 def cell(app: ResultsReview, row: int, column: int) -> str:
     return str(app.query_one("#table", DataTable).get_row_at(row)[column])
+
+
+def text_of(app: ResultsReview) -> str:
+    """Return what the screen shows."""
+    return unescape(app.export_screenshot()).replace("\xa0", " ")
 
 
 async def settled(app: ResultsReview, pilot) -> None:
@@ -343,7 +349,7 @@ async def test_the_measure_and_the_layers_stay_in_sight(folders: list[Path]) -> 
         await pilot.press("m", "m", "m", *["right"] * 6)
         await pilot.pause()
         assert app.query_one("#table", DataTable).scroll_x > 0
-        shown = app.export_screenshot().replace("&#160;", " ")
+        shown = text_of(app)
         for text in ("contrast of", "of its stimuli", "nets:colours", "pool"):
             assert text in shown
 

@@ -19,11 +19,13 @@ from ...annotate.review.editing import Edit, Editor
 from ...annotate.review.journal import Conflict, Review
 from ...datasets.categories import UNLABELLED
 from ...datasets.errors import InputError
+from ...datasets.masks.annotation import Annotation
 from ...datasets.stimuli import Stimuli, Stimulus
 from ...datasets.texts import printable
 from ..frame.app import TextApp
 from ..frame.dialogs import Ask, Choose
 from ..frame.drawing import around, draw
+from ..frame.help import Keys
 from ..frame.picture import Picture
 from ..frame.tables import fill
 from . import filters
@@ -51,27 +53,33 @@ class LabelReview(TextApp):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (64, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-low"), (20, "-high")]
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j,down", "region(1)", "Next region", key_display="j"),
-        Binding("k,up", "region(-1)", "Previous", key_display="k", show=False),
-        Binding("right_square_bracket", "image(1)", "Next image", key_display="]"),
-        Binding("left_square_bracket", "image(-1)", "Previous image", key_display="[", show=False),
-        Binding("tab", "open", "Next unlabelled", priority=True),
-        Binding("u", "undo", "Undo"),
-        Binding("r", "redo", "Redo", show=False),
-        Binding("a", "accept", "Accept"),
-        Binding("t", "take", "Take the second label", show=False),
-        Binding("question_mark", "help", "Keys", key_display="?"),
-        Binding("exclamation_mark", "unsure", "Unsure", key_display="!", show=False),
-        Binding("n", "note", "Note", show=False),
-        Binding("s", "split", "Split", show=False),
-        Binding("m", "merge", "Merge with the next", show=False),
-        Binding("x", "delete", "Delete", show=False),
-        Binding("backspace", "label('unlabelled')", "Remove the label", show=False),
-        Binding("z", "zoom", "Zoom"),
-        Binding("d", "dots", "Fixations", show=False),
-        Binding("slash", "search", "Search", key_display="/", show=False),
-        Binding("f", "filter", "Filter", show=False),
-        Binding("q", "leave", "Quit"),
+        Binding("question_mark", "help", "Keys", key_display="?", tooltip="this list"),
+        Binding("q", "leave", "Quit", tooltip="save and quit"),
+        Binding("tab", "open", "Unlabelled", priority=True, tooltip="next region without a label"),
+        Binding("j,down", "region(1)", "Region", key_display="jk", tooltip="next, previous region"),
+        Binding("k,up", "region(-1)", "", show=False, system=True),
+        Binding(
+            *("right_square_bracket", "image(1)", "Image"),
+            key_display="][",
+            tooltip="next, previous image",
+        ),
+        Binding("left_square_bracket", "image(-1)", "", show=False, system=True),
+        Binding("n", "match(1)", "next match of the filter", show=False),
+        Binding("N", "match(-1)", "previous match", show=False),
+        Binding("u", "undo", "Undo", tooltip="undo, earlier days too"),
+        Binding("r", "redo", "redo", show=False),
+        Binding("backspace", "label('unlabelled')", "remove the label", show=False),
+        Binding("a", "accept", "Accept", tooltip="accept the suggested category"),
+        Binding("t", "take", "take the second person's label", show=False),
+        Binding("exclamation_mark", "unsure", "unsure, or no longer", show=False, key_display="!"),
+        Binding("e", "note", "write a note", show=False),
+        Binding("s", "split", "split by groups of fixations", show=False),
+        Binding("m", "merge", "merge with the next region", show=False),
+        Binding("x", "delete", "delete the region", show=False),
+        Binding("z", "zoom", "Zoom", tooltip="zoom to the region, and out"),
+        Binding("d", "dots", "show or hide the fixations", show=False),
+        Binding("slash", "search", "search by name", show=False, key_display="/"),
+        Binding("f", "filter", "Filter", tooltip="choose which images are listed"),
     ]
 
     def __init__(
@@ -80,6 +88,7 @@ class LabelReview(TextApp):
         super().__init__()
         self.review, self.stimuli, self.second = review, stimuli, second or {}
         self.zoomed, self.dots, self.listed = False, False, "all"
+        self.said = ""  # what the latest edit did, if it does not show
         self.image: Stimulus | None = None
         self.region: int | None = None
         names = [
@@ -191,11 +200,11 @@ class LabelReview(TextApp):
 
     def action_split(self) -> None:
         """Cut the region between two groups of its fixations."""
-        self._do(self.editor.split)
+        self._do(self.editor.split, said="split in two")
 
     def action_delete(self) -> None:
         """Delete the region."""
-        self._do(self.editor.delete)
+        self._do(self.editor.delete, said=f"region {self.region} is deleted")
 
     def action_merge(self) -> None:
         """Merge the region with the next one on the image."""
@@ -205,7 +214,8 @@ class LabelReview(TextApp):
             return
         numbers = self._numbers()
         following = numbers[(numbers.index(self.region) + 1) % len(numbers)]
-        self._do(lambda number: self.editor.merge(number, following))
+        said = f"regions {self.region} and {following} are merged"
+        self._do(lambda number: self.editor.merge(number, following), said=said)
 
     def action_note(self) -> None:
         """Edit the region's note."""
@@ -221,11 +231,11 @@ class LabelReview(TextApp):
 
     def action_undo(self) -> None:
         """Undo the latest edit, and show its region."""
-        self._follow(self.review.undo, "nothing to undo")
+        self._follow(self.review.undo, "undo")
 
     def action_redo(self) -> None:
         """Redo the edit undone last, and show its region."""
-        self._follow(self.review.redo, "nothing to redo")
+        self._follow(self.review.redo, "redo")
 
     def action_region(self, step: int) -> None:
         """Select the next region, or after the last one the next image."""
@@ -245,20 +255,13 @@ class LabelReview(TextApp):
 
     def action_open(self) -> None:
         """Select the next unlabelled region, in list order."""
-        images = self.query_one("#images", OptionList)
-        count = images.option_count
-        if not count or len(self.screen_stack) > 1:
-            return
-        start = images.highlighted or 0
-        for k in range(count + 1):
-            place = (start + k) % count
-            number = int(str(images.get_option_at_index(place).id))
-            for region in self.editor.of(number):
-                later = k > 0 or self.region is None or region.id != self.region
-                if later and self.editor.category(region) == UNLABELLED:
-                    self._go(place, region.id)
-                    return
-        self.notify("every region in the list has a label")
+        if not self._seek(lambda region: self.editor.category(region) == UNLABELLED, 1):
+            self.notify("every region in the list has a label")
+
+    def action_match(self, step: int) -> None:
+        """Select the next or previous region that the filter keeps, in list order."""
+        if not self._seek(filters.kept(self.listed, self.editor, self.second), step):
+            self.notify(f"no region in the list is {self.listed} any more")
 
     def action_zoom(self) -> None:
         """Zoom in on the region, or out again."""
@@ -280,11 +283,8 @@ class LabelReview(TextApp):
         self.query_one("#filter", Select).action_show_overlay()
 
     def action_help(self) -> None:
-        """Show or hide the keys."""
-        if self.screen.query("HelpPanel"):
-            self.action_hide_help_panel()
-        else:
-            self.action_show_help_panel()
+        """Show all keys."""
+        self.push_screen(Keys(self.BINDINGS, legend(self.keys)))
 
     def action_leave(self) -> None:
         """Save and quit."""
@@ -307,6 +307,22 @@ class LabelReview(TextApp):
             images.highlighted = place
         self._show(self.editor.masks.image(int(str(images.get_option_at_index(place).id))), region)
 
+    def _seek(self, keep: Callable[[Annotation], bool], step: int) -> bool:
+        """Select the next region to keep, from the current one around the list; False if none."""
+        images = self.query_one("#images", OptionList)
+        count = images.option_count
+        if len(self.screen_stack) > 1:
+            return True
+        for k in range(count + 1 if count else 0):
+            place = ((images.highlighted or 0) + step * k) % count
+            regions = self.editor.of(int(str(images.get_option_at_index(place).id)))[::step]
+            numbers = [region.id for region in regions]
+            start = numbers.index(self.region) + 1 if k == 0 and self.region in numbers else 0
+            for region in filter(keep, regions[start:]):
+                self._go(place, region.id)
+                return True
+        return False
+
     def _select(self, region: int) -> None:
         """Select a region of the image."""
         self.region = region
@@ -315,8 +331,8 @@ class LabelReview(TextApp):
             table.move_cursor(row=self._numbers().index(region))
         self._redraw()
 
-    def _do(self, make: Callable[[int], Edit], after: int = 0) -> None:
-        """Make an edit to the selected region, and then move ``after`` regions on."""
+    def _do(self, make: Callable[[int], Edit], after: int = 0, said: str = "") -> None:
+        """Make an edit to the selected region, say so, and move ``after`` regions on."""
         if self.region is None:
             self.notify("no region is selected", severity="warning")
             return
@@ -325,18 +341,19 @@ class LabelReview(TextApp):
         except (InputError, OSError) as error:
             self.notify(str(error), severity="warning")
             return
+        self.said = said
         self._changed()
         if after:
             self.action_region(after)
 
-    def _follow(self, step: Callable[[], Edit | None], otherwise: str) -> None:
+    def _follow(self, step: Callable[[], Edit | None], name: str) -> None:
         try:
             edit = step()
         except (InputError, OSError) as error:
             self.notify(str(error), severity="warning")
             return
         if edit is None:
-            self.notify(otherwise)
+            self.notify(f"nothing to {name}")
             return
         entry = (edit.before or edit.after)[0]
         if self.image is None or entry["image_id"] != self.image.id:
@@ -346,6 +363,7 @@ class LabelReview(TextApp):
             else:
                 self._show(self.editor.masks.image(entry["image_id"]), entry["id"])
         self.region = entry["id"]
+        self.said = f"{name}: {edit.what}, region {entry['id']}"
         self._changed()
 
     def _changed(self) -> None:
@@ -481,7 +499,7 @@ class LabelReview(TextApp):
         selected = self.editor.regions.get(self.region or 0)
         narrow, low = self.size.width < 64, self.size.height < 20
         for shown in self.query("#head").results(Static):  # empty if a save ends after the app
-            shown.update(head(self.review, selected, narrow, low))
+            shown.update(head(self.review, selected, self.said, narrow, low))
 
     def _numbers(self) -> list[int]:
         return [] if self.image is None else [region.id for region in self.editor.of(self.image.id)]

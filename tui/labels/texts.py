@@ -22,13 +22,15 @@ COLUMNS = ("region", "category", "fixations", "by", "")
 _BAR = 20
 
 
-def head(review: Review, selected: Annotation | None, narrow: bool, low: bool) -> Text:
+def head(review: Review, selected: Annotation | None, said: str, narrow: bool, low: bool) -> Text:
     """Return the header: how much is labelled and, if ``low``, the selected region's category.
 
     Parameters
     ----------
     review : Review
     selected : Annotation or None
+    said : str
+        What the latest edit did.
     narrow : bool
         Whether there is no room for a progress bar.
     low : bool
@@ -47,6 +49,8 @@ def head(review: Review, selected: Annotation | None, narrow: bool, low: bool) -
         text.append(f" {labelled} of {len(regions)} labelled")
     if low and selected is not None:
         text.append(f"  {printable(editor.category(selected))}")
+    if said:
+        text.append(f"  {printable(said)}", style="italic")
     return text.append("" if review.saved else "  ● not saved yet", style="yellow")
 
 

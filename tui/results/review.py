@@ -31,6 +31,7 @@ from ...probe.views.run import describe, formatted, paper_table
 from ..frame.app import TextApp
 from ..frame.dialogs import Choose
 from ..frame.drawing import draw, warm
+from ..frame.help import Keys
 from ..frame.picture import Picture
 from ..frame.shades import difference, plain, score, tally
 from ..frame.tables import fill
@@ -69,17 +70,17 @@ class ResultsReview(TextApp):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-high")]
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "down", "Open"),
-        Binding("escape,backspace", "up", "Back"),
-        Binding("m", "measure", "Measure"),
-        Binding("w", "worst", "Worst"),
-        Binding("c", "compare", "Compare"),
-        Binding("p", "plots", "Plots"),
-        Binding("e", "export", "Export"),
-        Binding("s", "picture", "Save the picture", show=False),
-        Binding("r", "runs", "Runs"),
-        Binding("question_mark", "help", "Keys", key_display="?"),
-        Binding("q", "quit", "Quit"),
+        Binding("question_mark", "help", "Keys", key_display="?", tooltip="this list"),
+        Binding("q", "quit", "Quit", tooltip="quit"),
+        Binding("enter", "down", "Open", tooltip="from a cell to its units, then to their regions"),
+        Binding("escape,backspace", "up", "Back", key_display="esc", tooltip="back"),
+        Binding("m", "measure", "Measure", tooltip="next measure"),
+        Binding("w", "worst", "Worst", tooltip="the worst regions, or the best"),
+        Binding("c", "compare", "Compare", tooltip="the change from another run"),
+        Binding("p", "plots", "Plots", tooltip="units by layer, and their distribution"),
+        Binding("e", "export", "Export", tooltip="write the table to a file"),
+        Binding("s", "picture", "write the picture or the screen to a file", show=False),
+        Binding("r", "runs", "Runs", tooltip="the list of runs"),
     ]
 
     def __init__(self, folders: Sequence[Path], moved: Moved | None = None) -> None:
@@ -260,11 +261,8 @@ class ResultsReview(TextApp):
         runs.focus()
 
     def action_help(self) -> None:
-        """Show or hide the keys."""
-        if self.screen.query("HelpPanel"):
-            self.action_hide_help_panel()
-        else:
-            self.action_show_help_panel()
+        """Show all keys."""
+        self.push_screen(Keys(self.BINDINGS))
 
     def _open(self, place: int) -> None:
         folder = self.folders[place]
@@ -400,6 +398,7 @@ class ResultsReview(TextApp):
         order = "worst" if self.worst else "best"
         self._say(f"{self.layer}, unit {self.unit}, {self.category}: the {order} regions first")
         self.query_one("#picture").display = True
+        self.query_one(Picture).say("reading the images …")
         self._look()
 
     def _fill(self, columns: list[str], rows: list[list[Text]], cursor: str = "row") -> None:
