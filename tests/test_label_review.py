@@ -133,6 +133,21 @@ async def test_images_are_searched_filtered_and_walked(path: Path, small_world: 
         await pilot.press("escape", "x", "z", "u", "tab")
 
 
+@pytest.mark.parametrize("keys", [["enter"], ["escape"], ["down", "enter"]])
+async def test_after_the_filter_keys_label_again(
+    path: Path, small_world: Path, keys: list[str]
+) -> None:
+    app = review_of(path, small_world)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("f")
+        await pilot.pause()
+        await pilot.press(*keys)
+        await pilot.pause()
+        region = app.region
+        await pilot.press("5")
+        assert categories(app)[region] == "object"
+
+
 async def test_a_second_persons_labels_are_shown_and_taken(path: Path, small_world: Path) -> None:
     masks = MaskSet.read(path)
     content = masks.to_dict()

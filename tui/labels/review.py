@@ -133,6 +133,7 @@ class LabelReview(TextApp):
         self.query_one("#keys", Static).update(legend(self.keys))
         self._list()
         self.query_one("#images", OptionList).focus()
+        self.watch(self.query_one("#filter", Select), "expanded", self._chosen, init=False)
         if self.review.recovered:
             self.notify(f"{self.review.recovered} edits were recovered from the journal")
         if self.review.refused:
@@ -173,7 +174,11 @@ class LabelReview(TextApp):
         """List the images that match."""
         if event.value != self.listed:  # the message also comes for the initial value
             self._list()
-        self.query_one("#images").focus()
+
+    def _chosen(self, expanded: bool) -> None:
+        """Return to the images, also if the filter stays as it was."""
+        if not expanded:  # the menu takes the focus first
+            self.call_after_refresh(self.query_one("#images").focus)
 
     def action_label(self, category: str) -> None:
         """Give the selected region a category, and select the next."""
