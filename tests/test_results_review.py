@@ -87,7 +87,7 @@ async def test_from_the_table_to_a_map(folders: list[Path]) -> None:
         best = run.best_units("person part")
         best = best[best["layer"] == "units"]
         assert cell(app, 0, 0) == str(best["unit"].iloc[0])
-        assert {"mean_low", "contrast", "contrast_q", "shuffled"} < set(app.frame.columns)
+        assert {"mean_low", "contrast", "contrast_q", "shuffled"} < set(app.shown.frame.columns)
         await pilot.press("enter")
         assert app.level == "regions"
         scores = [float(cell(app, k, 2)) for k in range(3)]

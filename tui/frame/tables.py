@@ -33,6 +33,6 @@ def fill(
     for place, header in enumerate(columns):
         cells = [*header.split(), *(row[place] for row in rows)]
         table.add_column(header, width=max(cell.cell_len for cell in cells))
-    table.header_height = max(len(header.split()) for header in columns)
+    table.header_height = max((len(header.split()) for header in columns), default=1)
     for place, row in enumerate(rows):
         table.add_row(*row, key=keys[place] if keys else None)
