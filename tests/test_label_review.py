@@ -332,7 +332,7 @@ def test_the_screen_looks_as_it_did(
     path: Path, snap_compare, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
 ) -> None:
     """Without pictures, whose pixels depend on Pillow's version."""
-    monkeypatch.setattr("salprobe.tui.labels.review._SAVE_S", 3600)  # or the head says it, or not
+    monkeypatch.setattr("salprobe.tui.labels.saving._SAVE_S", 3600)  # or the head says it, or not
     app = review_of(path, Path("images"))
     assert snap_compare(app, terminal_size=size, press=["5", "exclamation_mark"])
 

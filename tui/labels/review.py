@@ -8,36 +8,31 @@ from typing import ClassVar
 
 from PIL import Image
 from rich.text import Text
-from textual import events, on, work
+from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import DataTable, Footer, Input, OptionList, Select, Static
-from textual.widgets.option_list import Option
 
 from ...annotate.review.editing import Edit, Editor
-from ...annotate.review.journal import Conflict, Review
+from ...annotate.review.journal import Review
 from ...datasets.categories import UNLABELLED
 from ...datasets.errors import InputError
 from ...datasets.masks.annotation import Annotation
 from ...datasets.stimuli import Stimuli, Stimulus
 from ...datasets.texts import printable
-from ..frame.app import TextApp
-from ..frame.dialogs import Ask, Choose
+from ..frame.dialogs import Ask
 from ..frame.drawing import around, draw
 from ..frame.help import Keys
 from ..frame.picture import Picture
 from ..frame.tables import fill
-from . import filters
-from .texts import COLUMNS, head, legend, line, row
-
-KEYS = "1234567890-="
-"""Keys of the first twelve categories."""
-
-_SAVE_S = 0.7  # seconds after the last key
+from . import filters, keys
+from .images import Images
+from .saving import Saving
+from .texts import COLUMNS, head, legend, row
 
 
-class LabelReview(TextApp):
+class LabelReview(Saving):
     """Reviews the labels of a mask file.
 
     Parameters
@@ -52,41 +47,13 @@ class LabelReview(TextApp):
     CSS_PATH = "review.tcss"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (64, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-low"), (20, "-high")]
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("question_mark", "help", "Keys", key_display="?", tooltip="this list"),
-        Binding("q", "leave", "Quit", tooltip="save and quit"),
-        Binding("tab", "open", "Unlabelled", priority=True, tooltip="next region without a label"),
-        Binding("j,down", "region(1)", "Region", key_display="jk", tooltip="next, previous region"),
-        Binding("k,up", "region(-1)", "", show=False, system=True),
-        Binding(
-            *("right_square_bracket", "image(1)", "Image"),
-            key_display="][",
-            tooltip="next, previous image",
-        ),
-        Binding("left_square_bracket", "image(-1)", "", show=False, system=True),
-        Binding("n", "match(1)", "next match of the filter", show=False),
-        Binding("N", "match(-1)", "previous match", show=False),
-        Binding("u", "undo", "Undo", tooltip="undo, earlier days too"),
-        Binding("r", "redo", "redo", show=False),
-        Binding("backspace", "label('unlabelled')", "remove the label", show=False),
-        Binding("a", "accept", "Accept", tooltip="accept the suggested category"),
-        Binding("t", "take", "take the second person's label", show=False),
-        Binding("exclamation_mark", "unsure", "unsure, or no longer", show=False, key_display="!"),
-        Binding("e", "note", "write a note", show=False),
-        Binding("s", "split", "split by groups of fixations", show=False),
-        Binding("m", "merge", "merge with the next region", show=False),
-        Binding("x", "delete", "delete the region", show=False),
-        Binding("z", "zoom", "Zoom", tooltip="zoom to the region, and out"),
-        Binding("d", "dots", "show or hide the fixations", show=False),
-        Binding("slash", "search", "search by name", show=False, key_display="/"),
-        Binding("f", "filter", "Filter", tooltip="choose which images are listed"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = keys.BINDINGS
 
     def __init__(
         self, review: Review, stimuli: Stimuli, second: Mapping[int, str] | None = None
     ) -> None:
-        super().__init__()
-        self.review, self.stimuli, self.second = review, stimuli, second or {}
+        super().__init__(review)
+        self.stimuli, self.second = stimuli, second or {}
         self.zoomed, self.dots, self.listed = False, False, "all"
         self.said = ""  # what the latest edit did, if it does not show
         self.image: Stimulus | None = None
@@ -96,9 +63,8 @@ class LabelReview(TextApp):
             for category in review.editor.masks.categories
             if category.name != UNLABELLED
         ]
-        self.keys = dict(zip(KEYS, names, strict=False))
+        self.keys = dict(zip(keys.CATEGORIES, names, strict=False))
         self._picture = lru_cache(maxsize=16)(self._read)
-        self._timer = None
 
     @property
     def editor(self) -> Editor:
@@ -119,7 +85,7 @@ class LabelReview(TextApp):
                     compact=True,
                     value="all",
                 )
-                yield OptionList(id="images", compact=True)
+                yield Images(id="images", compact=True)
             with Vertical():
                 yield Picture(id="picture")
                 yield DataTable(id="regions", cursor_type="row", zebra_stripes=True)
@@ -132,7 +98,7 @@ class LabelReview(TextApp):
         table.can_focus = False
         self.query_one("#keys", Static).update(legend(self.keys))
         self._list()
-        self.query_one("#images", OptionList).focus()
+        self.query_one(Images).focus()
         self.watch(self.query_one("#filter", Select), "expanded", self._chosen, init=False)
         if self.review.recovered:
             self.notify(f"{self.review.recovered} edits were recovered from the journal")
@@ -253,8 +219,8 @@ class LabelReview(TextApp):
 
     def action_image(self, step: int) -> None:
         """Show the next image of the list."""
-        images = self.query_one("#images", OptionList)
-        place = (images.highlighted or 0) + step
+        images = self.query_one(Images)
+        place = images.place + step
         if 0 <= place < images.option_count:
             self._go(place)
 
@@ -291,36 +257,21 @@ class LabelReview(TextApp):
         """Show all keys."""
         self.push_screen(Keys(self.BINDINGS, legend(self.keys)))
 
-    def action_leave(self) -> None:
-        """Save and quit."""
-        try:
-            self.review.save()
-        except Conflict as conflict:
-            self._ask(conflict)
-            return
-        except (InputError, OSError) as error:
-            self.notify(f"not saved: {error}; ctrl+q quits, the journal keeps it", severity="error")
-            return
-        self.exit()
-
     # Keys act at once rather than through widget messages, which the next key might overtake.
 
     def _go(self, place: int, region: int | None = None) -> None:
         """Show the image at a place in the list."""
-        images = self.query_one("#images", OptionList)
-        with self.prevent(OptionList.OptionHighlighted):
-            images.highlighted = place
-        self._show(self.editor.masks.image(int(str(images.get_option_at_index(place).id))), region)
+        self._show(self.editor.masks.image(self.query_one(Images).go(place)), region)
 
     def _seek(self, keep: Callable[[Annotation], bool], step: int) -> bool:
         """Select the next region to keep, from the current one around the list; False if none."""
-        images = self.query_one("#images", OptionList)
+        images = self.query_one(Images)
         count = images.option_count
         if len(self.screen_stack) > 1:
             return True
         for k in range(count + 1 if count else 0):
-            place = ((images.highlighted or 0) + step * k) % count
-            regions = self.editor.of(int(str(images.get_option_at_index(place).id)))[::step]
+            place = (images.place + step * k) % count
+            regions = self.editor.of(images.at(place))[::step]
             numbers = [region.id for region in regions]
             start = numbers.index(self.region) + 1 if k == 0 and self.region in numbers else 0
             for region in filter(keep, regions[start:]):
@@ -362,9 +313,9 @@ class LabelReview(TextApp):
             return
         entry = (edit.before or edit.after)[0]
         if self.image is None or entry["image_id"] != self.image.id:
-            listed = [option.id for option in self.query_one("#images", OptionList).options]
-            if str(entry["image_id"]) in listed:
-                self._go(listed.index(str(entry["image_id"])), entry["id"])
+            listed = self.query_one(Images).numbers
+            if entry["image_id"] in listed:
+                self._go(listed.index(entry["image_id"]), entry["id"])
             else:
                 self._show(self.editor.masks.image(entry["image_id"]), entry["id"])
         self.region = entry["id"]
@@ -375,60 +326,18 @@ class LabelReview(TextApp):
         """Show what an edit changed, and save once no key follows."""
         if self.image is not None:
             self._table(self.image)
-            images = self.query_one("#images", OptionList)
-            number = str(self.image.id)
-            if number in {option.id for option in images.options}:
-                images.replace_option_prompt(number, line(self.editor, self.image))
+            self.query_one(Images).renew(self.editor, self.image)
         self._redraw()
-        if self._timer is not None:
-            self._timer.stop()
-        self._timer = self.set_timer(_SAVE_S, self._save)
+        self.save_soon()
 
-    def _save(self) -> None:
-        self._write(self.review.snapshot())
-
-    @work(thread=True, exclusive=True, group="save")
-    def _write(self, snapshot) -> None:
-        try:
-            self.review.write(snapshot)
-        except Conflict as conflict:
-            self.call_from_thread(self._ask, conflict)
-        except (InputError, OSError) as error:
-            self.call_from_thread(
-                self.notify, f"not saved: {error}; the journal has it", severity="error"
-            )
-        self.call_from_thread(self._head)
-
-    def _ask(self, conflict: Conflict) -> None:
-        """Ask what to do with a file that another program changed, unless already asking."""
-        if self._timer is not None:
-            self._timer.stop()
-        if any(isinstance(screen, Choose) for screen in self.screen_stack):
-            return
-
-        def done(answer: str | None) -> None:
-            if answer not in ("mine", "theirs"):
-                return
-            self.review.resolve(answer)  # type: ignore[arg-type]
-            if self.review.refused:
-                what = ", ".join(
-                    f"{edit.what} (region {(edit.before or edit.after)[0]['id']})"
-                    for edit in self.review.refused[:5]
-                )
-                self.notify(f"these no longer fit: {what}", severity="warning")
-            self._list()
-            self._changed()
-
-        choices = {
-            "mine": "apply my edits to the changed file",
-            "theirs": "discard my unsaved edits",
-            "later": "decide later; nothing is saved until then",
-        }
-        self.push_screen(Choose(str(conflict), choices), done)
+    def resolved(self) -> None:
+        """Show the file as it is now."""
+        self._list()
+        self._changed()
 
     def _list(self) -> None:
         """List the images that match the search and the filter."""
-        images = self.query_one("#images", OptionList)
+        images = self.query_one(Images)
         text = self.query_one("#search", Input).value.lower()
         self.listed = str(self.query_one("#filter", Select).value)
         keep = filters.kept(self.listed, self.editor, self.second)
@@ -437,8 +346,7 @@ class LabelReview(TextApp):
             for image in self.editor.masks.images
             if text in image.file_name.lower() and any(map(keep, self.editor.of(image.id)))
         ]
-        images.clear_options()
-        images.add_options([Option(line(self.editor, image), id=str(image.id)) for image in chosen])
+        images.fill(self.editor, chosen)
         if chosen:
             self._go(chosen.index(self.image) if self.image in chosen else 0)
         else:
@@ -499,6 +407,10 @@ class LabelReview(TextApp):
             return self.stimuli.read(self.editor.masks.image(number))
         except InputError as error:
             return str(error)
+
+    def saved(self) -> None:
+        """Show that the file is saved, or is not."""
+        self._head()
 
     def _head(self) -> None:
         selected = self.editor.regions.get(self.region or 0)
