@@ -14,25 +14,23 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import DataTable, Footer, Input, OptionList, Select, Static
 
-from ...annotate.review.editing import Edit, Editor
 from ...annotate.review.journal import Review
 from ...datasets.categories import UNLABELLED
 from ...datasets.errors import InputError
 from ...datasets.masks.annotation import Annotation
 from ...datasets.stimuli import Stimuli, Stimulus
 from ...datasets.texts import printable
-from ..frame.dialogs import Ask
 from ..frame.drawing import around, draw
 from ..frame.help import Keys
 from ..frame.picture import Picture
 from ..frame.tables import fill
 from . import filters, keys
+from .edits import Editing
 from .images import Images
-from .saving import Saving
 from .texts import COLUMNS, head, legend, row
 
 
-class LabelReview(Saving):
+class LabelReview(Editing):
     """Reviews the labels of a mask file.
 
     Parameters
@@ -52,12 +50,10 @@ class LabelReview(Saving):
     def __init__(
         self, review: Review, stimuli: Stimuli, second: Mapping[int, str] | None = None
     ) -> None:
-        super().__init__(review)
-        self.stimuli, self.second = stimuli, second or {}
+        super().__init__(review, second or {})
+        self.stimuli = stimuli
         self.zoomed, self.dots, self.listed = False, False, "all"
-        self.said = ""  # what the latest edit did, if it does not show
         self.image: Stimulus | None = None
-        self.region: int | None = None
         names = [
             category.name
             for category in review.editor.masks.categories
@@ -65,11 +61,6 @@ class LabelReview(Saving):
         ]
         self.keys = dict(zip(keys.CATEGORIES, names, strict=False))
         self._picture = lru_cache(maxsize=16)(self._read)
-
-    @property
-    def editor(self) -> Editor:
-        """The current regions and their edits."""
-        return self.review.editor
 
     def compose(self) -> ComposeResult:
         """Lay out the list, the picture, the table and the keys."""
@@ -146,71 +137,9 @@ class LabelReview(Saving):
         if not expanded:  # the menu takes the focus first
             self.call_after_refresh(self.query_one("#images").focus)
 
-    def action_label(self, category: str) -> None:
-        """Give the selected region a category, and select the next."""
-        if self.region is not None:
-            self._do(lambda number: self.editor.label(number, category), after=1)
-
-    def action_accept(self) -> None:
-        """Accept the suggestion."""
-        self._do(self.editor.accept, after=1)
-
-    def action_take(self) -> None:
-        """Take the second annotator's label."""
-        if self.region is None or self.region not in self.second:
-            self.notify("the second annotator has no label for this region", severity="warning")
-            return
-        category = self.second[self.region]
-        self._do(lambda number: self.editor.label(number, category), after=1)
-
-    def action_unsure(self) -> None:
-        """Mark the region as unsure, or remove the mark."""
-        if self.region is not None:
-            unsure = self.editor.regions[self.region].unsure
-            self._do(lambda number: self.editor.set(number, "unsure", not unsure))
-
-    def action_split(self) -> None:
-        """Cut the region between two groups of its fixations."""
-        self._do(self.editor.split, said="split in two")
-
-    def action_delete(self) -> None:
-        """Delete the region."""
-        self._do(self.editor.delete, said=f"region {self.region} is deleted")
-
-    def action_merge(self) -> None:
-        """Merge the region with the next one on the image."""
-        others = [number for number in self._numbers() if number != self.region]
-        if self.region is None or not others:
-            self.notify("this image has no other region", severity="warning")
-            return
-        numbers = self._numbers()
-        following = numbers[(numbers.index(self.region) + 1) % len(numbers)]
-        said = f"regions {self.region} and {following} are merged"
-        self._do(lambda number: self.editor.merge(number, following), said=said)
-
-    def action_note(self) -> None:
-        """Edit the region's note."""
-        if self.region is None:
-            return
-        before = self.editor.regions[self.region].note or ""
-
-        def done(text: str | None) -> None:
-            if text is not None and text != before:
-                self._do(lambda number: self.editor.set(number, "note", text))
-
-        self.push_screen(Ask("Note", before), done)
-
-    def action_undo(self) -> None:
-        """Undo the latest edit, and show its region."""
-        self._follow(self.review.undo, "undo")
-
-    def action_redo(self) -> None:
-        """Redo the edit undone last, and show its region."""
-        self._follow(self.review.redo, "redo")
-
     def action_region(self, step: int) -> None:
         """Select the next region, or after the last one the next image."""
-        numbers = self._numbers()
+        numbers = self.numbers()
         place = numbers.index(self.region) + step if self.region in numbers else 0
         if 0 <= place < len(numbers):
             self._select(numbers[place])
@@ -284,45 +213,20 @@ class LabelReview(Saving):
         self.region = region
         table = self.query_one("#regions", DataTable)
         with self.prevent(DataTable.RowHighlighted):
-            table.move_cursor(row=self._numbers().index(region))
+            table.move_cursor(row=self.numbers().index(region))
         self._redraw()
 
-    def _do(self, make: Callable[[int], Edit], after: int = 0, said: str = "") -> None:
-        """Make an edit to the selected region, say so, and move ``after`` regions on."""
-        if self.region is None:
-            self.notify("no region is selected", severity="warning")
-            return
-        try:
-            self.review.do(make(self.region))
-        except (InputError, OSError) as error:
-            self.notify(str(error), severity="warning")
-            return
-        self.said = said
-        self._changed()
-        if after:
-            self.action_region(after)
-
-    def _follow(self, step: Callable[[], Edit | None], name: str) -> None:
-        try:
-            edit = step()
-        except (InputError, OSError) as error:
-            self.notify(str(error), severity="warning")
-            return
-        if edit is None:
-            self.notify(f"nothing to {name}")
-            return
-        entry = (edit.before or edit.after)[0]
-        if self.image is None or entry["image_id"] != self.image.id:
+    def find(self, image: int, region: int) -> None:
+        """Show a region, on an image that may not be listed."""
+        if self.image is None or image != self.image.id:
             listed = self.query_one(Images).numbers
-            if entry["image_id"] in listed:
-                self._go(listed.index(entry["image_id"]), entry["id"])
+            if image in listed:
+                self._go(listed.index(image), region)
             else:
-                self._show(self.editor.masks.image(entry["image_id"]), entry["id"])
-        self.region = entry["id"]
-        self.said = f"{name}: {edit.what}, region {entry['id']}"
-        self._changed()
+                self._show(self.editor.masks.image(image), region)
+        self.region = region
 
-    def _changed(self) -> None:
+    def changed(self) -> None:
         """Show what an edit changed, and save once no key follows."""
         if self.image is not None:
             self._table(self.image)
@@ -333,7 +237,7 @@ class LabelReview(Saving):
     def resolved(self) -> None:
         """Show the file as it is now."""
         self._list()
-        self._changed()
+        self.changed()
 
     def _list(self) -> None:
         """List the images that match the search and the filter."""
@@ -359,14 +263,14 @@ class LabelReview(Saving):
         if image is self.image and region is None:
             return
         self.image = image
-        numbers = self._numbers()
+        numbers = self.numbers()
         self.region = region if region in numbers else numbers[0] if numbers else None
         self._table(image)
         self._redraw()
 
     def _table(self, image: Stimulus) -> None:
         table = self.query_one("#regions", DataTable)
-        numbers = self._numbers()
+        numbers = self.numbers()
         if self.region not in numbers:
             self.region = numbers[0] if numbers else None
         with self.prevent(DataTable.RowHighlighted):
@@ -418,5 +322,6 @@ class LabelReview(Saving):
         for shown in self.query("#head").results(Static):  # empty if a save ends after the app
             shown.update(head(self.review, selected, self.said, narrow, low))
 
-    def _numbers(self) -> list[int]:
+    def numbers(self) -> list[int]:
+        """Return the ids of the image's regions."""
         return [] if self.image is None else [region.id for region in self.editor.of(self.image.id)]
