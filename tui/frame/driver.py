@@ -14,7 +14,7 @@ from threading import Thread
 from textual.drivers.linux_driver import LinuxDriver
 from textual.messages import ExitApp
 
-from .replies import CELL, Answered, Replies, questions
+from .replies import CELL, Answered, Replies, Terminal, questions
 
 _TICK_S = 0.05
 
@@ -47,6 +47,7 @@ class Driver(LinuxDriver):
 
     def _sieve(self, terminal: int, sink: int) -> None:
         """Copy the terminal's input to a pipe, without the replies, until Textual reads no more."""
+        told: Terminal | None = None
         with os.fdopen(sink, "wb", buffering=0) as pipe, suppress(BrokenPipeError):
             while not self.exit_event.is_set():
                 ready, _, _ = select.select([terminal], [], [], _TICK_S)
@@ -58,10 +59,10 @@ class Driver(LinuxDriver):
                     self.send_message(ExitApp())
                     self.exit_event.wait()
                     return
-                waited = self._replies.waiting
                 keys = self._replies.take(data, time.monotonic())
-                if waited and not self._replies.waiting:
-                    self.send_message(Answered(self._replies.terminal))
+                if not self._replies.waiting and self._replies.terminal != told:  # late ones too
+                    told = self._replies.terminal
+                    self.send_message(Answered(told))
                 if keys:
                     pipe.write(keys)
 
