@@ -41,7 +41,7 @@ def head(review: Review, selected: Annotation | None, said: str, narrow: bool, l
     labelled = sum(editor.category(region) != UNLABELLED for region in regions)
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append(f" {printable(review.path.name)}  ", style="bold")
-    if narrow:
+    if narrow or said:
         text.append(f"{labelled}/{len(regions)}")
     else:
         done = round(_BAR * labelled / max(1, len(regions)))
@@ -49,9 +49,8 @@ def head(review: Review, selected: Annotation | None, said: str, narrow: bool, l
         text.append(f" {labelled} of {len(regions)} labelled")
     if low and selected is not None:
         text.append(f"  {printable(editor.category(selected))}")
-    if said:
-        text.append(f"  {printable(said)}", style="italic")
-    return text.append("" if review.saved else "  ● not saved yet", style="yellow")
+    text.append("" if review.saved else "  ● not saved yet", style="yellow")
+    return text.append(f"  {printable(said)}" if said else "", style="italic")
 
 
 def row(editor: Editor, region: Annotation, second: Mapping[int, str]) -> tuple[Text, ...]:

@@ -302,8 +302,10 @@ class ResultsReview(TextApp):
         self.query_one("#picture").display = False
         table.cursor_type = "cell" if level == "run" else "row"
         with self.prevent(DataTable.RowHighlighted):
-            headers = [printable(name).replace(" ", "\n") for name in shown.columns]
-            fill(table, [Text(header, justify="right") for header in headers], shown.rows)
+            headers = [Text(printable(name).replace(" ", "\n")) for name in shown.columns]
+            for header, cell in zip(headers, shown.rows[0] if shown.rows else (), strict=False):
+                header.justify = cell.justify
+            fill(table, headers, shown.rows)
             if level == "run" and shown.rows:
                 table.move_cursor(row=0, column=1)
         self._say(shown.what, about)
