@@ -435,7 +435,7 @@ def test_the_second_persons_label_has_room_in_a_real_terminal(
             tmux.keys("f")
             tmux.wait_for("Dismiss menu")
             tmux.keys(*["Down"] * 5, "Enter")
-            tmux.wait_for("■ person head  second: animal head", "Next region")
+            tmux.wait_for("■ person head  second: animal head", "jk Region")
             tmux.keys("f")
             tmux.wait_for("Dismiss menu")
             tmux.keys(*["Up"] * 5, "Enter")
