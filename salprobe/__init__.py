@@ -29,6 +29,7 @@ _PLACES = {
     "probe.analysis.compare": ("compare",),
     "probe.analysis.inside_outside": ("output",),
     "probe.analysis.suggest": ("suggest",),
+    "probe.analysis.transfer": ("transfer",),
     "probe.analysis.unit_change": ("unit_change",),
     "probe.experiments.popout": ("popout",),
     "probe.experiments.sweep": ("sweep",),

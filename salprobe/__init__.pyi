@@ -18,6 +18,7 @@ from .datasets.stimuli import Stimuli as Stimuli
 from .probe.analysis.compare import compare as compare
 from .probe.analysis.inside_outside import output as output
 from .probe.analysis.suggest import suggest as suggest
+from .probe.analysis.transfer import transfer as transfer
 from .probe.analysis.unit_change import unit_change as unit_change
 from .probe.experiments.popout import popout as popout
 from .probe.experiments.sweep import sweep as sweep

@@ -1,4 +1,4 @@
-"""The ``probe`` commands for finished runs: ``figure``, ``compare``, ``output``, ``merge``."""
+"""The ``probe`` commands for finished runs: ``figure``, ``compare``, ``transfer`` and more."""
 
 from __future__ import annotations
 
@@ -142,6 +142,48 @@ def compare(
         print_data(view if format == "table" else as_html(view, "salprobe: comparison"))
     else:
         print_data(formatted(frame, format))
+
+
+@app.command(epilog="Example: [bold]probe transfer runs/osie-vgg16 runs/salicon-vgg16[/bold]")
+def transfer(
+    chosen_on: Annotated[
+        Path, typer.Argument(metavar="CHOSEN", help="Run folder whose best units are taken.")
+    ],
+    scored_on: Annotated[
+        Path, typer.Argument(metavar="SCORED", help="Run folder in whose regions they are scored.")
+    ],
+    layer: Annotated[
+        str | None,
+        typer.Option(help="Show every category of the first by every one of the second, here."),
+    ] = None,
+    format: FormatOption = "table",
+) -> None:
+    """Score one run's best units on another data set: what is left of its "head units" there.
+
+    Both runs are of the same network. Stimuli that both have are left out. csv and json give every
+    pair of categories, and how the order of all units agrees.
+    """
+    from ..analysis.transfer import transfer as transfer_units
+    from ..runs.run import Run
+    from ..views.changes import render_transfer
+    from ..views.run import as_html, formatted
+
+    runs = Run.open(chosen_on), Run.open(scored_on)
+    found = transfer_units(*runs)
+    table = found.table if layer is None else found.table[found.table["layer"] == layer]
+    if table.empty:
+        raise InputError(f"--layer {layer}: not a layer of both runs")
+    if (
+        layer is None
+        and format in ("table", "html")
+        and not (table["category"] == table["to"]).any()
+    ):
+        raise InputError("the runs share no category; give --layer to see all pairs")
+    if format in ("table", "html"):
+        view = render_transfer(*runs, found, layer)
+        print_data(view if format == "table" else as_html(view, "salprobe: transfer"))
+    else:
+        print_data(formatted(table, format))
 
 
 @app.command(epilog="Example: [bold]probe output runs/tune-2/run --layer conv5_3[/bold]")

@@ -131,6 +131,12 @@ def score(value: float, low: float, high: float) -> Text:
     return Text.assemble(shaded(value), half_width(Interval(value, low, high)))
 
 
+def moved(value: float, low: float, high: float, own: float) -> Text:
+    """Render a score as `unmarked_score` does, with another to compare it with below it."""
+    below = Text(f"\nof {number(own)}", style="dim")
+    return Text.assemble(unmarked_score(value, low, high), below)
+
+
 def unmarked_score(value: float, low: float, high: float) -> Text:
     """Render what T says nothing of as `score` does, never bold."""
     return Text.assemble(shaded(value, bold=False), half_width(Interval(value, low, high)))

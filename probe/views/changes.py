@@ -10,11 +10,12 @@ from ...datasets.interval import Interval
 from ...terminal.tables import plain_table
 from ..analysis.inner_saliency import HALVINGS
 from ..analysis.inside_outside import MEASURES, Output
+from ..analysis.transfer import Transfer
 from ..analysis.unit_change import UnitChange, transition_table
 from ..runs.run import Run
 from ..statistics.category_tests import CategoryTests
 from ..statistics.selectivity import THRESHOLD, TOP
-from .cells import MARKS, count, grid, number, with_interval
+from .cells import MARKS, count, grid, intervals, moved, number, score, wide, with_interval
 from .cells import change as change_cell
 from .run import describe
 
@@ -56,6 +57,32 @@ def render_transitions(units: pd.DataFrame, categories: list[str], layer: str) -
         + (" …" if len(between) > _MOST else "")
     )
     return Group(grid(title, counts, count, "before"), Text(said))
+
+
+def render_transfer(
+    chosen_on: Run, scored_on: Run, found: Transfer, layer: str | None = None
+) -> Group:
+    """Return the terminal view of a transfer: shared categories by layer, or all pairs of one."""
+    said = f"chosen on: {describe(chosen_on)}\nscored on: {describe(scored_on)}\n"
+    said += f"on {found.stimuli} stimuli"
+    if found.left_out:
+        said += f"; {found.left_out} that chose the units too are left out"
+    table = found.table
+    if layer is None:
+        table = table[table["category"] == table["to"]]
+        pair = *intervals(table, "layer", "mean", prefix=False), wide(table, "layer", "own")
+        title = (
+            f"Mean NSS of the {TOP} best units of the first run in the second's regions, ± half "
+            "its 95 % interval; below, the second's own, cross-fitted"
+        )
+        shown = grid(title, tuple(frame.iloc[::-1] for frame in pair), moved)
+    else:
+        table = table[table["layer"] == layer].assign(chosen_for=table["category"])
+        table = table.assign(category=table["to"])
+        title = f"{layer}: mean NSS of the {TOP} best units for (rows) in the regions of (columns)"
+        pair = intervals(table, "chosen_for", "mean", prefix=False)
+        shown = grid(title, tuple(pair), score, "chosen for")
+    return Group(Text(said + "\n", style="bold"), shown)
 
 
 def render_output(output: Output) -> Group:
