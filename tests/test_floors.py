@@ -44,6 +44,7 @@ ONLY = {
     "torch": ("probe/",),
     "torchvision": ("probe/",),
     "textual": ("tui/",),
+    "jinja2": ("probe/views/report/",),
     "label_studio_sdk": ("annotate/labelstudio/",),
     "matplotlib": ("annotate/labels/stats.py", "annotate/popout/", "probe/views/", "tui/"),
     "typer": ("annotate/cli/", "probe/cli/", "terminal/"),

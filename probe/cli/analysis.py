@@ -1,4 +1,4 @@
-"""The ``probe`` commands for finished runs: ``figure``, ``compare``, ``transfer`` and more."""
+"""The ``probe`` commands for finished runs: ``figure``, ``report``, ``compare`` and more."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ MasksNow = Annotated[
 ]
 RootNow = Annotated[
     Path | None, typer.Option("--root", help="Folder of the run's images, if it has moved.")
+]
+ModelNow = Annotated[
+    Path | None,
+    typer.Option("--model", help="The run's weights or training folder, if it has moved."),
 ]
 
 
@@ -44,10 +48,7 @@ def figure(
     ] = None,
     masks: MasksNow = None,
     root: RootNow = None,
-    model: Annotated[
-        Path | None,
-        typer.Option(help="The run's weights or training folder, if it has moved."),
-    ] = None,
+    model: ModelNow = None,
 ) -> None:
     """Draw the best units' activation maps over stimuli, by category and layer.
 
@@ -68,6 +69,43 @@ def figure(
         model=model,
     )
     notes.print(f"figure: {output}", markup=False)
+
+
+@app.command(epilog="Example: [bold]probe report runs/osie_sr-vgg16 -o site[/bold]")
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder to write; a report in it is replaced.")
+    ],
+    pictures: Annotated[
+        bool,
+        typer.Option(
+            "--pictures/--no-pictures",
+            help="Show the stimuli, or leave them out where they may not be passed on.",
+        ),
+    ] = True,
+    masks: MasksNow = None,
+    root: RootNow = None,
+    model: ModelNow = None,
+) -> None:
+    """Write runs as a site to look at and to send: table, cells, units, regions.
+
+    Open its index.html; it needs no network and no server.
+    """
+    from ..runs.run import Run
+    from ..views.report.site import write_report
+
+    page = write_report(
+        [Run.open(run) for run in runs],
+        output,
+        pictures=pictures,
+        masks=masks,
+        root=root,
+        model=model,
+        progress=progress,
+    )
+    size = sum(path.stat().st_size for path in output.rglob("*") if path.is_file())
+    notes.print(f"report: {page} ({size / 1e6:.1f} MB)", markup=False)
 
 
 @app.command(epilog="Example: [bold]probe compare runs/before runs/after --unit conv5_3:288[/bold]")

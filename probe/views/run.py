@@ -82,7 +82,7 @@ def render_run(run: Run) -> Group:
     if paper is not None:
         title = "He et al. 2019, Table 2 (VGG-16, OSIE-SR), for comparison"
         parts.append(grid(title, paper, shaded))
-    return Group(*parts, *_notes(run))
+    return Group(*parts, *notes_of(run))
 
 
 def _shares(run: Run) -> Table:
@@ -222,7 +222,7 @@ def as_html(renderable: RenderableType, title: str) -> str:
     return page.replace("<head>", head, 1)
 
 
-def _notes(run: Run) -> list[Text]:
+def notes_of(run: Run) -> list[Text]:
     """Return what stands below the tables: the control, what has no interval, the counts."""
     notes, summary = [], run.summary
     if summary["shuffled"].notna().any():

@@ -1,0 +1,1 @@
+"""Runs as a site of static pages, which opens from disk and loads nothing from elsewhere."""

@@ -1,0 +1,175 @@
+"""What a run's site shows of its stimuli: pictures, outlines of regions, contours of maps."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from ....datasets.masks.annotation import RLE, Annotation
+from ....datasets.masks.mask_set import MaskSet
+from ....datasets.masks.regions import mask_of
+from ....datasets.progress import Progress
+from ....datasets.stimuli import Stimuli, Stimulus
+from ...layers.layers import Layer
+from ...networks.activation import activations
+from ...networks.model import Model
+
+LONGER_SIDE = 480
+"""Pixels of the pictures; what is larger is made smaller."""
+
+_QUALITY = 50  # of WebP: about 15 kB a picture
+_GRID = 72  # cells of the longer side on which a map's contour is drawn
+
+Contours = dict[tuple[str, int, int], str]
+"""By layer, unit and image: an SVG path in pixels of the stimulus."""
+
+
+def draw(
+    folder: Path,
+    stimuli: Stimuli,
+    masks: MaskSet,
+    model: Model,
+    layers: dict[str, Layer],
+    shown: Iterable[tuple[str, int, int]],
+    level: float,
+    progress: Progress,
+) -> Contours:
+    """Write the pictures of the shown stimuli, ``ID.webp``, and return the units' contours.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the pictures are written.
+    stimuli : Stimuli
+    masks : MaskSet
+    model : Model
+    layers : dict of Layer
+        The run's layers in the network, by name.
+    shown : iterable of (layer, unit, region id)
+    level : float
+        The NSS that a contour encloses: standard deviations above the map's mean.
+    progress : Progress
+
+    Raises
+    ------
+    InputError
+        If an image cannot be read.
+    """
+    image_of = {region.id: region.image_id for region in masks.annotations}
+    wanted: dict[int, set[tuple[str, int]]] = defaultdict(set)
+    for layer, unit, region in shown:
+        wanted[image_of[region]].add((layer, unit))
+    contours: Contours = {}
+    chosen = [stimulus for stimulus in stimuli if stimulus.id in wanted]
+    with progress.task("pictures and contours", len(chosen)) as advance:
+        for stimulus in chosen:
+            picture = stimuli.read(stimulus)
+            units = wanted[stimulus.id]
+            maps = activations(model, [layers[name] for name in {one for one, _ in units}], picture)
+            for layer, unit in units:
+                path = contour(maps[layer][unit], stimulus.size, level)
+                contours[layer, unit, stimulus.id] = path
+            picture.thumbnail((LONGER_SIDE, LONGER_SIDE), Image.Resampling.LANCZOS)
+            picture.save(folder / f"{stimulus.id}.webp", quality=_QUALITY, method=4)
+            advance(1)
+    return contours
+
+
+def contour(activation: np.ndarray, size: tuple[int, int], level: float) -> str:
+    """Return, as an SVG path in pixels, where a fixation would score above a level.
+
+    Parameters
+    ----------
+    activation : float array, shape (h, w)
+        A unit's map, which fills the stimulus.
+    size : (height, width)
+        Pixels of the stimulus.
+    level : float
+        Standard deviations above the mean of the map, resized to the stimulus as in scoring.
+    """
+    height, width = size
+    full = cv2.resize(np.asarray(activation, dtype=np.float32), (width, height))
+    spread = float(full.std(dtype=np.float64))
+    if not spread > 0:
+        return ""
+    scale = min(1.0, _GRID / max(size))
+    grid = max(1, round(width * scale)), max(1, round(height * scale))
+    small = cv2.resize(full, grid, interpolation=cv2.INTER_AREA)
+    inside = (small - full.mean(dtype=np.float64)) / spread - level
+    # Eight times finer, so that the border of the thresholded cells follows the map's slope.
+    fine = cv2.resize(inside, (grid[0] * 8, grid[1] * 8)) > 0
+    return outline(fine, (width / fine.shape[1], height / fine.shape[0]), smallest=48)
+
+
+def outline(
+    mask: np.ndarray, scale: tuple[float, float] = (1.0, 1.0), smallest: float = 0.0
+) -> str:
+    """Return a mask's border as an SVG path.
+
+    Parameters
+    ----------
+    mask : bool array, shape (height, width)
+    scale : (x, y)
+        Pixels of the stimulus in one of the mask's.
+    smallest : float
+        Parts of less area, in the mask's pixels, are left out.
+    """
+    found, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    tolerance = 0.004 * max(mask.shape)
+    parts = [cv2.approxPolyDP(part, tolerance, True) for part in found]
+    return "".join(
+        _path((part[:, 0] + 0.5) * scale)
+        for part, whole in zip(parts, found, strict=True)
+        if len(part) > 2 and cv2.contourArea(whole) >= smallest
+    )
+
+
+def region_path(region: Annotation, stimulus: Stimulus) -> str:
+    """Return a region's outline as an SVG path in pixels of the stimulus."""
+    if isinstance(region.segmentation, RLE):
+        return outline(mask_of(region, stimulus))
+    polygons = (np.reshape(polygon, (-1, 2)) for polygon in region.segmentation)
+    return "".join(map(_path, polygons))
+
+
+def window(region: Annotation, stimulus: Stimulus) -> list[int]:
+    """Return what is shown around a region: left, top, width, height, all of it inside.
+
+    Three fifths of the stimulus's width, or more where the region needs it, in its proportions.
+    """
+    mask = mask_of(region, stimulus)
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    if not len(rows):
+        return [0, 0, stimulus.width, stimulus.height]
+    reach = [(ends[0] + ends[-1] + 1) / 2 for ends in (columns, rows)]
+    needed = (np.ptp(columns) / stimulus.width, np.ptp(rows) / stimulus.height)
+    share = min(1.0, max(0.6, 1.2 * max(needed)))
+    placed = []
+    for centre, whole in zip(reach, (stimulus.width, stimulus.height), strict=True):
+        length = share * whole
+        placed.append((min(max(0.0, centre - length / 2), whole - length), length))
+    (left, width), (top, height) = placed
+    return [round(left), round(top), max(1, round(width)), max(1, round(height))]
+
+
+def places(masks: MaskSet, shown: set[int]) -> dict[str, Any]:
+    """Return where the shown regions are: image, outline and window of each, by id."""
+    images = {image.id: image for image in masks.images}
+    found = {}
+    for region in masks.annotations:
+        if region.id in shown:
+            stimulus = images[region.image_id]
+            path, part = region_path(region, stimulus), window(region, stimulus)
+            found[str(region.id)] = {"outline": path, "window": part}
+    return found
+
+
+def _path(points: np.ndarray) -> str:
+    corners = (f"{round(float(x))} {round(float(y))}" for x, y in points)
+    return f"M{'L'.join(dict.fromkeys(corners))}Z"

@@ -1,0 +1,358 @@
+"use strict";
+
+/* Builds the pages of cells and units from what data/*.js hold. Names are only ever set as text. */
+
+const waiting = new Map();
+
+globalThis.salprobe = {
+  receive(name, content) {
+    waiting.get(name).done(content);
+  },
+};
+
+/** Load data/NAME.js once: pages opened from disk may load scripts, but no JSON. */
+function load(name) {
+  if (!waiting.has(name)) {
+    const one = {};
+    one.promise = new Promise((done, failed) => {
+      one.done = done;
+      const script = document.createElement("script");
+      script.src = `data/${name}.js`;
+      script.onerror = () => failed(new Error(`data/${name}.js is missing`));
+      document.head.append(script);
+    });
+    waiting.set(name, one);
+  }
+  return waiting.get(name).promise;
+}
+
+function fill(node, attributes, children) {
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  node.append(...children);
+  return node;
+}
+
+const html = (tag, attributes = {}, ...children) =>
+  fill(document.createElement(tag), attributes, children);
+const svg = (tag, attributes = {}, ...children) =>
+  fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
+
+const two = (value) => (value === null ? "–" : value.toFixed(2).replace("-", "−"));
+const small = (q) => (q === null ? "–" : q < 0.001 ? "<0.001" : q.toFixed(3));
+const address = (layer, place) => `#${encodeURIComponent(layer)}/${encodeURIComponent(place)}`;
+
+/** Return one scale for several values: a function to pixels of a strip. */
+const WIDTH = 180;
+function scale(values) {
+  const known = values.filter((value) => value !== null);
+  const low = Math.min(0, ...known);
+  const high = Math.max(0.1, ...known);
+  return (value) => (4 + ((WIDTH - 8) * (value - low)) / (high - low)).toFixed(1);
+}
+
+function strip(label, ...parts) {
+  const box = { class: "strip", viewBox: `0 0 ${WIDTH} 16`, width: WIDTH, height: 16, role: "img" };
+  return svg("svg", { ...box, "aria-label": label }, svg("title", {}, label), ...parts);
+}
+
+const upright = (x, name) => svg("line", { x1: x, x2: x, y1: 1, y2: 15, class: name });
+const level = (a, b, name) => svg("line", { x1: a, x2: b, y1: 8, y2: 8, class: name });
+
+/** Make the rows of a table sortable by its headers; `key` gives a row's value in a column. */
+function sortable(table, key, start = null) {
+  const body = table.tBodies[0];
+  const heads = [...table.tHead.rows[0].cells];
+  heads.forEach((head, column) => {
+    const button = head.querySelector("button");
+    if (!button) return;
+    button.addEventListener("click", () => {
+      const first = column === start ? "ascending" : "descending";
+      const other = first === "ascending" ? "descending" : "ascending";
+      const order = head.getAttribute("aria-sort") === first ? other : first;
+      for (const one of heads) one.setAttribute("aria-sort", "none");
+      head.setAttribute("aria-sort", order);
+      const sign = order === "ascending" ? 1 : -1;
+      const rows = [...body.rows].map((row) => [key(row, column), row]);
+      rows.sort(([a], [b]) => (a === null) - (b === null) || sign * (a - b) || 0);
+      body.append(...rows.map(([, row]) => row));
+    });
+  });
+}
+
+function overview(run) {
+  const table = document.getElementById("heat");
+  let measure = run.measures[0];
+  const cell = (row, column) => measure.cells[Number(row.dataset.place)][column];
+  sortable(
+    table,
+    (row, column) => (column ? cell(row, column - 1).value : Number(row.dataset.place)),
+    0,
+  );
+  const buttons = [...document.querySelectorAll("[data-measure]")];
+  for (const button of buttons) {
+    button.addEventListener("click", () => {
+      measure = run.measures[Number(button.dataset.measure)];
+      for (const one of buttons) one.setAttribute("aria-pressed", String(one === button));
+      document.getElementById("measure-note").textContent = measure.note;
+      for (const row of table.tBodies[0].rows) {
+        [...row.cells].slice(1).forEach((node, column) => {
+          const { text, below, shade } = cell(row, column);
+          const link = node.querySelector("a");
+          if (!link) return;
+          node.className = `s${shade}`;
+          link.replaceChildren(html("span", {}, text), html("small", {}, below));
+        });
+      }
+    });
+  }
+}
+
+function trail(...steps) {
+  const links = steps.map(([text, href]) =>
+    html("li", {}, href ? html("a", { href }, text) : html("span", { "aria-current": "page" }, text)),
+  );
+  return html("nav", { class: "trail", "aria-label": "Where you are" }, html("ol", {}, ...links));
+}
+
+const heading = (text) => html("h2", { tabindex: "-1" }, text);
+const pairs = (list) =>
+  html(
+    "dl",
+    { class: "numbers" },
+    ...list.map(([name, value]) => html("div", {}, html("dt", {}, name), html("dd", {}, value))),
+  );
+
+function cellPage(run, place, category) {
+  const layer = run.layers[place];
+  const at = run.categories.findIndex((one) => one.slug === category.slug);
+  return load(`layer-${place}`).then((data) => {
+    const units = data.cells[category.slug];
+    const named = units.some((unit) => "name" in unit);
+    const x = scale(units.flatMap((u) => [u.mean, u.mean_low, u.mean_high, u.shuffled, run.threshold]));
+    const columns = ["unit", ...(named ? ["name"] : []), "NSS", "95 % interval", "contrast", "q"];
+    columns.push("shuffled", "sd", "regions");
+    const head = columns.map((name) => {
+      const plain = name === "95 % interval" || name === "name";
+      const inner = plain ? name : html("button", { type: "button" }, name);
+      return html("th", { scope: "col", ...(plain ? {} : { "aria-sort": "none" }) }, inner);
+    });
+    const rows = units.map((unit) => {
+      const ends = `${two(unit.mean_low)} to ${two(unit.mean_high)}`;
+      const label = `NSS ${two(unit.mean)}, ${ends}; shuffled ${two(unit.shuffled)}`;
+      const parts = [upright(x(0), "axis"), upright(x(run.threshold), "threshold")];
+      if (unit.shuffled !== null) parts.push(upright(x(unit.shuffled), "chance"));
+      if (unit.mean_low !== null) parts.push(level(x(unit.mean_low), x(unit.mean_high), "interval"));
+      parts.push(svg("circle", { cx: x(unit.mean), cy: 8, r: 3.5 }));
+      const contrast =
+        unit.contrast_low === null
+          ? two(unit.contrast)
+          : `${two(unit.contrast)} [${two(unit.contrast_low)}, ${two(unit.contrast_high)}]`;
+      const link = html("a", { href: address(layer, unit.unit) }, String(unit.unit));
+      const values = [
+        ...(named ? [[unit.name, null]] : []),
+        [two(unit.mean), unit.mean],
+        [strip(label, ...parts), null],
+        [contrast, unit.contrast],
+        [small(unit.contrast_q), unit.contrast_q],
+        [two(unit.shuffled), unit.shuffled],
+        [two(unit.sd), unit.sd],
+        [String(unit.n), unit.n],
+      ];
+      const row = html(
+        "tr",
+        {},
+        html("th", { scope: "row" }, link),
+        ...values.map(([shown]) => html("td", {}, shown)),
+      );
+      row.values = [unit.unit, ...values.map(([, value]) => value)];
+      return row;
+    });
+    const table = html(
+      "table",
+      {},
+      html("thead", {}, html("tr", {}, ...head)),
+      html("tbody", {}, ...rows),
+    );
+    sortable(table, (row, column) => row.values[column], 0);
+    return [
+      trail(["overview", "#"], [`${layer}, ${category.name}`]),
+      heading(`${layer}: ${category.name}`),
+      pairs(run.facts[place][at]),
+      html("h3", {}, "The best units"),
+      html(
+        "p",
+        { class: "hint" },
+        "The intervals allow for these units being selected from all of the layer's. Dashed: T = " +
+          `${run.threshold}; dotted: chance, the NSS at regions of the category from other stimuli.`,
+      ),
+      html("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "Units" }, table),
+    ];
+  });
+}
+
+function card(run, data, shared, unit, [id, nss]) {
+  const region = shared.regions[id];
+  const category = run.categories.find((one) => one.slug === region.category).name;
+  const image = shared.images[region.image];
+  const name = image ? image.name : `image ${region.image}`;
+  const label = `NSS ${two(nss)}: ${category}, ${name}`;
+  const caption = html("figcaption", {}, html("strong", {}, two(nss)), ` ${category}`);
+  caption.append(html("small", {}, `${name}, region ${id}`));
+  if (!image) return html("figure", {}, caption);
+  const picture = svg("image", {
+    href: `pictures/${region.image}.webp`,
+    width: image.width,
+    height: image.height,
+  });
+  const whole = `0 0 ${image.width} ${image.height}`;
+  const part = region.window.join(" ");
+  const contour = data.units[unit].contours[region.image];
+  const drawing = svg(
+    "svg",
+    { viewBox: part, role: "img", "aria-label": label },
+    picture,
+    svg("path", { d: contour, class: "contour-edge" }),
+    svg("path", { d: contour, class: "contour" }),
+    svg("path", { d: region.outline, class: "outline-edge" }),
+    svg("path", { d: region.outline, class: "outline" }),
+  );
+  const button = html("button", { type: "button", title: "The whole stimulus, or this part" }, drawing);
+  button.addEventListener("click", () => {
+    const shown = drawing.getAttribute("viewBox");
+    drawing.setAttribute("viewBox", shown === part ? whole : part);
+  });
+  return html("figure", {}, button, caption);
+}
+
+function unitPage(run, place, unit) {
+  const layer = run.layers[place];
+  return Promise.all([load(`layer-${place}`), load("regions")]).then(([data, shared]) => {
+    const one = data.units[unit];
+    if (!one) return missing(`${layer} has a unit ${unit} only outside the ten best of every category.`);
+    const ranks = run.categories.flatMap((category) => {
+      const rank = data.cells[category.slug].findIndex((found) => found.unit === Number(unit));
+      return rank < 0 ? [] : [[rank, category]];
+    });
+    ranks.sort(([a], [b]) => a - b);
+    const among = html("p", {}, "Among the ten best units of the layer for: ");
+    ranks.forEach(([rank, category], k) => {
+      const link = html("a", { href: address(layer, category.slug) }, category.name);
+      among.append(k ? ", " : "", link, ` (${rank + 1}.)`);
+    });
+    const x = scale([...Object.values(one.scores).flat(), run.threshold]);
+    const rows = run.categories
+      .filter((category) => category.slug in one.scores)
+      .map((category) => {
+        const [p5, p25, p50, p75, p95, mean] = one.scores[category.slug];
+        const label = `${category.name}: mean ${two(mean)}, median ${two(p50)}, 90 % from ${two(p5)} to ${two(p95)}`;
+        const drawn = strip(
+          label,
+          upright(x(0), "axis"),
+          upright(x(run.threshold), "threshold"),
+          level(x(p5), x(p95), "reach"),
+          level(x(p25), x(p75), "middle"),
+          upright(x(p50), "median"),
+          svg("circle", { cx: x(mean), cy: 8, r: 3.5 }),
+        );
+        const name = html("a", { href: address(layer, category.slug) }, category.name);
+        return html(
+          "tr",
+          {},
+          html("th", { scope: "row" }, name),
+          html("td", {}, two(mean)),
+          html("td", {}, drawn),
+        );
+      });
+    const title = data.cells[ranks[0][1].slug][ranks[0][0]].name;
+    const cards = (list) =>
+      html("div", { class: "grid" }, ...list.map((pair) => card(run, data, shared, unit, pair)));
+    const head = ["category", "mean NSS", "regions' scores"];
+    const legend = run.pictures
+      ? `White: the region. Orange: where a fixation would score above T = ${run.threshold}. A click shows the whole stimulus.`
+      : "This report was made without pictures.";
+    return [
+      trail(
+        ["overview", "#"],
+        [`${layer}, ${ranks[0][1].name}`, address(layer, ranks[0][1].slug)],
+        [`unit ${unit}`],
+      ),
+      heading(`${layer}, unit ${unit}${title ? `: ${title}` : ""}`),
+      among,
+      html("h3", {}, "Scores by category"),
+      html(
+        "p",
+        { class: "hint" },
+        "Line: 90 % of the category's regions; bar: the middle half; upright: the median; dot: the mean. " +
+          `Dashed: T = ${run.threshold}.`,
+      ),
+      html(
+        "div",
+        { class: "wide", tabindex: "0", role: "region", "aria-label": "Scores by category" },
+        html(
+          "table",
+          {},
+          html("thead", {}, html("tr", {}, ...head.map((name) => html("th", { scope: "col" }, name)))),
+          html("tbody", {}, ...rows),
+        ),
+      ),
+      html("h3", {}, "Where it scores highest"),
+      html("p", { class: "hint" }, legend),
+      cards(one.best),
+      html("h3", {}, "Where it scores lowest"),
+      cards(one.worst),
+    ];
+  });
+}
+
+function missing(text) {
+  return [trail(["overview", "#"], ["nothing here"]), heading("Nothing here"), html("p", {}, text)];
+}
+
+/** Return what an address names: a promise of nodes, or null for the first page. */
+function page(run, hash) {
+  if (hash.length < 2) return null;
+  const cut = hash.lastIndexOf("/");
+  let layer, place;
+  try {
+    layer = decodeURIComponent(hash.slice(1, cut));
+    place = decodeURIComponent(hash.slice(cut + 1));
+  } catch {
+    return Promise.resolve(missing("This is no address of this report."));
+  }
+  const at = run.layers.indexOf(layer);
+  if (cut < 0 || at < 0) return Promise.resolve(missing("This run has no such layer."));
+  if (/^[0-9]+$/.test(place)) return unitPage(run, at, place);
+  const category = run.categories.find((one) => one.slug === place);
+  if (!category) return Promise.resolve(missing("This run has no such category."));
+  return cellPage(run, at, category);
+}
+
+async function show(run) {
+  const hash = location.hash;
+  for (const link of document.querySelectorAll("a.run")) link.hash = hash;
+  const first = document.getElementById("overview");
+  const detail = document.getElementById("detail");
+  let nodes = null;
+  try {
+    nodes = await page(run, hash);
+  } catch (error) {
+    nodes = missing(error.message);
+  }
+  if (hash !== location.hash) return; // gone on meanwhile
+  first.hidden = nodes !== null;
+  detail.hidden = nodes === null;
+  detail.replaceChildren(...(nodes ?? []));
+  const title = detail.querySelector("h2");
+  const name = document.querySelector("h1").textContent;
+  document.title = title ? `${title.textContent} – ${name}` : `${name}: salprobe`;
+  title?.focus({ preventScroll: true });
+}
+
+load("run").then((run) => {
+  overview(run);
+  addEventListener("hashchange", () => {
+    scrollTo(0, 0);
+    show(run);
+  });
+  show(run);
+});
