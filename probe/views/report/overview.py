@@ -12,6 +12,7 @@ from ....datasets.texts import printable
 from ...runs.run import Run
 from ...statistics.selectivity import THRESHOLD, TOP
 from ..cells import bracketed, number
+from ..run import paper_table
 from .content import Content
 
 _SHADES = 10  # of the heat map; the stylesheet has as many
@@ -20,7 +21,7 @@ _MEASURES = (
         "top10_crossval",
         "NSS, cross-fitted",
         f"Mean NSS of {TOP} units, chosen on two thirds of the stimuli and scored on the third, "
-        "± half its 95 % interval.",
+        "± half its 95\u00a0% interval.",
     ),
     (
         "top10_mean",
@@ -57,6 +58,11 @@ _MEASURES = (
         "Cross-fitted NSS as a share of the ceiling: the NSS of the empirical saliency map of half "
         "of the observers at the other half's fixations.",
     ),
+    (
+        "paper",
+        "He et al. 2019",
+        "Their Table 2, VGG-16 on OSIE-SR, to compare with “NSS, as in the paper”.",
+    ),
 )
 
 
@@ -69,9 +75,12 @@ def measures(run: Run) -> list[dict[str, Any]]:
         ``key, label, note`` and ``cells``: for each layer, the last first, and each category a
         ``text``, a text ``below`` it, a ``value`` to sort by and a ``shade`` from 0 to 10.
     """
-    found = []
+    found, paper, wide = [], paper_table(run), run.table()
+    frames = {key: run.table(key) for key, _, _ in _MEASURES if key not in ("share", "paper")}
+    frames["share"] = run.shares()
+    frames["paper"] = (wide * np.nan) if paper is None else paper.reindex_like(wide)
     for key, label, note in _MEASURES:
-        values = (run.shares() if key == "share" else run.table(key)).to_numpy(np.float64)
+        values = frames[key].to_numpy(np.float64)
         if np.isnan(values).all():
             continue
         low = high = np.full_like(values, np.nan)

@@ -23,7 +23,7 @@ from ...networks.model import Model
 LONGER_SIDE = 480
 """Pixels of the pictures; what is larger is made smaller."""
 
-_QUALITY = 50  # of WebP: about 15 kB a picture
+_QUALITY = 45  # of WebP: about 14 kB a picture
 _GRID = 72  # cells of the longer side on which a map's contour is drawn
 
 Contours = dict[tuple[str, int, int], str]
@@ -33,10 +33,10 @@ Contours = dict[tuple[str, int, int], str]
 def draw(
     folder: Path,
     stimuli: Stimuli,
-    masks: MaskSet,
     model: Model,
     layers: dict[str, Layer],
     shown: Iterable[tuple[str, int, int]],
+    *,
     level: float,
     progress: Progress,
 ) -> Contours:
@@ -47,11 +47,10 @@ def draw(
     folder : Path
         Where the pictures are written.
     stimuli : Stimuli
-    masks : MaskSet
     model : Model
     layers : dict of Layer
         The run's layers in the network, by name.
-    shown : iterable of (layer, unit, region id)
+    shown : iterable of (layer, unit, image id)
     level : float
         The NSS that a contour encloses: standard deviations above the map's mean.
     progress : Progress
@@ -61,10 +60,9 @@ def draw(
     InputError
         If an image cannot be read.
     """
-    image_of = {region.id: region.image_id for region in masks.annotations}
     wanted: dict[int, set[tuple[str, int]]] = defaultdict(set)
-    for layer, unit, region in shown:
-        wanted[image_of[region]].add((layer, unit))
+    for layer, unit, image in shown:
+        wanted[image].add((layer, unit))
     contours: Contours = {}
     chosen = [stimulus for stimulus in stimuli if stimulus.id in wanted]
     with progress.task("pictures and contours", len(chosen)) as advance:
@@ -121,7 +119,7 @@ def outline(
         Parts of less area, in the mask's pixels, are left out.
     """
     found, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-    tolerance = 0.004 * max(mask.shape)
+    tolerance = 0.003 * max(mask.shape)
     parts = [cv2.approxPolyDP(part, tolerance, True) for part in found]
     return "".join(
         _path((part[:, 0] + 0.5) * scale)
@@ -141,7 +139,7 @@ def region_path(region: Annotation, stimulus: Stimulus) -> str:
 def window(region: Annotation, stimulus: Stimulus) -> list[int]:
     """Return what is shown around a region: left, top, width, height, all of it inside.
 
-    Three fifths of the stimulus's width, or more where the region needs it, in its proportions.
+    Half of the stimulus's width, or more where the region needs it, in its proportions.
     """
     mask = mask_of(region, stimulus)
     rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
@@ -149,7 +147,7 @@ def window(region: Annotation, stimulus: Stimulus) -> list[int]:
         return [0, 0, stimulus.width, stimulus.height]
     reach = [(ends[0] + ends[-1] + 1) / 2 for ends in (columns, rows)]
     needed = (np.ptp(columns) / stimulus.width, np.ptp(rows) / stimulus.height)
-    share = min(1.0, max(0.6, 1.2 * max(needed)))
+    share = min(1.0, max(0.5, 1.2 * max(needed)))
     placed = []
     for centre, whole in zip(reach, (stimulus.width, stimulus.height), strict=True):
         length = share * whole
@@ -171,5 +169,8 @@ def places(masks: MaskSet, shown: set[int]) -> dict[str, Any]:
 
 
 def _path(points: np.ndarray) -> str:
-    corners = (f"{round(float(x))} {round(float(y))}" for x, y in points)
-    return f"M{'L'.join(dict.fromkeys(corners))}Z"
+    """Return a polygon as a path of whole pixels, every corner relative to the one before it."""
+    corners = np.round(points).astype(int)
+    steps = np.diff(corners, axis=0)
+    moves = " ".join(f"{x} {y}" for x, y in steps[steps.any(axis=1)])
+    return f"M{corners[0][0]} {corners[0][1]}l{moves}Z".replace(" -", "-") if moves else ""

@@ -39,6 +39,7 @@ const svg = (tag, attributes = {}, ...children) =>
 
 const two = (value) => (value === null ? "–" : value.toFixed(2).replace("-", "−"));
 const small = (q) => (q === null ? "–" : q < 0.001 ? "<0.001" : q.toFixed(3));
+const nth = (rank) => `${rank}${["th", "st", "nd", "rd"][rank] ?? "th"}`;
 const address = (layer, place) => `#${encodeURIComponent(layer)}/${encodeURIComponent(place)}`;
 
 /** Return one scale for several values: a function to pixels of a strip. */
@@ -129,12 +130,12 @@ function cellPage(run, place, category) {
     const units = data.cells[category.slug];
     const named = units.some((unit) => "name" in unit);
     const x = scale(units.flatMap((u) => [u.mean, u.mean_low, u.mean_high, u.shuffled, run.threshold]));
-    const columns = ["unit", ...(named ? ["name"] : []), "NSS", "95 % interval", "contrast", "q"];
+    const columns = ["unit", ...(named ? ["name"] : []), "NSS", "95\u00a0% interval", "contrast", "q"];
     columns.push("shuffled", "sd", "regions");
     const head = columns.map((name) => {
-      const plain = name === "95 % interval" || name === "name";
+      const plain = name === "95\u00a0% interval" || name === "name";
       const inner = plain ? name : html("button", { type: "button" }, name);
-      return html("th", { scope: "col", ...(plain ? {} : { "aria-sort": "none" }) }, inner);
+      return html("th", { scope: "col", ...(plain ? { class: "drawn" } : { "aria-sort": "none" }) }, inner);
     });
     const rows = units.map((unit) => {
       const ends = `${two(unit.mean_low)} to ${two(unit.mean_high)}`;
@@ -237,7 +238,7 @@ function unitPage(run, place, unit) {
     const among = html("p", {}, "Among the ten best units of the layer for: ");
     ranks.forEach(([rank, category], k) => {
       const link = html("a", { href: address(layer, category.slug) }, category.name);
-      among.append(k ? ", " : "", link, ` (${rank + 1}.)`);
+      among.append(k ? ", " : "", link, ` (${nth(rank + 1)})`);
     });
     const x = scale([...Object.values(one.scores).flat(), run.threshold]);
     const rows = run.categories
@@ -266,7 +267,8 @@ function unitPage(run, place, unit) {
     const title = data.cells[ranks[0][1].slug][ranks[0][0]].name;
     const cards = (list) =>
       html("div", { class: "grid" }, ...list.map((pair) => card(run, data, shared, unit, pair)));
-    const head = ["category", "mean NSS", "regions' scores"];
+    const head = ["category", "mean NSS"].map((name) => html("th", { scope: "col" }, name));
+    head.push(html("th", { scope: "col", class: "drawn" }, "regions' scores"));
     const legend = run.pictures
       ? `White: the region. Orange: where a fixation would score above T = ${run.threshold}. A click shows the whole stimulus.`
       : "This report was made without pictures.";
@@ -291,7 +293,7 @@ function unitPage(run, place, unit) {
         html(
           "table",
           {},
-          html("thead", {}, html("tr", {}, ...head.map((name) => html("th", { scope: "col" }, name)))),
+          html("thead", {}, html("tr", {}, ...head)),
           html("tbody", {}, ...rows),
         ),
       ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,17 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ....datasets.errors import InputError
 from ....datasets.files import atomic_folder
+from ....datasets.masks.mask_set import MaskSet
 from ....datasets.progress import SILENT, Progress
 from ....datasets.stimuli import Stimuli
 from ....datasets.texts import csv_of, printable
+from ...layers.layers import Layer
+from ...networks.model import Model
 from ...runs.inputs import layers_of, masks_of, model_of
 from ...runs.run import Run
 from ..run import describe, notes_of
 from . import overview
-from .content import SHOWN_REGIONS, Content, regions_of
+from .content import Content, regions_of
 from .pictures import Contours, draw, places
 
 _HERE = Path(__file__).parent
@@ -69,10 +73,11 @@ def write_report(
     if len(runs) > 1 and model is not None:
         raise InputError("--model is for one run")
     _check_own(out)
-    moved = tuple(None if one is None else Path(one) for one in (masks, root, model))
+    moved = [None if one is None else Path(one) for one in (masks, root, model)]
+    inputs = [_Inputs.of(run, *moved) if pictures else None for run in runs]
     names = [printable(run.name) for run in runs]
     with atomic_folder(out) as folder:
-        for place, run in enumerate(runs, start=1):
+        for place, (run, sources) in enumerate(zip(runs, inputs, strict=True), start=1):
             own = folder if len(runs) == 1 else folder / str(place)
             own.mkdir(exist_ok=True)
             others = [
@@ -80,7 +85,7 @@ def write_report(
                 for other, name in enumerate(names, start=1)
                 if other != place
             ]
-            _write_run(run, own, moved if pictures else None, others, progress)
+            _write_run(run, own, sources, others, progress)
         if len(runs) > 1:
             listed = [(name, describe(run)) for name, run in zip(names, runs, strict=True)]
             _write_page(folder, "runs.html", runs=listed)
@@ -106,15 +111,32 @@ def _check_own(out: Path) -> None:
         raise InputError(f"{out / min(strange)}: is no part of a report, and would be deleted")
 
 
+@dataclass(frozen=True)
+class _Inputs:
+    """What pictures are made from."""
+
+    masks: MaskSet
+    root: Path
+    model: Model
+    layers: dict[str, Layer]
+
+    @classmethod
+    def of(cls, run: Run, masks: Path | None, root: Path | None, model: Path | None) -> _Inputs:
+        """Find and check a run's inputs."""
+        mask_set, where, _ = masks_of(run, masks, root)
+        network = model_of(run, model, "--model")
+        return cls(mask_set, where, network, layers_of(run, network))
+
+
 def _write_run(
     run: Run,
     folder: Path,
-    moved: tuple[Path | None, ...] | None,
+    inputs: _Inputs | None,
     others: list[tuple[str, str]],
     progress: Progress,
 ) -> None:
-    """Write one run's site; without pictures where ``moved`` is None."""
-    content = Content(run)
+    """Write one run's site; without pictures where there are no inputs."""
+    content, info = Content(run), run.info
     if not any(content.counts.values()):
         raise InputError(f"{run.folder}: no labelled region has fixations")
     layers = []
@@ -122,45 +144,38 @@ def _write_run(
         for layer in run.layers:
             layers.append(content.layer(layer.name))
             advance(1)
-    shown = regions_of(layers)
-    table = run.regions[run.regions["annotation_id"].isin(shown)]
+    table = run.regions[run.regions["annotation_id"].isin(regions_of(layers))]
+    columns = (table[name] for name in ("annotation_id", "image_id", "category"))
     regions: dict[str, Any] = {
         str(region): {"image": int(image), "category": content.slugs[category]}
-        for region, image, category in zip(
-            *(table[name] for name in ("annotation_id", "image_id", "category")), strict=True
-        )
+        for region, image, category in zip(*columns, strict=True)
     }
-    images: dict[str, Any] = {}
-    (folder / "data").mkdir()
-    units = {"run": run.info.model_dump(mode="json"), "layers": layers, "regions": regions}
-    (folder / "units.json").write_text(json.dumps(units, indent=1), "utf-8")
+    data = {"run": info.model_dump(mode="json"), "layers": layers, "regions": regions}
+    (folder / "units.json").write_text(json.dumps(data), "utf-8")
     (folder / "summary.csv").write_text(csv_of(run.summary), "utf-8")
-    if moved is not None:
-        contours = _draw(run, folder, moved, layers, regions, images, progress)
+    (folder / "data").mkdir()
+    images: dict[str, Any] = {}
+    if inputs is not None:
+        contours = _draw(run, folder, inputs, layers, regions, images, progress)
         _add_contours(run, layers, regions, contours)
     for place, layer in enumerate(layers):
         _write_data(folder, f"layer-{place}", layer)
     _write_data(folder, "regions", {"regions": regions, "images": images})
     heat_map = overview.table(content)
     categories = zip(heat_map["categories"], content.slugs.values(), strict=True)
-    _write_data(
-        folder,
-        "run",
-        {
-            "categories": [{"name": name, "slug": slug} for name, slug in categories],
-            "layers": [layer["layer"] for layer in layers],
-            "facts": overview.facts(run)[::-1],
-            "measures": heat_map["measures"],
-            "threshold": run.info.parameters.threshold,
-            "pictures": moved is not None,
-        },
-    )
+    shown = {
+        "categories": [{"name": name, "slug": slug} for name, slug in categories],
+        "layers": [layer["layer"] for layer in layers],
+        "facts": overview.facts(run)[::-1],
+        "measures": heat_map["measures"],
+        "threshold": info.parameters.threshold,
+        "pictures": inputs is not None,
+    }
+    _write_data(folder, "run", shown)
     for name in _ASSETS:
         shutil.copyfile(_HERE / name, folder / name)
-    info = run.info
     _write_page(
-        folder,
-        "page.html",
+        *(folder, "page.html"),
         name=printable(run.name),
         what=run.describe(),
         annotator=printable(info.annotator) if info.annotator else None,
@@ -171,8 +186,7 @@ def _write_run(
         command=printable(info.command),
         parameters=overview.parameters(run),
         version=printable(info.salprobe),
-        pictures=moved is not None,
-        shown=SHOWN_REGIONS,
+        pictures=inputs is not None,
         others=others,
     )
 
@@ -180,17 +194,14 @@ def _write_run(
 def _draw(
     run: Run,
     folder: Path,
-    moved: tuple[Path | None, ...],
+    inputs: _Inputs,
     layers: list[dict[str, Any]],
     regions: dict[str, Any],
     images: dict[str, Any],
     progress: Progress,
 ) -> Contours:
     """Write the pictures, and add to the regions and images what is drawn of them."""
-    masks, root, model = moved
-    mask_set, where, _ = masks_of(run, masks, root)
-    network = model_of(run, model, "--model")
-    for region, place in places(mask_set, set(map(int, regions))).items():
+    for region, place in places(inputs.masks, set(map(int, regions))).items():
         regions[region] |= place
     used = {region["image"] for region in regions.values()}
     images |= {
@@ -199,21 +210,22 @@ def _draw(
             "width": image.width,
             "height": image.height,
         }
-        for image in mask_set.images
+        for image in inputs.masks.images
         if image.id in used
     }
     (folder / "pictures").mkdir()
-    stimuli = Stimuli(where, tuple(mask_set.images))
     needed = {
-        (known.name, int(unit), region)
+        (known.name, int(unit), regions[str(region)]["image"])
         for known, layer in zip(run.layers, layers, strict=True)
         for unit, one in layer["units"].items()
         for region, _ in (*one["best"], *one["worst"])
     }
-    known = layers_of(run, network)
-    level = run.info.parameters.threshold
     return draw(
-        *(folder / "pictures", stimuli, mask_set, network, known, needed, level, progress),
+        folder / "pictures",
+        Stimuli(inputs.root, tuple(inputs.masks.images)),
+        *(inputs.model, inputs.layers, needed),
+        level=run.info.parameters.threshold,
+        progress=progress,
     )
 
 
