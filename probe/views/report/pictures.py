@@ -24,7 +24,7 @@ LONGER_SIDE = 480
 """Pixels of the pictures; what is larger is made smaller."""
 
 _QUALITY = 45  # of WebP: about 14 kB a picture
-_GRID = 72  # cells of the longer side on which a map's contour is drawn
+_SPECK = 0.001  # of the stimulus's area: smaller parts of a contour are left out
 
 Contours = dict[tuple[str, int, int], str]
 """By layer, unit and image: an SVG path in pixels of the stimulus."""
@@ -96,35 +96,25 @@ def contour(activation: np.ndarray, size: tuple[int, int], level: float) -> str:
     spread = float(full.std(dtype=np.float64))
     if not spread > 0:
         return ""
-    scale = min(1.0, _GRID / max(size))
-    grid = max(1, round(width * scale)), max(1, round(height * scale))
-    small = cv2.resize(full, grid, interpolation=cv2.INTER_AREA)
-    inside = (small - full.mean(dtype=np.float64)) / spread - level
-    # Eight times finer, so that the border of the thresholded cells follows the map's slope.
-    fine = cv2.resize(inside, (grid[0] * 8, grid[1] * 8)) > 0
-    return outline(fine, (width / fine.shape[1], height / fine.shape[0]), smallest=48)
+    inside = full > full.mean(dtype=np.float64) + level * spread
+    return outline(inside, smallest=_SPECK * height * width)
 
 
-def outline(
-    mask: np.ndarray, scale: tuple[float, float] = (1.0, 1.0), smallest: float = 0.0
-) -> str:
+def outline(mask: np.ndarray, smallest: float = 0.0) -> str:
     """Return a mask's border as an SVG path.
 
     Parameters
     ----------
     mask : bool array, shape (height, width)
-    scale : (x, y)
-        Pixels of the stimulus in one of the mask's.
     smallest : float
-        Parts of less area, in the mask's pixels, are left out.
+        Parts of less area, in square pixels, are left out.
     """
-    found, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    found, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
     tolerance = 0.003 * max(mask.shape)
-    parts = [cv2.approxPolyDP(part, tolerance, True) for part in found]
     return "".join(
-        _path((part[:, 0] + 0.5) * scale)
-        for part, whole in zip(parts, found, strict=True)
-        if len(part) > 2 and cv2.contourArea(whole) >= smallest
+        _path(cv2.approxPolyDP(part, tolerance, True)[:, 0] + 0.5)
+        for part in found
+        if cv2.contourArea(part) >= max(smallest, 1)
     )
 
 
