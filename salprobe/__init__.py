@@ -47,6 +47,7 @@ _PLACES = {
     "probe.training.recipe": ("Recipe",),
     "probe.training.train": ("train",),
     "probe.views.figures": ("draw_table",),
+    "probe.views.report.site": ("write_report",),
     "probe.views.units": ("draw_best_units",),
     "terminal.progress": ("progress",),
 }

@@ -38,6 +38,7 @@ from .probe.sources.factory import trust as trust
 from .probe.training.recipe import Recipe as Recipe
 from .probe.training.train import train as train
 from .probe.views.figures import draw_table as draw_table
+from .probe.views.report.site import write_report as write_report
 from .probe.views.units import draw_best_units as draw_best_units
 from .terminal.progress import progress as progress
 

@@ -347,6 +347,28 @@ def test_addresses_open_directly_and_wrong_ones_say_so(browser: Any, run: Run, s
     page.close()
 
 
+def test_of_two_runs_the_same_place_is_a_click_away(browser: Any, run: Run, tmp_path: Path) -> None:
+    other = tmp_path / "after"
+    shutil.copytree(run.folder, other)
+    write_report([run, Run.open(other)], tmp_path / "site", pictures=False)
+    watched = Watched(browser, tmp_path / "site")
+    page = watched.page
+    page.goto((tmp_path / "site" / "index.html").as_uri())
+    assert page.locator("main a").all_inner_texts() == [EVIL, "after"]
+    page.get_by_role("link", name="after").click()
+    page.wait_for_selector("#heat a")
+    page.locator("#heat tbody a").first.click()
+    page.wait_for_selector("#detail tbody a")
+    page.locator("#detail tbody a").first.click()
+    page.wait_for_selector("figure")
+    address = page.evaluate("location.hash")
+    page.locator("a.run").click()
+    page.wait_for_url(f"**/site/1/index.html{address}")
+    page.wait_for_selector("figure")
+    assert watched.wrong == []
+    page.close()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_phone_shows_pages_without_scrolling_sideways(
     browser: Any, run: Run, site: Path, scheme: str

@@ -66,6 +66,15 @@ def write_report(
     InputError
         If the folder is something else, an input is missing or not the run's, or no region of a
         run has fixations.
+
+    Examples
+    --------
+    >>> import salprobe as sp
+    >>> sp.write_sample("sample")
+    >>> gaze = "sample/fixations.csv"
+    >>> run = sp.probe("sample/masks.json", model="gabor", fixations=gaze, out="run")
+    >>> sp.write_report(run, "site").name
+    'index.html'
     """
     runs, out = [runs] if isinstance(runs, Run) else list(runs), Path(out)
     if not runs:
