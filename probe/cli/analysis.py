@@ -73,7 +73,7 @@ def figure(
 
 @app.command(epilog="Example: [bold]probe report runs/osie_sr-vgg16 -o site[/bold]")
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run folders.")],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder to write; a report in it is replaced.")
     ],

@@ -92,7 +92,7 @@ class Content:
         cells = {self.slugs[one]: self.best(name, one) for one in self.run.categories}
         listed = sorted({unit["unit"] for cell in cells.values() for unit in cell})
         scored = np.flatnonzero(self.run.regions["n_fixations"] > 0)
-        scores = self.run.scores_of(name)[scored][:, listed]
+        scores = self.run.scores_of(name)[:, listed][scored]
         ids = self.run.regions["annotation_id"].to_numpy()[scored]
         names = self.run.regions["category"].to_numpy()[scored]
         spread: dict[str, np.ndarray] = {}

@@ -183,7 +183,7 @@ function cellPage(run, place, category) {
       html(
         "p",
         { class: "hint" },
-        "The intervals allow for these units being selected from all of the layer's. Dashed: T = " +
+        "The intervals allow for these units being selected from all of the layer's. Dashed: T\u00a0=\u00a0" +
           `${run.threshold}; dotted: chance, the NSS at regions of the category from other stimuli.`,
       ),
       html("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "Units" }, table),
@@ -270,7 +270,7 @@ function unitPage(run, place, unit) {
     const head = ["category", "mean NSS"].map((name) => html("th", { scope: "col" }, name));
     head.push(html("th", { scope: "col", class: "drawn" }, "regions' scores"));
     const legend = run.pictures
-      ? `White: the region. Orange: where a fixation would score above T = ${run.threshold}. A click shows the whole stimulus.`
+      ? `White: the region. Orange: where a fixation would score above T\u00a0=\u00a0${run.threshold}. A click shows the whole stimulus.`
       : "This report was made without pictures.";
     return [
       trail(
@@ -285,7 +285,7 @@ function unitPage(run, place, unit) {
         "p",
         { class: "hint" },
         "Line: 90 % of the category's regions; bar: the middle half; upright: the median; dot: the mean. " +
-          `Dashed: T = ${run.threshold}.`,
+          `Dashed: T\u00a0=\u00a0${run.threshold}.`,
       ),
       html(
         "div",
