@@ -19,6 +19,7 @@ from pydantic import (
     FiniteFloat,
     NonNegativeInt,
     PositiveInt,
+    ValidationError,
 )
 
 from .errors import InputError
@@ -167,7 +168,11 @@ class Stimuli(Sequence[Stimulus]):
         images = []
         for number, name in zip(numbered(names), names, strict=True):
             height, width = image_size(folder / name)
-            images.append(Stimulus(id=number, file_name=name, width=width, height=height))
+            try:
+                images.append(Stimulus(id=number, file_name=name, width=width, height=height))
+            except ValidationError as error:
+                message = error.errors()[0]["msg"].removeprefix("Value error, ")
+                raise InputError(f"{folder}: {message}; rename the picture") from error
         return cls(folder, tuple(images))
 
     def path(self, stimulus: Stimulus) -> Path:

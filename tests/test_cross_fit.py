@@ -99,7 +99,9 @@ def test_units_in_parts_are_those_of_one_go() -> None:
     whole = folds.means(values)
     joined = FoldMeans.join([folds.means(values[:, :20]), folds.means(values[:, 20:])])
     for name in ("whole", "held", "rest", "held_drawn", "rest_drawn"):
-        np.testing.assert_allclose(getattr(joined, name), getattr(whole, name), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(
+            getattr(joined, name), getattr(whole, name), rtol=1e-5, atol=1e-6
+        )
 
 
 @pytest.mark.parametrize("n", [0, 1, 2])

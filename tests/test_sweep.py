@@ -1,11 +1,13 @@
 """Sweeps over depth, and two tasks on the same stimuli."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image, ImageOps
 
 from salprobe.datasets.errors import InputError
 from salprobe.datasets.interval import Interval
@@ -37,14 +39,31 @@ def dataset(gaze_world: Path) -> Dataset:
     return load_dataset(str(gaze_world))
 
 
-def test_regions_that_were_trained_on_are_left_out(dataset: Dataset, gaze_world: Path) -> None:
+def test_regions_that_were_trained_on_are_left_out(
+    dataset: Dataset, gaze_world: Path, tmp_path: Path
+) -> None:
     masks = MaskSet.read(gaze_world / "masks.json")
     split = usual_split(dataset)
-    unseen = unseen_regions(masks, dataset, split)
+    unseen = unseen_regions(masks, gaze_world, dataset, split)
     assert {one.id for one in unseen.images} == set(split.test)
     assert len(unseen.annotations) == 2 * len(split.test)
+    # The same pictures under another data set's name, with other names and ids.
     other = dataset.__class__("another", dataset.stimuli, dataset.fixations, dataset.px_per_degree)
-    assert unseen_regions(masks, other, split) is masks
+    content = masks.to_dict()
+    for image in content["images"]:
+        shutil.copy(gaze_world / image["file_name"], tmp_path / f"copy-{image['file_name']}")
+        image["file_name"] = f"copy-{image['file_name']}"
+        image["id"] = 100 - image["id"]
+    for region in content["annotations"]:
+        region["image_id"] = 100 - region["image_id"]
+    content.pop("fixations", None)
+    renamed = unseen_regions(MaskSet.from_dict(content), tmp_path, other, split)
+    assert {100 - one.id for one in renamed.images} == set(split.test)
+    # Other pictures, of another data set, with the same names and ids.
+    for image in masks.images:
+        picture = ImageOps.invert(Image.open(gaze_world / image.file_name).convert("RGB"))
+        picture.save(tmp_path / image.file_name)
+    assert unseen_regions(masks, tmp_path, other, split) is masks
 
 
 def test_a_sweep_says_what_each_step_did(

@@ -1,5 +1,6 @@
 """What trainings depend on: other pictures are refused, broken ones at once; one writer."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from PIL import Image
 from salprobe.annotate.popout.arrays import Arrays, write_arrays
 from salprobe.datasets.errors import InputError
 from salprobe.datasets.locks import held
+from salprobe.datasets.masks.mask_set import MaskSet
 from salprobe.datasets.sources.load import load_dataset
 from salprobe.datasets.stimuli import Dataset
 from salprobe.probe.experiments.popout import popout
@@ -16,6 +18,7 @@ from salprobe.probe.experiments.sweep import sweep
 from salprobe.probe.networks.device import Execution
 from salprobe.probe.networks.load import Backbone
 from salprobe.probe.records.train_info import TrainInfo
+from salprobe.probe.runs.inputs import trained_on as count_learnt
 from salprobe.probe.training import train as training
 from salprobe.probe.training.recipe import Recipe
 from salprobe.probe.training.split import read_labels, usual_split
@@ -55,12 +58,101 @@ def test_other_pictures_are_another_training(world: Path, tmp_path: Path, status
 
 
 def test_a_training_without_hashes_is_not_resumed(world: Path, tmp_path: Path) -> None:
-    trained(world, tmp_path / "run")
+    info = trained(world, tmp_path / "run")
+    info.model_copy(update={"sha256": {}}).write(tmp_path / "run")  # as older ones were
     table = tmp_path / "run" / "split.csv"
     lines = table.read_text().splitlines()
     table.write_text("\n".join(line.rpartition(",")[0] for line in lines))
     with pytest.raises(InputError, match="does not record the contents of its images"):
         trained(world, tmp_path / "run")
+
+
+@pytest.mark.parametrize("name", ["best.safetensors", "test.csv", "epochs.csv", "split.csv"])
+def test_a_finished_training_is_what_its_record_says(
+    world: Path, tmp_path: Path, name: str
+) -> None:
+    trained(world, tmp_path / "run")
+    path = tmp_path / "run" / name
+    content = bytearray(path.read_bytes())
+    content[-2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=rf"{name}: is not what the training wrote"):
+        trained(world, tmp_path / "run")
+    if name.endswith("safetensors"):
+        with pytest.raises(InputError, match=rf"{name}: is not what the training wrote"):
+            Backbone(str(tmp_path / "run")).load()
+    path.unlink()
+    with pytest.raises(InputError, match=rf"{name}: is missing, and train.json records it"):
+        trained(world, tmp_path / "run")
+
+
+def test_a_training_goes_on_with_the_split_that_it_began_with(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "_complete", killed)
+        with pytest.raises(KeyboardInterrupt):
+            trained(world, tmp_path / "run")
+    assert (tmp_path / "run" / "checkpoint.pt").exists()
+    table = tmp_path / "run" / "split.csv"
+    whole = table.read_text()
+    table.write_text("\n".join(line for line in whole.splitlines() if "3.png" not in line) + "\n")
+    turn_grey(world / "3.png")
+    with pytest.raises(InputError, match=r"split.csv: is not what the training wrote"):
+        trained(world, tmp_path / "run")
+    table.unlink()
+    with pytest.raises(InputError, match=r"split.csv: is missing"):
+        trained(world, tmp_path / "run")
+    table.write_text(whole)
+    with pytest.raises(InputError, match=r"made with other pictures \(3.png differs\)"):
+        trained(world, tmp_path / "run")
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_a_checkpoint_that_is_no_file_is_refused(
+    world: Path, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "_complete", killed)
+        with pytest.raises(KeyboardInterrupt):
+            trained(world, tmp_path / "run")
+    checkpoint = tmp_path / "run" / "checkpoint.pt"
+    checkpoint.unlink()
+    if kind == "pipe":
+        os.mkfifo(checkpoint)
+    else:
+        checkpoint.symlink_to("/dev/zero")
+    with pytest.raises(InputError, match=r"checkpoint.pt: expected a plain file"):
+        trained(world, tmp_path / "run")
+
+
+def test_a_picture_whose_name_no_mask_file_can_hold_is_refused(world: Path) -> None:
+    shutil.copy(world / "3.png", world / "a:b.png")
+    with pytest.raises(InputError, match=r"'a:b.png' is not a path below .*; rename the picture"):
+        load_dataset(str(world))
+
+
+def test_pictures_that_were_trained_on_are_known_by_their_contents(
+    world: Path, tmp_path: Path
+) -> None:
+    trained(world, tmp_path / "run")
+    split = usual_split(load_dataset(str(world)))
+    learnt = len(split.train) + len(split.validation)
+    masks = MaskSet.read(world / "masks.json")
+    assert count_learnt(tmp_path / "run", masks, world) == learnt
+    content = masks.to_dict()
+    content["info"]["salprobe"]["dataset"] = "another"
+    assert count_learnt(tmp_path / "run", MaskSet.from_dict(content), world) == learnt
+    for picture in world.glob("*.png"):
+        turn_grey(picture)
+    assert count_learnt(tmp_path / "run", MaskSet.from_dict(content), world) == 0
+    assert count_learnt(tmp_path / "run", masks, world) == learnt  # by their names
 
 
 def test_a_broken_test_image_is_found_before_training(world: Path, tmp_path: Path) -> None:

@@ -213,7 +213,8 @@ def _fixations(
             what = "has no coordinates"
         raise InputError(
             f"{path}: row {frame.index[first] + 1}: the fixation {what} "
-            f"({int((~valid).sum())} such fixations in total; --drop-invalid leaves them out)"
+            f"({int((~valid).sum())} such fixations in total; annotate cluster "
+            "--drop-invalid leaves them out)"
         )
     duration = np.full(len(frame), np.nan)
     if names["duration_ms"] in frame:

@@ -142,7 +142,7 @@ def sweep(
     source = mask_path(masks)
     mask_set = MaskSet.read(source)
     folder = root_of(mask_set, root, source.parent)
-    unseen = unseen_regions(mask_set, dataset, split)
+    unseen = unseen_regions(mask_set, folder, dataset, split, progress)
     arrays = MaskSet.read(popout) if popout else None
     below = root_of(arrays, None, Path(popout).parent) if arrays and popout else Path()
     contents = digest(Stimuli(below, tuple(arrays.images)), progress) if arrays else None

@@ -153,7 +153,7 @@ def compare_tasks(
         raise InputError("the scenes have too few stimuli to test on")
     mask_set = MaskSet.read(source)
     folder = root_of(mask_set, root, source.parent)
-    unseen = unseen_regions(mask_set, dataset, split)
+    unseen = unseen_regions(mask_set, folder, dataset, split, progress)
     parameters = {"masks": sha256(source), "split": split.sha256()}
     with entered(out, "tasks", parameters, unseen, folder, progress):
         backbone = Backbone(model) if isinstance(model, str) else model

@@ -13,29 +13,53 @@ from ...datasets.errors import InputError
 from ...datasets.files import atomic_write, read_json
 from ...datasets.interval import Interval
 from ...datasets.masks.mask_set import MaskSet
-from ...datasets.progress import Progress
+from ...datasets.progress import SILENT, Progress
 from ...datasets.stimuli import Dataset, Stimuli
 from ..analysis.compare import compare
 from ..processes import check_alone
-from ..runs.images import read_images
+from ..runs.images import contents, read_images
 from ..runs.resuming import check_same, locked, make_folder
 from ..runs.run import Run
 from ..statistics.clusters import q_values
 from ..training.split import Split
 
 
-def unseen_regions(masks: MaskSet, dataset: Dataset, split: Split) -> MaskSet:
+def unseen_regions(
+    masks: MaskSet, root: Path, dataset: Dataset, split: Split, progress: Progress = SILENT
+) -> MaskSet:
     """Leave out regions on stimuli that were trained on or validated with.
+
+    These are known by their pictures, whatever the data set and its ids are called, and by their
+    names if the masks are of the same data set.
+
+    Parameters
+    ----------
+    masks : MaskSet
+    root : Path
+        Folder of its images.
+    dataset : Dataset
+        What is trained on.
+    split : Split
+    progress : Progress
 
     Raises
     ------
     InputError
-        If no region is left.
+        If no region is left, or an image is missing.
     """
-    if masks.info.salprobe.dataset != dataset.name:
+    learnt = {*split.train, *split.validation}
+    seen = tuple(stimulus for stimulus in dataset.stimuli if stimulus.id in learnt)
+    pictures = set(contents(Stimuli(dataset.stimuli.root, seen), progress).values())
+    same = masks.info.salprobe.dataset == dataset.name
+    names = {stimulus.file_name for stimulus in seen} if same else set()
+    own = contents(Stimuli(root, tuple(masks.images)), progress)
+    images = {
+        image.id
+        for image in masks.images
+        if own[image.id] not in pictures and image.file_name not in names
+    }
+    if len(images) == len(masks.images):
         return masks
-    seen = {*split.train, *split.validation}
-    images = {image.id for image in masks.images} - seen
     regions = {region.id for region in masks.annotations if region.image_id in images}
     if not regions:
         raise InputError("every labelled image was trained on; expected others to probe")

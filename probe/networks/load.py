@@ -258,8 +258,12 @@ def load_trained(
     if weights == "random":
         raise InputError(f"{folder}: is a trained network; expected no --weights random")
     path = folder / "best.safetensors" if weights == "default" else Path(weights)
-    if weights == "default" and not path.exists():
-        raise InputError(f"{folder}: this training is unfinished; repeat its command to resume it")
+    if weights == "default":
+        if info.status != "complete" and not path.exists():
+            raise InputError(
+                f"{folder}: this training is unfinished; repeat its command to resume it"
+            )
+        info.check_files(folder, path.name)
     own = "default" if is_factory(backbone.model) else "random"
     size = input_size or backbone.input_size  # tokens are cut for a size
     model = load_model(backbone.model, own, input_size=size, named_by=folder)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar, Literal
 
+from ...datasets.errors import InputError
+from ...datasets.files import check_part, sha256
 from .record import InputSize, Part, Record, Weights
 
 
@@ -73,7 +76,7 @@ class TrainInfo(Record):
     result : TrainResult or None
         None while training is unfinished.
     sha256 : dict of str
-        SHA-256 of each file of weights.
+        SHA-256 of ``split.csv`` and, when training is complete, of each file of weights and table.
     """
 
     file_name: ClassVar[str] = "train.json"
@@ -88,3 +91,26 @@ class TrainInfo(Record):
     finished: str = ""
     result: TrainResult | None = None
     sha256: dict[str, str] = {}
+
+    def check_files(self, folder: Path, *names: str) -> None:
+        """Refuse a training folder whose files are not those that the training wrote.
+
+        Parameters
+        ----------
+        folder : Path
+        *names : str
+            Some of the files; by default all that are recorded.
+
+        Raises
+        ------
+        InputError
+            If one is missing or its SHA-256 differs.
+        """
+        for name, expected in self.sha256.items():
+            if names and name not in names:
+                continue
+            path = folder / check_part(name)
+            if not path.is_file():
+                raise InputError(f"{path}: is missing, and train.json records it")
+            if sha256(path) != expected:
+                raise InputError(f"{path}: is not what the training wrote (its SHA-256 differs)")

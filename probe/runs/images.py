@@ -36,12 +36,27 @@ def read_images(stimuli: Stimuli, progress: Progress = SILENT) -> dict[int, str]
         If an image is missing, broken or has another size.
     """
 
-    def contents(stimulus: Stimulus) -> str:
+    def checked(stimulus: Stimulus) -> str:
         stimuli.read(stimulus)
         return sha256(stimuli.path(stimulus))
 
-    hashes = _each(contents, list(stimuli), "checking images", progress)
+    hashes = _each(checked, list(stimuli), "checking images", progress)
     return {stimulus.id: found for stimulus, found in zip(stimuli, hashes, strict=True)}
+
+
+def contents(stimuli: Stimuli, progress: Progress = SILENT) -> dict[int, str]:
+    """Return the SHA-256 of each image file, by its stimulus's id.
+
+    Raises
+    ------
+    InputError
+        If an image is missing.
+    """
+    used = list(stimuli)
+    hashes = _each(
+        lambda stimulus: sha256(stimuli.path(stimulus)), used, "comparing images", progress
+    )
+    return {stimulus.id: found for stimulus, found in zip(used, hashes, strict=True)}
 
 
 def digest(stimuli: Stimuli, progress: Progress = SILENT) -> str:
@@ -68,12 +83,10 @@ def check_images(
     InputError
         If a file differs or is missing; the message names it.
     """
-    used = [stimulus for stimulus in stimuli if stimulus.id in known]
-    hashes = _each(
-        lambda stimulus: sha256(stimuli.path(stimulus)), used, "comparing images", progress
-    )
-    for stimulus, found in zip(used, hashes, strict=True):
-        if found != known[stimulus.id]:
+    used = tuple(stimulus for stimulus in stimuli if stimulus.id in known)
+    found = contents(Stimuli(stimuli.root, used), progress)
+    for stimulus in used:
+        if found[stimulus.id] != known[stimulus.id]:
             raise InputError(
                 f"{target}: was made with other pictures ({stimulus.file_name} differs)"
             )

@@ -16,7 +16,7 @@ from ..layers.layers import Layer, layer_named
 from ..networks.load import load_model
 from ..networks.model import Model
 from ..records.train_info import TrainInfo
-from .images import check_images
+from .images import check_images, contents
 from .run import Run
 
 
@@ -123,19 +123,35 @@ def layers_of(run: Run, model: Model) -> dict[str, Layer]:
     return layers
 
 
-def trained_on(folder: Path, masks: MaskSet) -> int:
+def trained_on(folder: Path, masks: MaskSet, root: Path) -> int:
     """Count the images of a mask set that a network was trained on or validated with.
+
+    They are known by their pictures, and by their names if the training was on the same data set.
+
+    Parameters
+    ----------
+    folder : Path
+        The training folder.
+    masks : MaskSet
+    root : Path
+        Folder of its images; those that are missing count by their names only.
 
     Raises
     ------
     InputError
         If the folder holds no training, or its ``split.csv`` cannot be read.
     """
-    if TrainInfo.read(folder).dataset != masks.info.salprobe.dataset:
-        return 0
-    split = read_columns(folder / "split.csv", ["image", "split"])
-    seen = set(split["image"][split["split"] != "test"])
-    return sum(image.file_name in seen for image in masks.images)
+    same = TrainInfo.read(folder).dataset == masks.info.salprobe.dataset
+    table = folder / "split.csv"
+    try:
+        split = read_columns(table, ["image", "split", "sha256"])
+    except InputError:  # older trainings record the names only
+        split = read_columns(table, ["image", "split"]).assign(sha256="")
+    learnt = split[split["split"] != "test"]
+    names, pictures = set(learnt["image"]) if same else set(), set(learnt["sha256"]) - {""}
+    there = tuple(image for image in masks.images if (root / image.file_name).is_file())
+    own = contents(Stimuli(root, there)) if pictures else {}
+    return sum(image.file_name in names or own.get(image.id) in pictures for image in masks.images)
 
 
 def _known(run: Run, path: str | None, what: str, option: str) -> Path:

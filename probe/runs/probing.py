@@ -183,7 +183,7 @@ def probe(
                 weights=_absolute(weights),
             ),
             dataset=mask_set.info.salprobe.dataset,
-            trained_on=trained_on(trained, mask_set) if trained else 0,
+            trained_on=trained_on(trained, mask_set, plan.stimuli.root) if trained else 0,
             unlabelled=len(mask_set.annotations) - plan.n_regions,
             annotator=mask_set.info.annotator,
             simulated=mask_set.info.salprobe.simulated,

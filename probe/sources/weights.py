@@ -6,6 +6,7 @@ import argparse
 import hashlib
 import json
 import re
+import warnings
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -102,7 +103,8 @@ def load_tensors(path: Path) -> Any:
     try:
         # Training scripts save their arguments beside the tensors. A Namespace holds attributes
         # and runs nothing when it is read.
-        with torch.serialization.safe_globals([argparse.Namespace]):
+        with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the error says it
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # pickle and zip raise many types
         raise InputError(f"{path}: not a file of weights ({reason(error)})") from error

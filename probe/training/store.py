@@ -155,6 +155,8 @@ def read_checkpoint(
     path = folder / "checkpoint.pt"
     if not path.exists():
         return TrainingState()
+    if path.is_symlink() or not path.is_file():
+        raise InputError(f"{path}: expected a plain file")
     try:
         content = load_tensors(path)
         network.load_state_dict(content["network"])
@@ -164,4 +166,5 @@ def read_checkpoint(
         check_types(state)
         return state
     except Exception as error:  # pickle, zip and state dicts raise many types
-        raise InputError(f"{path}: cannot be resumed from: {reason(error)}") from error
+        why = f"it lacks {error}" if isinstance(error, KeyError) else reason(error)
+        raise InputError(f"{path}: cannot be resumed from: {why}") from error

@@ -221,20 +221,24 @@ def _begin(out: Path, info: TrainInfo, split: Split, dataset: Dataset, progress:
     if (out / TrainInfo.file_name).exists():
         before = TrainInfo.read(out)
         check_same(out, before.content(), info.content(), ("parameters",))
-        if table.exists():  # else it was killed before it had trained
+        before.check_files(out)
+        complete = before.status == "complete"
+        begun = complete or bool(before.sha256) or (out / "checkpoint.pt").exists()
+        if begun:  # else it was killed before it had trained
             check_images(out, stimuli, _hashes(table, stimuli), progress)
-        if before.status == "complete":
+        if complete:
             (out / "checkpoint.pt").unlink(missing_ok=True)  # of a training killed as it ended
             progress.say(f"{out} is already complete; nothing to do")
             return
-    if table.exists():
-        info.write(out)
-        return
+        if begun:
+            info.model_copy(update={"sha256": before.sha256}).write(out)
+            return
     hashes = read_images(stimuli, progress)
     info.write(out)
     names = {stimulus.id: stimulus.file_name for stimulus in stimuli}
     rows = [(names[number], part, hashes[number]) for number, part in parts.items()]
     write_table(table, pd.DataFrame(rows, columns=["image", "split", "sha256"]))
+    info.model_copy(update={"sha256": {table.name: sha256(table)}}).write(out)
 
 
 def _stimuli(dataset: Dataset, split: Split) -> Stimuli:
@@ -280,7 +284,11 @@ def _complete(
         "status": "complete",
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "result": result,
-        "sha256": {path.name: sha256(path) for path in sorted(out.glob("*.safetensors"))},
+        "sha256": {
+            path.name: sha256(path)
+            for kind in ("safetensors", "csv")
+            for path in sorted(out.glob(f"*.{kind}"))
+        },
     }
     TrainInfo.model_validate({**info.content(), **outcome}).write(out)
     (out / "checkpoint.pt").unlink(missing_ok=True)

@@ -86,7 +86,7 @@ def _enter(out: Path) -> None:
 
 def _trained(folder: Path) -> None:
     """Do what commands do with a training folder as --model, or as --out."""
-    trained_on(folder, labelled())
+    trained_on(folder, labelled(), folder.parent / "probed")
     predictor(folder)(np.zeros((30, 40, 3), np.uint8))
     _train(folder)
 
