@@ -169,7 +169,7 @@ def scoring() -> None:
     )
 
 
-def training(n: int = 24, epochs: int = 10) -> None:
+def training(n: int = 64, epochs: int = 15) -> None:
     """(i) Training VGG-16's readout and last layers, the frozen part kept or computed anew."""
     dataset = load_osie(OSIE)
     ids = [stimulus.id for stimulus in dataset.stimuli[:n]]
