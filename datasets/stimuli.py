@@ -183,13 +183,20 @@ class Stimuli(Sequence[Stimulus]):
         InputError
             If it is neither below the root nor below its folder ``stimuli``.
         """
+        path = self.find(stimulus)
+        if path is None:
+            raise InputError(
+                f"{self.root / stimulus.file_name}: no such image (--root names the images' folder)"
+            )
+        return path
+
+    def find(self, stimulus: Stimulus) -> Path | None:
+        """Return the path of a stimulus, or None if its file is missing."""
         for folder in (self.root, self.root / "stimuli"):
             path = folder / stimulus.file_name
             if path.is_file():
                 return path
-        raise InputError(
-            f"{self.root / stimulus.file_name}: no such image (--root names the images' folder)"
-        )
+        return None
 
     def read(self, stimulus: Stimulus) -> Image.Image:
         """Return the image, upright and in RGB.

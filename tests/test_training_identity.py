@@ -41,6 +41,17 @@ def trained_on(dataset: Dataset, out: Path) -> TrainInfo:
     return train(dataset, Recipe(epochs=1), out, model=BACKBONE, execution=Execution(batch_size=4))
 
 
+def interrupted(world: Path, out: Path, where: str) -> None:
+    """Train, and be killed in a function of the training's module."""
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(training, where, killed)
+        trained(world, out)
+
+
 def turn_grey(path: Path) -> None:
     with Image.open(path) as picture:
         picture.convert("L").convert("RGB").save(path)
@@ -86,16 +97,8 @@ def test_a_finished_training_is_what_its_record_says(
         trained(world, tmp_path / "run")
 
 
-def test_a_training_goes_on_with_the_split_that_it_began_with(
-    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def killed(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(training, "_complete", killed)
-        with pytest.raises(KeyboardInterrupt):
-            trained(world, tmp_path / "run")
+def test_a_training_goes_on_with_the_split_that_it_began_with(world: Path, tmp_path: Path) -> None:
+    interrupted(world, tmp_path / "run", "_complete")
     assert (tmp_path / "run" / "checkpoint.pt").exists()
     table = tmp_path / "run" / "split.csv"
     whole = table.read_text()
@@ -112,16 +115,8 @@ def test_a_training_goes_on_with_the_split_that_it_began_with(
 
 
 @pytest.mark.parametrize("kind", ["link", "pipe"])
-def test_a_checkpoint_that_is_no_file_is_refused(
-    world: Path, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def killed(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(training, "_complete", killed)
-        with pytest.raises(KeyboardInterrupt):
-            trained(world, tmp_path / "run")
+def test_a_checkpoint_that_is_no_file_is_refused(world: Path, tmp_path: Path, kind: str) -> None:
+    interrupted(world, tmp_path / "run", "_complete")
     checkpoint = tmp_path / "run" / "checkpoint.pt"
     checkpoint.unlink()
     if kind == "pipe":
@@ -149,6 +144,9 @@ def test_pictures_that_were_trained_on_are_known_by_their_contents(
     content = masks.to_dict()
     content["info"]["salprobe"]["dataset"] = "another"
     assert count_learnt(tmp_path / "run", MaskSet.from_dict(content), world) == learnt
+    below = tmp_path / "below"  # as OSIE has its images
+    shutil.copytree(world, below / "stimuli")
+    assert count_learnt(tmp_path / "run", MaskSet.from_dict(content), below) == learnt
     for picture in world.glob("*.png"):
         turn_grey(picture)
     assert count_learnt(tmp_path / "run", MaskSet.from_dict(content), world) == 0
@@ -168,17 +166,9 @@ def test_a_broken_test_image_is_found_before_training(world: Path, tmp_path: Pat
     assert trained_on(dataset, tmp_path / "run").status == "complete"
 
 
-def test_killed_as_it_begins_it_begins_again(
-    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def killed(*_: object) -> None:
-        raise KeyboardInterrupt
-
+def test_killed_as_it_begins_it_begins_again(world: Path, tmp_path: Path) -> None:
     for name in ("read_images", "write_table"):  # before train.json is there, and after
-        with monkeypatch.context() as patch:
-            patch.setattr(training, name, killed)
-            with pytest.raises(KeyboardInterrupt):
-                trained(world, tmp_path / "run")
+        interrupted(world, tmp_path / "run", name)
     assert trained(world, tmp_path / "run").status == "complete"
     hashes = read_labels(tmp_path / "run" / "split.csv", load_dataset(str(world)).stimuli, "sha256")
     assert len(hashes) == 21

@@ -10,10 +10,12 @@ from PIL import Image
 from salprobe.datasets.errors import InputError
 from salprobe.probe.analysis.unit_change import transition_table, transitions, unit_change
 from salprobe.probe.cli.main import app
+from salprobe.probe.layers.layers import Layer
 from salprobe.probe.networks.load import Backbone
 from salprobe.probe.runs.probing import probe
 from salprobe.probe.runs.run import Run
 from salprobe.probe.statistics.clusters import mean_interval
+from salprobe.probe.views import units
 
 LAYER = "units"
 
@@ -81,6 +83,34 @@ def test_the_figure_shows_where_it_changed_most(
         assert picture.height / picture.width == pytest.approx(3 * 2.35 / 9, rel=0.01)
     app(["compare", *folders, "--transitions", LAYER], standalone_mode=False)
     assert "of 4 units changed" in capsys.readouterr().out
+
+
+def test_the_figure_shows_maps_where_the_run_scored_them(
+    small_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    run = probe(
+        small_world / "masks.json",
+        model=Backbone("nets:small", input_size=(36, 48)),
+        layers=["one.0"],
+        registration="measured",
+        root=small_world,
+        out=out,
+    )
+    drawn = []
+
+    def activation(_model: object, layer: Layer, _picture: object) -> np.ndarray:
+        drawn.append(layer.registration)
+        return np.zeros((layer.units, 4, 4), np.float32)
+
+    monkeypatch.setattr(units, "activation", activation)
+    figure = str(tmp_path / "unit.png")
+    app(
+        ["compare", str(out), str(out), "--unit", "one.0:1", "--figure", figure],
+        standalone_mode=False,
+    )
+    assert run.info.layers[0].registration is not None
+    assert set(drawn) == {run.info.layers[0].registration}
 
 
 @pytest.mark.parametrize(

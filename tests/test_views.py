@@ -118,7 +118,8 @@ def test_a_units_change_is_drawn_by_its_own_maps(
     monkeypatch.setattr(units, "save_figure", lambda drawn, path: figure.append(drawn))
     change = unit_change(runs[0], runs[1], "units", 1)
     models = (model_of(runs[0]), model_of(runs[1]))
-    units.draw_change(change, models, masks, small_world, tmp_path / "change.png", most=2)
+    layers = (models[0].layer("units"), models[1].layer("units"))
+    units.draw_change(change, models, layers, masks, small_world, tmp_path / "change.png", most=2)
     rows = np.reshape(figure[0].axes, (2, 3))
     stems = [axes[0].get_ylabel().split(":")[0] for axes in rows]
     assert stems == [str(number) for number in change.regions["image_id"].unique()[:2]]

@@ -161,11 +161,13 @@ def compare(
         change = unit_change(*runs, *parse_unit(unit))
         frame, view = change.categories, render_change(*runs, change)
         if figure is not None:
-            from ..runs.inputs import masks_of, model_of
+            from ..runs.inputs import layers_of, masks_of, model_of
 
             mask_set, folder, _ = masks_of(runs[1], masks, root)
             models = model_of(runs[0], before_model), model_of(runs[1], after_model)
-            draw_change(change, models, mask_set, folder, figure, images)
+            before_layers, after_layers = map(layers_of, runs, models)
+            layers = before_layers[change.layer], after_layers[change.layer]
+            draw_change(change, models, layers, mask_set, folder, figure, images)
             notes.print(f"figure: {figure}", markup=False)
     elif transitions:
         from ..analysis.unit_change import transitions as find_transitions

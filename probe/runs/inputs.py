@@ -149,7 +149,8 @@ def trained_on(folder: Path, masks: MaskSet, root: Path) -> int:
         split = read_columns(table, ["image", "split"]).assign(sha256="")
     learnt = split[split["split"] != "test"]
     names, pictures = set(learnt["image"]) if same else set(), set(learnt["sha256"]) - {""}
-    there = tuple(image for image in masks.images if (root / image.file_name).is_file())
+    stimuli = Stimuli(root, tuple(masks.images))
+    there = tuple(image for image in masks.images if stimuli.find(image) is not None)
     own = contents(Stimuli(root, there)) if pictures else {}
     return sum(image.file_name in names or own.get(image.id) in pictures for image in masks.images)
 

@@ -11,13 +11,13 @@ import numpy as np
 from matplotlib import patheffects
 from matplotlib.figure import Figure
 
-from ...datasets.errors import InputError
 from ...datasets.masks.mask_set import MaskSet
 from ...datasets.masks.regions import mask_of
 from ...datasets.stimuli import Stimuli
 from ...datasets.texts import figure_text
 from ..analysis.examples import examples
 from ..analysis.unit_change import UnitChange
+from ..layers.layers import Layer
 from ..networks.activation import activation, activations
 from ..networks.model import Model
 from ..runs.inputs import layers_of, masks_of, model_of
@@ -130,6 +130,7 @@ def draw_best_units(
 def draw_change(
     change: UnitChange,
     models: tuple[Model, Model],
+    layers: tuple[Layer, Layer],
     masks: MaskSet,
     root: Path,
     path: Path,
@@ -144,6 +145,8 @@ def draw_change(
     change : UnitChange
     models : tuple of 2 Models
         The networks before and after.
+    layers : tuple of 2 Layers
+        The unit's layer in each, as the runs read it; see `layers_of`.
     masks : MaskSet
         The masks that the runs were made with.
     root : Path
@@ -162,10 +165,6 @@ def draw_change(
     images = {stimulus.id: stimulus for stimulus in stimuli}
     regions = {region.id: region for region in masks.annotations}
     chosen = change.regions.drop_duplicates("image_id").head(most)
-    layers = [model.layer(change.layer) for model in models]
-    for layer in layers:
-        if change.unit >= layer.units:
-            raise InputError(f"the network's {layer.name} has no unit {change.unit}")
     figure = Figure(figsize=(9, 2.35 * len(chosen)), layout="constrained")
     axes: Any = figure.subplots(len(chosen), 3, squeeze=False)
     for row, record in zip(axes, chosen.to_dict("records"), strict=True):
