@@ -4,3 +4,6 @@ from typing import Literal
 
 Unit = Literal["px", "deg"]
 """Unit of a table's positions."""
+
+Eye = Literal["left", "right"]
+"""Which eye's fixations count, where both were recorded."""

@@ -7,16 +7,27 @@ from typing import Annotated
 
 import typer
 
-from ...datasets.choices import Unit
 from ...datasets.errors import InputError
 from ...terminal.app import new_app, refuse_given, run_app
 from ...terminal.console import notes
 from ...terminal.progress import progress
 from ..choices import Edits, Method
+from . import catalogue as cli_catalogue
 from . import exchange as cli_exchange
+from . import gaze as cli_gaze
 from . import labels as cli_labels
 from . import popout as cli_popout
 from . import server as cli_server
+from .gaze import (
+    ColumnsOption,
+    DropInvalidOption,
+    EyeOption,
+    ImageAtOption,
+    ImageScaleOption,
+    PxPerDegreeOption,
+    ScreenOption,
+    UnitOption,
+)
 
 app = new_app("Turn eye fixations into salient regions, and regions into labelled masks.")
 
@@ -84,25 +95,18 @@ def cluster(
     fixations: Annotated[
         Path | None,
         typer.Option(
-            help="Table of fixations: image, subject, x, y[, duration_ms] (.csv, .tsv, .parquet)."
+            help="Table of fixations: image, subject, x, y[, duration_ms] (.csv, .tsv, .parquet), "
+            "an eye tracker's export, a folder of them, or a BIDS dataset."
         ),
     ] = None,
-    columns: Annotated[
-        str,
-        typer.Option(help="Map our column names to the table's, for example x=gaze_x,subject=who."),
-    ] = "",
-    unit: Annotated[
-        Unit, typer.Option(help="Unit of x and y: pixels, or degrees from the image centre.")
-    ] = "px",
-    px_per_degree: Annotated[
-        float | None, typer.Option(help="Pixels in one degree of visual angle.")
-    ] = None,
-    drop_invalid: Annotated[
-        bool,
-        typer.Option(
-            "--drop-invalid", help="Drop fixations that lie outside the image or have no position."
-        ),
-    ] = False,
+    columns: ColumnsOption = "",
+    unit: UnitOption = "px",
+    px_per_degree: PxPerDegreeOption = None,
+    drop_invalid: DropInvalidOption = False,
+    screen: ScreenOption = "",
+    image_at: ImageAtOption = "",
+    image_scale: ImageScaleOption = "",
+    eye: EyeOption = None,
     method: Annotated[Method, typer.Option(help="Clustering method.")] = "mean-shift",
     bandwidth: Annotated[float, typer.Option(help="Mean shift: kernel radius in degrees.")] = 2.0,
     radius: Annotated[float, typer.Option(help="DBSCAN: neighbourhood radius in degrees.")] = 0.75,
@@ -120,8 +124,10 @@ def cluster(
         typer.Option(help="Labelled mask file, or osie-sr, to carry categories over from."),
     ] = None,
 ) -> None:
-    """Cluster fixations into salient regions with outlines."""
-    from ...datasets.sources.folder import TableFormat
+    """Cluster fixations into salient regions with outlines.
+
+    [bold]annotate gaze[/bold] shows first what is understood of the fixations.
+    """
     from ...datasets.sources.load import load_dataset, load_masks, mask_path
     from ..labels.transfer import transfer_labels
     from ..regions.cluster import Clustering
@@ -140,8 +146,10 @@ def cluster(
         margin=margin,
     )
     labelled = load_masks(labels) if labels else None
-    table_format = TableFormat(_columns(columns), unit, drop_invalid)
-    dataset = load_dataset(source, root, fixations, px_per_degree, table_format, progress)
+    settings = cli_gaze.table_format(
+        columns, unit, drop_invalid, screen, image_at, image_scale, eye
+    )
+    dataset = load_dataset(source, root, fixations, px_per_degree, settings, progress)
     masks = find_regions(dataset, clustering, progress)
     if labelled is not None and labels is not None:
         masks = transfer_labels(masks, labelled, mask_path(labels).name)
@@ -216,22 +224,8 @@ def review(
         LabelReview(opened, Stimuli(folder, tuple(mask_set.images)), theirs).run()
 
 
-def _columns(text: str) -> dict[str, str]:
-    from ...datasets.fixations import COLUMNS
-
-    ours = ("image", *COLUMNS[1:])
-    pairs = [part.split("=", 1) for part in text.split(",") if part.strip()]
-    for pair in pairs:
-        if len(pair) != 2 or pair[0].strip() not in ours:
-            raise InputError(
-                f"--columns {'='.join(pair)!r}: expected OURS=THEIRS, ours one of {', '.join(ours)}"
-            )
-    columns = {name.strip(): theirs.strip() for name, theirs in pairs}
-    if len(columns) < len(pairs):
-        raise InputError(f"--columns {text!r}: one of our names occurs twice")
-    return columns
-
-
+app.add_typer(cli_catalogue.app)
+app.add_typer(cli_gaze.app)
 app.add_typer(cli_labels.app)
 app.add_typer(cli_exchange.app)
 app.add_typer(cli_server.app)

@@ -11,6 +11,7 @@ import platformdirs
 
 from ..errors import InputError
 from ..fixations import COLUMNS, Fixations
+from ..gaze.read import EXPORT_SUFFIXES, read_gaze
 from ..masks.consistency import check_inside
 from ..masks.mask_set import MaskSet
 from ..progress import SILENT, Progress
@@ -22,7 +23,7 @@ from .folder import (
     find_table,
     load_folder,
     read_description,
-    read_fixations,
+    say_understood,
 )
 from .osie import OSIE, find_fixations_mat, load_osie, read_fixations_mat
 from .salicon import NAME as SALICON
@@ -136,7 +137,8 @@ def load_dataset(
     if own and (table is not None or px_per_degree is not None or table_format != PLAIN):
         raise InputError(
             f"{source} has its own fixations and scale; --fixations, --columns, --unit, "
-            "--drop-invalid and --px-per-degree are for a folder of images"
+            "--drop-invalid, --screen, --image-at, --image-scale, --eye and --px-per-degree are "
+            "for a folder of images"
         )
     if source in PUBLISHED:
         root = root or default_root(source)
@@ -151,18 +153,18 @@ def load_dataset(
             raise InputError(f"{root}: no such folder; --root names the folder of SALICON")
         return load_salicon(root, progress)
     path = Path(source)
-    if path.is_file() and path.suffix.lower() in TABLE_SUFFIXES:
+    if path.is_file() and path.suffix.lower() in (*TABLE_SUFFIXES, *EXPORT_SUFFIXES):
         if table is not None:
             raise InputError(f"{source} is a table of fixations itself; expected no --fixations")
-        return load_folder(root or path.parent, path, px_per_degree, table_format)
+        return load_folder(root or path.parent, path, px_per_degree, table_format, progress)
     if not path.is_dir():
         raise InputError(
             f"{source}: expected {', '.join((*PUBLISHED, SALICON))}, a folder, or a table of "
-            f"fixations ({', '.join(TABLE_SUFFIXES)})"
+            f"fixations ({', '.join((*TABLE_SUFFIXES, *EXPORT_SUFFIXES))})"
         )
     if root is not None:
         raise InputError(f"{source} is the images' folder itself; expected no --root")
-    return load_folder(path, table, px_per_degree, table_format)
+    return load_folder(path, table, px_per_degree, table_format, progress)
 
 
 def root_of(masks: MaskSet, root: str | Path | None, beside: Path) -> Path:
@@ -181,8 +183,12 @@ def root_of(masks: MaskSet, root: str | Path | None, beside: Path) -> Path:
     return root
 
 
-def fixations_of(masks: MaskSet, root: Path, table: Path | None = None) -> Fixations:
+def fixations_of(
+    masks: MaskSet, root: Path, table: Path | None = None, progress: Progress = SILENT
+) -> Fixations:
     """Return the fixations that belong to a mask set.
+
+    ``progress`` is told how another program's table was understood.
 
     They come from ``table`` if given, else from the mask file, else from its dataset below
     ``root``: OSIE's or SALICON's files, or a table ``fixations.csv`` (``.tsv``, ``.parquet``).
@@ -195,11 +201,12 @@ def fixations_of(masks: MaskSet, root: Path, table: Path | None = None) -> Fixat
     stimuli = Stimuli(root, tuple(masks.images))
     dataset = masks.info.salprobe.dataset
     if table is not None:
-        fixations = (
-            read_fixations_mat(table, stimuli, partly=True)
-            if table.suffix == ".mat"
-            else read_fixations(table, stimuli, masks.info.salprobe.px_per_degree)[0]
-        )
+        if table.suffix == ".mat":
+            fixations = read_fixations_mat(table, stimuli, partly=True)
+        else:
+            gaze = read_gaze(table, stimuli, masks.info.salprobe.px_per_degree)
+            say_understood(gaze, progress)
+            fixations = gaze.fixations
     elif masks.fixations is not None:
         fixations = masks.fixations
     elif dataset == OSIE.name:
@@ -212,7 +219,9 @@ def fixations_of(masks: MaskSet, root: Path, table: Path | None = None) -> Fixat
         except InputError as error:
             raise InputError(f"the mask file holds no fixations, and {error}") from error
         scale = masks.info.salprobe.px_per_degree or read_description(root).px_per_degree
-        fixations = read_fixations(table, stimuli, scale, partly=True)[0]
+        gaze = read_gaze(table, stimuli, scale, partly=True)
+        say_understood(gaze, progress)
+        fixations = gaze.fixations
     check_inside(fixations, masks.images)
     return fixations
 

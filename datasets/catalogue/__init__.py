@@ -1,0 +1,1 @@
+"""The catalogue of published data sets: one TOML file each."""

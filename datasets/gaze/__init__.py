@@ -1,0 +1,1 @@
+"""Tables of fixations: our own form, and what eye trackers' programs export."""

@@ -1,0 +1,125 @@
+"""A table of fixations in any known form, placed on stimuli."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from ..errors import InputError, reading
+from ..readers.text import Unrecognised
+from ..stimuli import Stimuli
+from .asc import read_asc
+from .bids import read_recording, recordings
+from .placing import placed
+from .rows import Rows, joined
+from .settings import PLAIN, TableFormat
+from .strict import REQUIRED, TABLE_SUFFIXES, read_fixations
+from .tables import read_table
+from .understood import Gaze
+
+EXPORT_SUFFIXES = (".txt", ".asc")
+"""Endings of other programs' tables, besides those of our own."""
+
+
+def read_gaze(
+    path: str | Path,
+    stimuli: Stimuli,
+    px_per_degree: float | None = None,
+    table_format: TableFormat = PLAIN,
+    *,
+    partly: bool = False,
+) -> Gaze:
+    """Read fixations on stimuli from any known form of table.
+
+    Our own form (columns ``image, subject, x, y`` in CSV, TSV or Parquet) is read strictly. The
+    exports of eye trackers' programs are recognised; fixations without a place on one of the
+    stimuli are left out, and counted by the reason.
+
+    Parameters
+    ----------
+    path : path
+        A file, a folder of such files in one form, or a BIDS dataset.
+    stimuli : Stimuli
+    px_per_degree : float, optional
+        Pixels in one degree of visual angle; needed if positions are in degrees.
+    table_format : TableFormat
+    partly : bool
+        Of our own form, skip images that are not among the stimuli, instead of refusing them.
+
+    Raises
+    ------
+    InputError
+        If it is not recognised, malformed, or can be read in two ways; the message names the file.
+
+    Examples
+    --------
+    >>> import salprobe as sp
+    >>> sp.write_sample("sample")
+    >>> dataset = sp.load_dataset("sample")
+    >>> gaze = sp.read_gaze("sample/fixations.csv", dataset.stimuli)
+    >>> gaze.rows, gaze.n_dropped
+    (1320, 0)
+
+    An EyeLink report of images that were centred on the screen:
+
+    >>> screen = sp.TableFormat(placement=sp.Placement(screen=(1920, 1080)))
+    >>> sp.read_gaze("report.txt", dataset.stimuli, table_format=screen)  # doctest: +SKIP
+    """
+    path = Path(path)
+    with reading(path):
+        if not _is_strict(path, table_format):
+            try:
+                rows = _of_folder(path, table_format) if path.is_dir() else _of(path, table_format)
+                return placed(rows, stimuli, px_per_degree, table_format)
+            except Unrecognised:
+                if path.suffix.lower() not in TABLE_SUFFIXES:
+                    raise
+        return read_fixations(path, stimuli, px_per_degree, table_format, partly=partly)
+
+
+def _is_strict(path: Path, table_format: TableFormat) -> bool:
+    """Return whether a file has our own form, its columns named exactly or by a mapping."""
+    suffix = path.suffix.lower()
+    if path.is_dir():
+        return False
+    if suffix == ".parquet" or not path.is_file() or not path.stat().st_size:
+        return suffix not in EXPORT_SUFFIXES
+    if suffix not in TABLE_SUFFIXES:
+        return False
+    with path.open("rb") as file:
+        line = file.readline(100_000).decode("utf-8-sig", errors="replace")
+    try:
+        header = next(csv.reader([line.rstrip()], delimiter="\t" if suffix == ".tsv" else ","), [])
+    except csv.Error:  # it may be UTF-16
+        return False
+    names = {table_format.columns.get(name, name) for name in REQUIRED}
+    if names <= set(header):
+        return True
+    ours = set(REQUIRED) & set(header)
+    return len(ours) >= len(REQUIRED) - 1  # one is missing: a mistake in our own form
+
+
+def _of(path: Path, table_format: TableFormat, folder: Path | None = None) -> Rows:
+    suffix = path.suffix.lower()
+    if suffix == ".asc":
+        return read_asc(path, table_format.columns.get("image"))
+    if suffix not in (*TABLE_SUFFIXES, *EXPORT_SUFFIXES):
+        known = ", ".join((*TABLE_SUFFIXES, *EXPORT_SUFFIXES))
+        raise InputError(f"{path}: expected a {known} file, a folder of them or a BIDS dataset")
+    return read_table(path, table_format.columns, folder)
+
+
+def _of_folder(path: Path, table_format: TableFormat) -> Rows:
+    found = recordings(path)
+    if found:
+        parts = [read_recording(one, path) for one in found]
+        said = "" if len(parts) == 1 else f", {len(parts)} recordings"
+        return joined(parts, parts[0].form + said)
+    suffixes = (*TABLE_SUFFIXES[:2], *EXPORT_SUFFIXES)
+    found = sorted(one for one in path.rglob("*") if one.suffix.lower() in suffixes)
+    found = [one for one in found if one.is_file() and not one.name.startswith(".")]
+    if not found:
+        raise InputError(f"{path}: holds no table ({', '.join(suffixes)}) and is no BIDS dataset")
+    parts = [_of(one, table_format, path) for one in found]
+    files = "1 file" if len(parts) == 1 else f"{len(parts)} files"
+    return joined(parts, f"{path}: {files}, {parts[0].export.name}")
