@@ -264,6 +264,12 @@ def test_bad_weights_are_named(tmp_path: Path, capfd: pytest.CaptureFixture) -> 
     broken["three.0.bias"][0] = torch.nan
     with pytest.raises(InputError, match=r"three\.0\.bias is not finite"):
         small(saved(path, broken))
+    for kind in (torch.complex64, torch.int64):
+        odd = Small().state_dict()
+        odd["three.0.bias"] = odd["three.0.bias"].to(kind)
+        name = str(kind).removeprefix("torch.")
+        with pytest.raises(InputError, match=rf"three\.0\.bias holds {name}, expected floating"):
+            small(saved(path, odd))
     loop: dict = {"weight": torch.ones(1)}
     loop["again"] = loop
     with pytest.raises(InputError, match="expected keys such as"):

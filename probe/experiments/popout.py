@@ -17,6 +17,7 @@ from ...datasets.masks.mask_set import MaskSet
 from ...datasets.progress import SILENT, Progress
 from ...datasets.sources.load import root_of
 from ...datasets.stimuli import Stimuli
+from ..architectures.saliency_network import SaliencyNetwork
 from ..networks.load import load_model
 from ..popout.measures import SearchArray, measure_models, search_arrays, summarise_models
 from ..popout.units import unit_maps, unit_nmm
@@ -24,7 +25,7 @@ from ..records.record import Weights, provenance
 from ..runs.images import digest
 from ..runs.resuming import check_same, locked, make_folder
 from ..runs.run import write_table
-from ..saliency.maps import MapFolder, MapOf, from_function, function_named
+from ..saliency.maps import MapFolder, MapOf, from_function, function_named, network_maps
 from ..sources.factory import source_sha256
 from ..sources.libraries import is_factory
 
@@ -71,6 +72,7 @@ def popout(
     root: str | Path | None = None,
     out: str | Path = "runs/popout",
     weights: str = "default",
+    files: Mapping[str, str | Path] = {},
     weights_key: str | None = None,
     weights_prefix: str | None = None,
     layers: Sequence[str] = (),
@@ -85,7 +87,7 @@ def popout(
     masks : path
         ``popout.json``.
     models : sequence of str
-        Classical models, torchvision networks, ``module:factory``.
+        Classical models, saliency networks, torchvision networks, ``module:factory``.
     maps : mapping of path
         Folders of saliency maps by the models' names.
     root : path, optional
@@ -94,6 +96,8 @@ def popout(
         Folder for the results.
     weights : str
         Weights of the networks: ``default``, ``random``, or a file.
+    files : mapping of path
+        Files of weights by the networks' names, instead of ``weights``.
     weights_key, weights_prefix : str, optional
         Where in the file the networks are; see `load_model`.
     layers : sequence of str
@@ -130,17 +134,10 @@ def popout(
         raise InputError("no model is named; expected --models or --maps")
     if len(set(names)) < len(names):
         raise InputError(f"a model is given twice among {', '.join(names)}")
-    functions = {name: function_named(name) for name in models}
-    sources: dict[str, MapOf] = {
-        name: from_function(name, function, stimuli)
-        for name, function in functions.items()
-        if function is not None
-    }
-    folders = {name: MapFolder(Path(path), stimuli) for name, path in maps.items()}
-    sources |= folders
+    functions = {name: function_named(name, files.get(name)) for name in models}
     networks = {
         name: load_model(
-            *(name, weights),
+            *(name, str(files.get(name, weights))),
             seed=seed,
             layers=layers,
             weights_key=weights_key,
@@ -151,13 +148,24 @@ def popout(
         for name, function in functions.items()
         if function is None
     }
+    known = {name: _known(network.weights) for name, network in networks.items()}
+    for name, network in list(networks.items()):
+        if isinstance(network.network, SaliencyNetwork):
+            functions[name] = network_maps(networks.pop(name))
+    sources: dict[str, MapOf] = {
+        name: from_function(name, function, stimuli)
+        for name, function in functions.items()
+        if function is not None
+    }
+    folders = {name: MapFolder(Path(path), stimuli) for name, path in maps.items()}
+    sources |= folders
     description = {
         "kind": "popout",
         "masks": {"file": masks_path.name, "sha256": sha256(masks_path)},
         "models": list(sources),
         "images": digest(stimuli, progress),
         "maps": {name: map_folder.sha256() for name, map_folder in folders.items()},
-        "networks": {name: _known(network.weights) for name, network in networks.items()},
+        "networks": known,
         "code": {name: source_sha256(name) for name in functions if is_factory(name)},
         "layers": list(layers),
         "seed": seed,

@@ -1,4 +1,4 @@
-"""Networks by name: of torchvision or another library, a factory, a training folder."""
+"""Networks by name: of torchvision, ours, another library, a factory, a training folder."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from torch import nn
 from ...datasets.errors import InputError
 from ...datasets.files import sha256
 from ...datasets.options import check_types
+from ..architectures.cmrnet import CmrNet, begin_with
+from ..architectures.named import ARCHITECTURES, architecture
 from ..records.record import MOST_INPUT, Weights
 from ..records.train_info import TrainInfo
 from ..sources.backbones import model_names, own_network, torchvision_network
@@ -104,13 +106,14 @@ def load_model(
     Parameters
     ----------
     name : str
-        A torchvision classification model, ``gabor``, ``timm:NAME``, ``hf:OWNER/NAME`` (or a
-        folder), ``open_clip:ARCH/TAG``, ``package.module:factory`` (a callable without arguments
-        that returns a Module or a `Network`), or a folder that `probe train` made.
+        A torchvision classification model, ``gabor``, a saliency network (``unisal``, ``msinet``
+        …), ``timm:NAME``, ``hf:OWNER/NAME`` (or a folder), ``open_clip:ARCH/TAG``,
+        ``package.module:factory`` (a callable without arguments that returns a Module or a
+        `Network`), or a folder that `probe train` made.
     weights : str
         ``default`` (the published weights; a factory's own; a training's best), ``random``, or a
-        file (.pth, .safetensors). A file with a readout, ours or He et al.'s, gives the trained
-        saliency model.
+        file (.pth, .safetensors, TensorFlow's .pb or .index). A file with a readout, ours or He et
+        al.'s, gives the trained saliency model.
     seed : int
         Seed for random weights. The caller's random state is unchanged.
     input_size : (height, width), optional
@@ -161,12 +164,22 @@ def load_model(
                 raise InputError(f"{name}: a factory makes its own weights; --weights takes a file")
             network, source = own_network(name, named_by), Weights(source="factory")
             code = source_sha256(name)
+        elif name in ARCHITECTURES:
+            network, source = architecture(name, weights)
         elif source_of(name):
             network, source = from_source(name, weights, input_size)
         else:
             network, source = torchvision_network(name, weights)
     if from_file:
         source = Weights(source="file", sha256="")  # not hashed before it is read
+        path = Path(weights)
+        if isinstance(network.module, CmrNet) and begin_with(
+            *(network.module, path, weights_key, weights_prefix)
+        ):
+            where = {"key": weights_key, "prefix": weights_prefix}
+            given = {name: value for name, value in where.items() if value is not None}
+            source = Weights(source="file", file=path.name, sha256=sha256(path), **given)
+            from_file = False
     model = _model(network, name, source, code, input_size)
     if from_file:
         return fitted(model, Path(weights), layers, weights_key, weights_prefix)
@@ -225,7 +238,7 @@ def _model(
 
 def is_training(name: str) -> bool:
     """Return whether a model's name is a folder, which must then be a training folder."""
-    return Path(name).is_dir() and name not in model_names()
+    return Path(name).is_dir() and name not in (*model_names(), *ARCHITECTURES)
 
 
 def load_trained(

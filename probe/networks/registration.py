@@ -48,7 +48,8 @@ def measure_registration(
     -------
     dict of Registration
         By layer. A layer is missing if its cells see the picture as a whole (their centroids lie
-        less than half or more than twice as far apart as the cells would), or it has one only.
+        less than half or more than twice as far apart as the cells would), if no picture changes
+        them, or if it has one only.
 
     Raises
     ------
@@ -62,16 +63,22 @@ def measure_registration(
     """
     generator = torch.Generator().manual_seed(seed)
     found: dict[str, list[np.ndarray]] = {layer.name: [] for layer in layers}
-    for picture in pictures:
+    seen = 0
+    for seen, picture in enumerate(pictures, start=1):  # noqa: B007
         image = model.images(network_input(picture, model.resize)[None])
         batch = image.repeat(_SIDE**2, 1, 1, 1).requires_grad_(True)
 
         def keep(layer: Layer, maps: torch.Tensor, batch: torch.Tensor = batch) -> None:
+            if not maps.requires_grad:  # no picture changes it
+                return
             mixture = torch.randn(_SIDE**2, maps.shape[1], generator=generator)
             rows, columns = np.meshgrid(*map(_cells, maps.shape[2:]), indexing="ij")
             cells = maps[np.arange(_SIDE**2), :, rows.ravel(), columns.ravel()]
-            (gradient,) = torch.autograd.grad((cells * mixture).sum(), batch, retain_graph=True)
-            found[layer.name].append(_centroids(gradient.double().square().sum(1)))
+            (gradient,) = torch.autograd.grad(
+                (cells * mixture).sum(), batch, retain_graph=True, allow_unused=True
+            )
+            if gradient is not None:
+                found[layer.name].append(_centroids(gradient.double().square().sum(1)))
 
         try:
             with torch.enable_grad(), reading(model.network, layers) as forward:
@@ -83,9 +90,17 @@ def measure_registration(
                 f"measured: {reason}"
             ) from error
         advance(1)
-    if not all(found.values()):
+    if not seen:
         raise InputError(f"{model.name}: no picture to measure where its cells look")
-    fitted = {layer.name: _fitted(layer, np.mean(found[layer.name], axis=0)) for layer in layers}
+    if not any(found.values()):
+        raise InputError(
+            f"{model.name}: cannot be differentiated, so where its cells look cannot be measured"
+        )
+    fitted = {
+        layer.name: _fitted(layer, np.mean(found[layer.name], axis=0))
+        for layer in layers
+        if found[layer.name]
+    }
     return {name: one for name, one in fitted.items() if one is not None}
 
 

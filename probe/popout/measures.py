@@ -21,6 +21,7 @@ from ...datasets.masks.mask_set import MaskSet
 from ...datasets.masks.regions import mask_of
 from ...datasets.progress import SILENT, Progress
 from ...datasets.stimuli import Popout, Stimulus
+from ..saliency.densities import without_logarithm
 from ..saliency.maps import MapOf
 from ..statistics.clusters import mean_interval
 
@@ -133,7 +134,7 @@ def measure_models(
     models: Mapping[str, MapOf],
     progress: Progress = SILENT,
 ) -> pd.DataFrame:
-    """Measure models on arrays.
+    """Measure models on arrays; the logarithm of a density is measured without the logarithm.
 
     Returns
     -------
@@ -157,7 +158,8 @@ def measure_models(
                     "feature": array.feature,
                     "contrast": array.contrast,
                 }
-                rows.append({**keys, **measures(map_of(array.image), array)})
+                saliency = without_logarithm(map_of(array.image))
+                rows.append({**keys, **measures(saliency, array)})
                 advance(1)
     return pd.DataFrame(rows)
 

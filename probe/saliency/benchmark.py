@@ -13,7 +13,7 @@ from ...datasets.fixations import Fixations
 from ...datasets.progress import SILENT, Progress
 from ...datasets.stimuli import Dataset, Stimulus
 from ..statistics.clusters import mean_interval
-from .densities import Fitted, is_density
+from .densities import Fitted, is_density, without_logarithm
 from .maps import MapOf, maps_of
 from .metrics import (
     auc_borji,
@@ -58,9 +58,10 @@ def score(
         ``model, image_id, file_name``, `MEASURES` and ``kind``, a row for each model and image
         with fixations. The empirical saliency map is the fixations blurred by one degree. sAUC
         is against all other images' fixations, at relative positions. IG is over `CentreBias`. A
-        model's ``kind`` is ``density`` if each of its maps is one (`is_density`), whose IG is
-        that of the map as it is; or else ``map``, whose IG is that of a density with blur and
-        centre bias fitted on other images (`Fitted`).
+        model's ``kind`` is ``density`` if each of its maps is one (`is_density`) or the logarithm
+        of one, which all measures take without the logarithm; its IG is that of the density as it
+        is. Or else ``map``, whose IG is that of a density with blur and centre bias fitted on
+        other images (`Fitted`).
 
     Raises
     ------
@@ -162,7 +163,8 @@ def _trials(
     """Return maps and the fixations that each is scored on: one, or one for every subject."""
     if isinstance(map_of, Human):
         return map_of.without_each(stimulus)
-    return [(map_of(stimulus), dataset.fixations.of(stimulus.id))]
+    saliency = without_logarithm(map_of(stimulus))
+    return [(saliency, dataset.fixations.of(stimulus.id))]
 
 
 class _Others:

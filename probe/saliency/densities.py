@@ -30,6 +30,17 @@ def is_density(saliency: np.ndarray) -> bool:
     return bool(saliency.min() >= 0 and abs(saliency.sum() - 1) < 1e-3)
 
 
+def without_logarithm(saliency: np.ndarray) -> np.ndarray:
+    """Return the density whose logarithm a map is; any other map unchanged.
+
+    A map is the natural logarithm of a density if it is nowhere positive and its exponential sums
+    to 1 (± 0.001).
+    """
+    if saliency.max() <= 0 and abs(np.exp(saliency).sum() - 1) < 1e-3:
+        return np.exp(saliency)
+    return saliency
+
+
 @dataclass(frozen=True, eq=False)
 class _Image:
     """One image's map, on cells, and what is needed to judge it.

@@ -24,9 +24,20 @@ from ...datasets.stimuli import (
     Stimulus,
     read_picture,
 )
+from ..architectures.named import ARCHITECTURES
+from ..architectures.saliency_network import SaliencyNetwork
+from ..explain.explanation import Explanation
+from ..explain.rebuilt import (
+    READOUT,
+    explained_model,
+    folder_of,
+    is_explained,
+    readout_function,
+    readout_maps,
+)
 from ..networks.activation import resized
 from ..networks.heads import SaliencyModel
-from ..networks.load import load_model, load_trained
+from ..networks.load import is_training, load_model, load_trained
 from ..networks.model import Model, network_input
 from ..sources.factory import from_factory
 from ..sources.libraries import is_factory
@@ -42,15 +53,19 @@ OBSERVERS: dict[str, Callable[[Dataset], MapOf]] = {"human": Human, "centre": Ce
 _ARRAYS = (".npy", ".mat", ".h5", ".hdf5")
 
 
-def saliency_map(model: str, rgb: np.ndarray) -> np.ndarray:
+def saliency_map(model: str, rgb: np.ndarray, weights: str | Path | None = None) -> np.ndarray:
     """Return a saliency model's map of a picture, as the model puts it out.
 
     Parameters
     ----------
     model : str
-        A classical model (``gbvs``, ``itti``, ``bms``, ``spectral`` …), a folder that
-        `probe train` made, or ``package.module:factory``.
+        A classical model (``gbvs``, ``itti``, ``bms``, ``spectral`` …), a saliency network
+        (``unisal``, ``msinet`` …), a folder that `probe train` made, ``explained:DIR`` or
+        ``explained-readout:DIR`` with a folder that `probe explain` made, or
+        ``package.module:factory``.
     rgb : uint8 array, shape (height, width, 3)
+    weights : path, optional
+        A network's file of weights, or ``random``.
 
     Returns
     -------
@@ -70,7 +85,7 @@ def saliency_map(model: str, rgb: np.ndarray) -> np.ndarray:
     >>> saliency.shape, bool(saliency[25, 55] > saliency[45, 20])
     ((60, 80), True)
     """
-    function = function_named(model)
+    function = model_function(model, weights)
     if function is None:
         raise InputError(f"{model}: not a saliency model; expected {', '.join(MODELS)} …")
     if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
@@ -104,7 +119,7 @@ def maps_of(
     dataset : Dataset, optional
         The fixations that ``human`` and ``centre`` are made of.
     weights : mapping of path
-        Files of weights, by the names of networks.
+        Files of weights, or ``random``, by the names of networks.
     px_per_degree : float, optional
         The pictures' resolution, for networks that expect one; by default the dataset's.
     weights_key, weights_prefix : str, optional
@@ -135,15 +150,11 @@ def maps_of(
                 raise InputError(f"{name}: is made of fixations; expected a dataset that has some")
             models[name] = OBSERVERS[name](dataset)
             continue
+        if name.startswith(READOUT) and name not in weights:
+            models[name] = _of_stimuli(name, readout_maps(name, stimuli), stimuli)
+            continue
         place = (weights_key, weights_prefix) if name in weights else (None, None)
-        function = function_named(name, weights.get(name), place)
-        if function is None and (":" in name or name in weights):
-            network = load_model(
-                *(name, str(weights.get(name, "default"))),
-                weights_key=place[0],
-                weights_prefix=place[1],
-            )
-            function = network_maps(network, scale)
+        function = model_function(name, weights.get(name), place, scale)
         if function is None:
             known = ", ".join([*MODELS, *OBSERVERS])
             raise InputError(f"{name}: not a saliency model; expected {known} …")
@@ -157,11 +168,18 @@ def from_function(name: str, function: Callable[[np.ndarray], Any], stimuli: Sti
     The result raises `InputError` if a picture cannot be read, or the function's map is not
     finite or not of two dimensions.
     """
+    return _of_stimuli(name, lambda _stimulus, picture: function(picture), stimuli)
+
+
+def _of_stimuli(
+    name: str, function: Callable[[Stimulus, np.ndarray], Any], stimuli: Stimuli
+) -> MapOf:
+    """Return the maps of a function that also takes the stimulus; see `from_function`."""
 
     def map_of(stimulus: Stimulus) -> np.ndarray:
         picture, place = np.asarray(stimuli.read(stimulus)), f"{name}: {stimulus.file_name}"
         try:
-            saliency = np.asarray(function(picture), dtype=np.float64)
+            saliency = np.asarray(function(stimulus, picture), dtype=np.float64)
         except InputError as error:
             raise InputError(f"{place}: {error}") from error
         return _checked(place, saliency, stimulus)[0]
@@ -270,6 +288,35 @@ def _checked(place: str, saliency: np.ndarray, stimulus: Stimulus) -> tuple[np.n
         return cv2.resize(saliency, size[::-1], interpolation=cv2.INTER_LINEAR), True
 
 
+def model_function(
+    name: str,
+    weights: str | Path | None = None,
+    place: tuple[str | None, str | None] = (None, None),
+    px_per_degree: float | None = None,
+    seed: int = 0,
+) -> Callable[[np.ndarray], Any] | None:
+    """Return the function from pictures to maps of what `function_named` or `load_model` knows.
+
+    A network counts if it is a saliency network, a factory's, or has a file of weights. None if
+    there is no such model.
+
+    Raises
+    ------
+    InputError
+        As they, or as `network_maps`.
+    """
+    function = function_named(name, weights, place)
+    if function is None and (":" in name or name in ARCHITECTURES or weights is not None):
+        network = load_model(
+            *(name, "default" if weights is None else str(weights)),
+            seed=seed,
+            weights_key=place[0],
+            weights_prefix=place[1],
+        )
+        function = network_maps(network, px_per_degree)
+    return function
+
+
 def function_named(
     name: str,
     weights: str | Path | None = None,
@@ -277,20 +324,21 @@ def function_named(
 ) -> Callable[[np.ndarray], Any] | None:
     """Return the function from pictures to saliency maps that a name stands for, or None.
 
-    A classical model, what ``module:factory`` returns, or the network of a training folder, with
-    a file of weights if given, and the network's key and prefix in it. A network of another kind
-    gives None.
+    A classical model, what ``module:factory`` returns, an explanation (``explained:DIR``, the
+    network itself with rebuilt maps; ``explained-readout:DIR``, the readout fitted on them), or the
+    network of a training folder, with a file of weights if given, and the network's key and prefix
+    in it. A network of another kind gives None.
 
     Raises
     ------
     InputError
         As `predictor`, if the factory fails, or if weights are given to what has none.
     """
-    if name in MODELS:
+    if name in MODELS or is_explained(name):
         if weights is not None:
             raise InputError(f"{name} has no weights; expected no --weights")
-        return MODELS[name]
-    if (Path(name) / "train.json").is_file():
+        return MODELS[name] if name in MODELS else _explained(name)
+    if is_training(name) and (Path(name) / "train.json").is_file():
         return predictor(Path(name), "default" if weights is None else str(weights), place)
     if not is_factory(name):
         return None
@@ -300,6 +348,13 @@ def function_named(
     if weights is not None:
         raise InputError(f"{name}: made a function, which has no weights; expected no --weights")
     return product
+
+
+def _explained(name: str) -> Callable[[np.ndarray], np.ndarray]:
+    explanation = Explanation.open(folder_of(name))
+    if name.startswith(READOUT):
+        return readout_function(explanation)
+    return network_maps(explained_model(explanation))
 
 
 def predictor(
@@ -327,6 +382,8 @@ def network_maps(
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Return the function from pictures to a network's map, resized to the picture (bilinear).
 
+    A `SaliencyNetwork` feeds itself and resizes its map as its authors do.
+
     The function raises `InputError` if the network does not return one map, (1, 1, height, width)
     or (1, height, width).
 
@@ -342,6 +399,8 @@ def network_maps(
         If the file of weights lacks some, or the model expects a resolution and none is given.
     """
     model.check()
+    if isinstance(model.network, SaliencyNetwork):
+        return model.network.predict
     model.at_scale([(1, 1)], px_per_degree)
 
     def predict(picture: np.ndarray) -> np.ndarray:

@@ -17,9 +17,10 @@ import torch
 
 from ...datasets.errors import InputError
 from ...datasets.files import sha256
+from ...datasets.gaze.read import EXPORT_SUFFIXES
+from ...datasets.gaze.strict import TABLE_SUFFIXES
 from ...datasets.masks.mask_set import MaskSet
 from ...datasets.progress import SILENT, Progress
-from ...datasets.sources.folder import TABLE_SUFFIXES
 from ...datasets.sources.load import (
     PUBLISHED,
     SHIPPED,
@@ -31,7 +32,9 @@ from ...datasets.sources.load import (
 from ...datasets.sources.salicon import NAME as SALICON
 from ...datasets.stimuli import IMAGE_SUFFIXES, Dataset, Stimuli, Stimulus, image_size
 from ..choices import MapFormat
+from ..explain.rebuilt import folder_of, is_explained
 from ..networks.load import is_training
+from ..records.explain_info import ExplainInfo
 from ..records.train_info import TrainInfo
 from ..scoring.loading import OFFER
 from .classical import MODELS
@@ -149,16 +152,22 @@ def identity(
     """
     parts = [name, *(lib.__version__ for lib in (np, scipy, cv2, PIL, torch))]
     own = Path(__file__).parent
-    rooms = (own, own.parent / "sources", own.parent / "networks")
+    names = ("architectures", "sources", "networks", "explain")
+    rooms = [own, *(own.parent / room for room in names)]
     parts += [sha256(path) for room in rooms for path in sorted(room.glob("*.py"))]
     if name in OBSERVERS and dataset is not None:
         sizes = [(image.id, image.size) for image in dataset.stimuli]
         parts += [dataset.fixations.sha256(), str(dataset.px_per_degree), str(sizes)]
+    elif is_explained(name):
+        info = ExplainInfo.read(folder_of(name))  # it names the hashes of all that it depends on
+        if ":" in info.parameters.model:
+            return None
+        parts += [json.dumps(info.content(), sort_keys=True)]
     elif name not in MODELS:
         parts += [] if weights is None else [str(place)]
         folder = Path(name)
         if weights is not None and ":" not in name and not is_training(name):
-            return _hash([*parts, sha256(weights)])
+            return _hash([*parts, "random" if str(weights) == "random" else sha256(weights)])
         if ":" in name or ":" in TrainInfo.read(folder).parameters.backbone.model:
             return None
         parts += [sha256(folder / "train.json"), sha256(weights or folder / "best.safetensors")]
@@ -284,9 +293,10 @@ def pictures(
         scale = px_per_degree or masks.info.salprobe.px_per_degree
         if scale is None:
             raise InputError(f"{path}: pixels per degree unknown; give --px-per-degree")
-        looked = fixations_of(masks, folder, Path(fixations) if fixations else None)
+        table = Path(fixations) if fixations else None
+        looked = fixations_of(masks, folder, table, progress)
         return stimuli, Dataset(path.stem, stimuli, looked, scale)
-    table = path.is_file() and path.suffix.lower() in TABLE_SUFFIXES
+    table = path.is_file() and path.suffix.lower() in (*TABLE_SUFFIXES, *EXPORT_SUFFIXES)
     if needed or table or not path.is_dir() or str(source) in (*PUBLISHED, SALICON):
         dataset = load_dataset(str(source), root, fixations, px_per_degree, progress=progress)
         return dataset.stimuli, dataset

@@ -37,7 +37,8 @@ def torchvision_network(name: str, weights: str) -> tuple[Network, Weights]:
     if name not in torchvision.models.list_models(module=torchvision.models):
         raise InputError(
             f"no model {name!r}: expected a torchvision classification model (vgg16, resnet50 …), "
-            "gabor, timm:NAME, hf:OWNER/NAME, open_clip:ARCH/TAG, or package.module:factory"
+            "gabor, unisal, msinet, cmrnet, timm:NAME, hf:OWNER/NAME, open_clip:ARCH/TAG, or "
+            "package.module:factory"
         )
     published = torchvision.models.get_model_weights(name).DEFAULT  # type: ignore[attr-defined]
     size = published.transforms().crop_size[0]

@@ -56,7 +56,7 @@ def from_factory(name: str, named_by: Path | None = None) -> object:
         )
     try:
         return getattr(_module(name), name.partition(":")[2])()
-    except Exception as error:  # the user's own code
+    except (Exception, SystemExit) as error:  # the user's own code
         raise InputError(f"{name}: {type(error).__name__}: {error}") from error
 
 

@@ -13,9 +13,51 @@ WAVELENGTHS = (4, 8, 16, 32)
 ORIENTATIONS = (0, 30, 60, 90, 120, 150)
 """Degrees from vertical bars (0), anticlockwise."""
 
+LUMINANCE = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue."""
+
 _OPPONENTS = ("red on green", "green on red", "blue on yellow", "yellow on blue")
-_BANDWIDTH = 0.65
+BANDWIDTH = 0.65
 """Ratio of a log-Gabor's spread to its centre frequency: about 1.5 octaves."""
+
+
+def log_gabors(height: int, width: int, device: torch.device | str = "cpu") -> torch.Tensor:
+    """Return the transfer functions of the bank of log-Gabors, scale by scale.
+
+    Each passes one half of the plane: the response is complex, its real part even, its imaginary
+    part odd, and its magnitude the energy.
+
+    Parameters
+    ----------
+    height, width : int
+        Size of the pictures, in pixels.
+
+    Returns
+    -------
+    float32 tensor, shape (scales × orientations, height, width)
+        On the frequencies of `torch.fft.fft2`.
+
+    References
+    ----------
+    Kovesi, "What are log-Gabor filters and why are they good?", peterkovesi.com: the radial and
+    the angular factor.
+    """
+    fy = torch.fft.fftfreq(height, device=device)[:, None]
+    fx = torch.fft.fftfreq(width, device=device)[None, :]
+    frequency = torch.hypot(fx, fy)
+    frequency[0, 0] = 1.0
+    angle = torch.atan2(-fy, fx)
+    spread = math.radians(180 / len(ORIENTATIONS)) / 1.5
+    filters = []
+    for wavelength in WAVELENGTHS:
+        octaves = torch.log(frequency * wavelength) / math.log(BANDWIDTH)
+        radial = torch.exp(-(octaves**2) / 2)
+        radial[0, 0] = 0.0
+        for orientation in ORIENTATIONS:
+            away = angle - math.radians(orientation)
+            away = torch.atan2(torch.sin(away), torch.cos(away))
+            filters.append(radial * torch.exp(-(away**2) / (2 * spread**2)))
+    return torch.stack(filters)
 
 
 class LogGabor(nn.Module):
@@ -36,37 +78,17 @@ class LogGabor(nn.Module):
 
     def forward(self, rgb: torch.Tensor) -> torch.Tensor:
         """Map images (n, 3, h, w) in 0 to 1 to energies (n, 24, h, w)."""
-        luminance = (rgb * rgb.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1)
+        luminance = (rgb * rgb.new_tensor(LUMINANCE)[:, None, None]).sum(1)
         height, width = luminance.shape[-2:]
         # Mirrored borders: the Fourier transform's wrap-around would act as an edge.
         border = min(WAVELENGTHS[-1], height - 1, width - 1)
         padded = nn.functional.pad(luminance[:, None], (border,) * 4, mode="reflect")[:, 0]
         spectrum = torch.fft.fft2(padded)
-        filters = self._filters(padded.shape[-2], padded.shape[-1], rgb.device)
+        filters = log_gabors(padded.shape[-2], padded.shape[-1], rgb.device)
         inner = (..., slice(border, border + height), slice(border, border + width))
         return torch.stack(
             [torch.fft.ifft2(spectrum * transfer).abs()[inner] for transfer in filters], 1
         )
-
-    @staticmethod
-    def _filters(height: int, width: int, device: torch.device) -> list[torch.Tensor]:
-        """Return the transfer functions; each passes one half of the plane (a quadrature pair)."""
-        fy = torch.fft.fftfreq(height, device=device)[:, None]
-        fx = torch.fft.fftfreq(width, device=device)[None, :]
-        frequency = torch.hypot(fx, fy)
-        frequency[0, 0] = 1.0
-        angle = torch.atan2(-fy, fx)
-        spread = math.radians(180 / len(ORIENTATIONS)) / 1.5
-        filters = []
-        for wavelength in WAVELENGTHS:
-            octaves = torch.log(frequency * wavelength) / math.log(_BANDWIDTH)
-            radial = torch.exp(-(octaves**2) / 2)
-            radial[0, 0] = 0.0
-            for orientation in ORIENTATIONS:
-                away = angle - math.radians(orientation)
-                away = torch.atan2(torch.sin(away), torch.cos(away))
-                filters.append(radial * torch.exp(-(away**2) / (2 * spread**2)))
-        return filters
 
 
 class CentreSurround(nn.Module):

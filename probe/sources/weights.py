@@ -1,4 +1,4 @@
-"""Files of weights: read without unpickling, matched to a network, hashed."""
+"""Files of weights: read without unpickling, matched to a network, hashed, written."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save
 from torch import nn
 
 from ...datasets.errors import InputError, reading
+from ...datasets.files import atomic_write
+from .tensorflow import SUFFIXES, tensorflow_states
 
 State = dict[str, torch.Tensor]
 """A network's parameters and buffers by their keys."""
@@ -55,6 +58,8 @@ class Found:
 def read_states(path: Path) -> tuple[dict[str, State], dict[str, Any]]:
     """Read every state dict in a file, unpickling nothing but tensors and plain containers.
 
+    Files of TensorFlow (.pb, .index) too; see `tensorflow_states`.
+
     Returns
     -------
     states : dict
@@ -72,6 +77,9 @@ def read_states(path: Path) -> tuple[dict[str, State], dict[str, Any]]:
             f"{path}: {'is a folder' if path.is_dir() else 'no such file'}, expected weights"
         )
     about = {}
+    if path.suffix in SUFFIXES:
+        with reading(path):
+            return tensorflow_states(path), {}
     if path.suffix == ".safetensors":
         from safetensors import safe_open
 
@@ -84,6 +92,25 @@ def read_states(path: Path) -> tuple[dict[str, State], dict[str, Any]]:
     if not states:
         raise InputError(f"{path}: not a state dict (names and tensors)")
     return states, about if isinstance(about, dict) else {}
+
+
+def write_weights(path: Path, network: nn.Module, about: Mapping[str, Any]) -> None:
+    """Write a network's weights as safetensors, atomically.
+
+    Parameters
+    ----------
+    path : Path
+    network : Module
+    about : mapping
+        What the file holds, ready for JSON: its metadata under the key ``salprobe``. One key,
+        because safetensors does not keep the order of several, and a resumed training ends in the
+        same bytes.
+    """
+    state = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
+    }
+    with atomic_write(path) as file:
+        file.write(save(state, {ABOUT: json.dumps(about)}))
 
 
 def load_tensors(path: Path) -> Any:
@@ -121,6 +148,8 @@ def reason(error: Exception) -> str:
         )
     if "weights_only" in text or text.startswith("Weights only"):
         return "it holds more than tensors, which is not unpickled; save the state dict alone"
+    if text.isdecimal():  # the pickle that is none
+        return "it is another kind of file"
     return text[:200] or type(error).__name__
 
 
@@ -205,6 +234,8 @@ def unfit(own: Mapping[str, torch.Tensor], state: State) -> dict[str, str]:
             wrong[key] = "missing"
         elif got.shape != value.shape:
             wrong[key] = f"is {tuple(got.shape)}, expected {tuple(value.shape)}"
+        elif value.is_floating_point() and not got.is_floating_point():
+            wrong[key] = f"holds {str(got.dtype).removeprefix('torch.')}, expected floating point"
         elif not torch.isfinite(got).all():
             wrong[key] = "is not finite"
         else:

@@ -9,15 +9,12 @@
 from __future__ import annotations
 
 import io
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
-from safetensors.torch import save
 from torch import nn
 
 from ...datasets.errors import InputError
@@ -25,7 +22,7 @@ from ...datasets.files import atomic_write
 from ...datasets.options import check_types
 from ...datasets.readers.tables import read_columns
 from ...datasets.texts import csv_of
-from ..sources.weights import ABOUT, load_tensors, reason
+from ..sources.weights import load_tensors, reason
 
 
 @dataclass
@@ -79,25 +76,6 @@ def read_test(
     if table["image_id"].tolist() != list(ids):
         raise InputError(f"{path}: expected the {len(ids)} test stimuli, in their order")
     return table[["image_id", *texts, *numbers]]
-
-
-def write_weights(path: Path, network: nn.Module, about: Mapping[str, Any]) -> None:
-    """Write a network's weights as safetensors, atomically.
-
-    Parameters
-    ----------
-    path : Path
-    network : Module
-    about : mapping
-        What the file holds, ready for JSON: its metadata under the key ``salprobe``. One key,
-        because safetensors does not keep the order of several, and a resumed training ends in the
-        same bytes.
-    """
-    state = {
-        name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
-    }
-    with atomic_write(path) as file:
-        file.write(save(state, {ABOUT: json.dumps(about)}))
 
 
 def write_checkpoint(

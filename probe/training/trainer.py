@@ -21,12 +21,13 @@ from ..networks.device import Execution
 from ..networks.heads import Headed
 from ..networks.model import Model, describe
 from ..scoring.loading import load_batches
+from ..sources.weights import write_weights
 from .examples import Example, Kept, lesson
 from .frozen import Frozen
 from .losses import Loss, nss
 from .recipe import Recipe
 from .split import Split
-from .store import TrainingState, read_checkpoint, write_checkpoint, write_table, write_weights
+from .store import TrainingState, read_checkpoint, write_checkpoint, write_table
 
 CHECKPOINT_S = 60
 """Seconds between checkpoints within an epoch."""

@@ -1,0 +1,1 @@
+"""Published saliency networks, written anew, and one of our own."""
