@@ -1,5 +1,6 @@
 """Networks that tests name as nets:FACTORY."""
 
+import math
 import warnings
 
 import torch
@@ -104,3 +105,55 @@ def windowed() -> nn.Module:
     """A network with layers that are no maps."""
     torch.manual_seed(2)
     return _Windowed()
+
+
+def silent() -> nn.Module:
+    """`Small`, whose last unit but five never fires."""
+    network = small()
+    network.three[0].bias.data[2] = -1e6  # type: ignore[index]
+    return network
+
+
+FIELD = 15  # pixels
+DOGS = ((1.2, 2.4, 0.9), (1.5, 4.0, 1.0), (2.0, 3.2, 0.8))  # σ_c, σ_s, balance
+
+
+class Filters(nn.Module):
+    """Units that are known filters of 15×15 pixels, two pixels apart: see `filter_bank`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.filters = nn.Sequential(nn.Conv2d(3, len(filter_bank()), FIELD, stride=2), nn.ReLU())
+        with torch.no_grad():
+            self.filters[0].weight.copy_(filter_bank())
+            self.filters[0].bias.zero_()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.filters(x).mean((2, 3))
+
+
+def filter_bank() -> torch.Tensor:
+    """Return filters, (units, 3, 15, 15): three differences of Gaussians, two Gaussians, Gabors.
+
+    The second is red–green, the third's centre inhibits; the last unit answers to nothing.
+    """
+    places = torch.arange(FIELD) - FIELD // 2.0
+    y, x = torch.meshgrid(places, places, indexing="ij")
+    square = x**2 + y**2
+    shapes = []
+    for sign, (centre, surround, balance) in zip((1, 1, -1), DOGS, strict=True):
+        weight = balance * centre**2 / surround**2
+        inner, outer = (torch.exp(-square / (2 * sd**2)) for sd in (centre, surround))
+        shapes.append(sign * (inner - weight * outer))
+    shapes += [torch.exp(-square / (2 * sd**2)) for sd in (1.5, 2.5)]
+    for angle, phase in ((0.0, 0.0), (0.8, 1.5), (2.0, 3.0)):
+        along = x * math.cos(angle) + y * math.sin(angle)
+        shapes.append(torch.exp(-square / 12) * torch.cos(2 * math.pi * along / 6 + phase))
+    shapes.append(torch.zeros(FIELD, FIELD))
+    bank = torch.stack(shapes)[:, None] * torch.tensor([1.0, 1.0, 1.0])[:, None, None]
+    bank[1] *= torch.tensor([1.0, -1.0, 0.0])[:, None, None]
+    return bank
+
+
+def filters() -> nn.Module:
+    return Filters()

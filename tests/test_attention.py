@@ -11,6 +11,7 @@ from torch import nn
 
 from salprobe.datasets.errors import InputError
 from salprobe.probe.layers.layers import layer_named, reading
+from salprobe.probe.layers.layouts import NO_ORDER, Reading, pictures, read
 from salprobe.probe.layers.trace import survey
 from salprobe.probe.networks.heads import SaliencyModel
 from salprobe.probe.runs.probing import probe
@@ -130,6 +131,18 @@ def test_heads_are_listed_after_their_module_and_are_no_default() -> None:
     assert names == ["one#class", "one#mean", "two#class", "two#mean"]
     assert {(one.units, one.height, one.width, one.prefix) for one in heads} == {(HEADS, 8, 12, 2)}
     assert not any(layer.default for layer in heads)
+
+
+def test_heads_are_never_taken_for_cells() -> None:
+    """Six heads that happen to answer to the picture's quarters, as two tokens and 2×2 cells do."""
+    generator = torch.Generator().manual_seed(0)
+    quarters = F.adaptive_avg_pool2d(pictures((64, 64)), 2).flatten(2)
+    cells = torch.einsum("tc,nck->nkt", torch.randn(98, 3, generator=generator), quarters)
+    output = torch.cat([cells.mean(1, keepdim=True).expand(-1, 2, -1), cells], 1)
+    same = (64, 64), (64, 64)
+    misread = read((1, 6, 98), output, *same)
+    assert isinstance(misread, Reading) and misread.layout == "NTC"
+    assert read((1, 6, 98), output, *same, tokens=2) == NO_ORDER
 
 
 def test_without_a_token_before_the_cells_there_is_no_class_token() -> None:

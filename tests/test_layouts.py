@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from salprobe.datasets.errors import InputError
-from salprobe.probe.layers.layers import reading
+from salprobe.probe.layers.layers import LeftOut, grouped, reading
 from salprobe.probe.layers.layouts import second_size
 from salprobe.probe.layers.trace import survey, trace
 from salprobe.probe.runs.run import Run
@@ -211,6 +211,42 @@ def test_tokens_of_another_size_are_refused_when_they_are_read() -> None:
         forward(torch.rand(1, 3, *WIDE), lambda *_: None)
 
 
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        (lambda x: (x * 100).int(), "not floating-point numbers"),
+        (lambda x: x > 0, "not floating-point numbers"),
+        (lambda x: torch.complex(x, x), "not floating-point numbers"),
+        (lambda x: tokens(x).flatten(0, 1), "no axis counts the images"),
+        (lambda x: x[:, :0], "empty"),
+        (lambda x: x.to_sparse(), "not a tensor, or a sparse one"),
+    ],
+    ids=["integers", "truths", "complex", "folded", "without-units", "sparse"],
+)
+def test_what_is_no_stack_of_maps_is_said_and_hides_no_other(
+    function: Callable, reason: str
+) -> None:
+    found = survey(net(function, SQUARE, fixed=False), SQUARE)
+    assert [layer.name for layer in found.layers] == ["maps"]
+    assert [(one.module, one.reason.partition(":")[0]) for one in found.left_out] == [
+        ("other", reason)
+    ]
+
+
+def test_a_number_that_differs_between_modules_left_out_is_named() -> None:
+    def left(*names: str) -> list[LeftOut]:
+        return [LeftOut(name, "because", False) for name in names]
+
+    assert grouped(left("b.0.x", "b.3.x", "b.11.x")) == [("b.{0,3,11}.x", 3, "because")]
+    assert grouped(left("b.0.x")) == [("b.0.x", 1, "because")]
+    assert grouped(left("b.0.c1", "b.1.c1")) == [("b.{0,1}.c1", 2, "because")]
+    assert grouped(left("b.0.c1", "b.1.c2")) == [("b.*.c*", 2, "because")]
+    assert grouped([*left("a.1"), LeftOut("a.2", "else", False)]) == [
+        ("a.1", 1, "because"),
+        ("a.2", 1, "else"),
+    ]
+
+
 @pytest.mark.parametrize("size", [(9, 9), (32, 32), (64, 64), (224, 224), (224, 160), (640, 896)])
 def test_the_second_size_tells_height_width_and_proportions_apart(size: tuple[int, int]) -> None:
     other = second_size(size)
@@ -225,7 +261,7 @@ def test_what_is_left_out_is_said(small_world: Path, tmp_path: Path, command) ->
     listed = command("probe", "layers", "nets:windowed", "--input-size", "64x64", **here)
     assert listed.stdout.split() == ["*", "maps", "4", "×", "16", "×", "16"]
     reason = "no axis counts the images: windows, or one image at a time"
-    assert f"left out: windows.* (2): {reason}" in listed.stderr.replace("\n", " ")
+    assert f"left out: windows.{{0,1}} (2): {reason}" in listed.stderr.replace("\n", " ")
     run = ["probe", "run", "--masks", small_world / "masks.json", "--model", "nets:windowed"]
     run += ["--input-size", "64x64", "--out", tmp_path / "run"]
     refused = command(*run, "--layers", "windows.1", check=2, **here)
@@ -233,5 +269,5 @@ def test_what_is_left_out_is_said(small_world: Path, tmp_path: Path, command) ->
         "\n", " "
     )
     done = command(*run, "--layers", "*", **here)
-    assert "left out: windows.* (2)" in done.stderr
+    assert "left out: windows.{0,1} (2)" in done.stderr
     assert [one.name for one in Run.open(tmp_path / "run").info.layers] == ["maps"]

@@ -1,6 +1,7 @@
 """Where cells look, measured; and scores of maps that do not fill their stimulus."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,28 @@ def test_a_network_without_gradients_is_refused() -> None:
     model = model_of_module(Network(Undifferentiable(), size=(96, 96)))
     with pytest.raises(InputError, match="Undifferentiable: cannot be differentiated"):
         measure_registration(model, model.layers()[:1], pictures(1))
+
+
+class Flat(Strided):
+    """A network with a layer that no picture changes, with and without parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ones = nn.Identity()
+        self.fixed = nn.Conv2d(4, 4, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        maps = self.one(x)
+        return self.ones(torch.ones_like(maps)) + self.fixed(torch.ones_like(maps)) + maps
+
+
+def test_a_layer_that_no_picture_changes_hides_no_other() -> None:
+    model = model_of_module(Network(Flat(), size=(96, 96)))
+    # Maps that are the same for all pictures are not listed by themselves.
+    like = model.layer("one")
+    layers = [replace(like, name=name, module=name) for name in ("one", "ones", "fixed")]
+    found = measure_registration(model, layers, pictures(1))
+    assert list(found) == ["one"]
 
 
 def slowly(maps: np.ndarray, lie: Registration, x: np.ndarray, y: np.ndarray, size) -> np.ndarray:

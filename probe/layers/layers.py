@@ -111,9 +111,27 @@ class Listing:
 
 
 def grouped(left_out: Sequence[LeftOut]) -> list[tuple[str, int, str]]:
-    """Return modules alike but for numbers, how many they are, and why they were left out."""
-    groups = Counter((re.sub(r"\d+", "*", one.module), one.reason) for one in left_out)
-    return [(name, count, reason) for (name, reason), count in groups.items()]
+    """Return modules alike but for numbers, how many they are, and why they were left out.
+
+    Where they differ in one number, all are named: ``blocks.{0,3,4}.attn#mean``.
+    """
+    groups: dict[tuple[str, str], list[list[str]]] = {}
+    for one in left_out:
+        parts = re.split(r"(\d+)", one.module)
+        groups.setdefault(("*".join(parts[::2]), one.reason), []).append(parts)
+    return [
+        (_common(name, modules), len(modules), reason) for (name, reason), modules in groups.items()
+    ]
+
+
+def _common(name: str, modules: list[list[str]]) -> str:
+    varying = [k for k, parts in enumerate(zip(*modules, strict=True)) if len(set(parts)) > 1]
+    if len(varying) > 1:
+        return name
+    parts = list(modules[0])
+    for k in varying:
+        parts[k] = "{" + ",".join(dict.fromkeys(module[k] for module in modules)) + "}"
+    return "".join(parts)
 
 
 def paper_names(

@@ -34,6 +34,8 @@ ONE_AXIS = "its axes do not grow as the picture's height and width do"
 NO_ORDER = "cells not in the picture's order (windows, reordered), or each sees the whole picture"
 TWO_WAYS = "its axes can be read in more than one way"
 MANY_AXES = "more axes than images, units, height and width"
+NO_NUMBERS = "not floating-point numbers"
+EMPTY = "empty"
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,11 @@ def second_size(size: Size) -> Size:
 
 
 def read(
-    shape: Sequence[int], output: torch.Tensor, size: Size, measured: Size
+    shape: Sequence[int],
+    output: torch.Tensor,
+    size: Size,
+    measured: Size,
+    tokens: int | None = None,
 ) -> Reading | str | None:
     """Find how an output is laid out.
 
@@ -107,6 +113,8 @@ def read(
         For the `pictures` of ``measured``.
     size, measured : (height, width)
         The same, if the network accepts no other size.
+    tokens : int, optional
+        The axis of the tokens, where it is known.
 
     Returns
     -------
@@ -118,8 +126,14 @@ def read(
         It is no stack of maps, but numbers of the whole image.
     """
     axes = range(len(shape))
-    if len(shape) < 3 or sum(count > 1 for count in shape) < 2 or not output.is_floating_point():
+    if len(shape) == 2 and shape[0] > 1 and output.shape[0] != shape[0]:
+        return NOT_IMAGES
+    if len(shape) > 2 and 0 in (*shape, *output.shape):
+        return EMPTY
+    if len(shape) < 3 or sum(count > 1 for count in shape) < 2:
         return None
+    if not output.is_floating_point():
+        return NO_NUMBERS
     if output.ndim != len(shape):
         return NOT_IMAGES
     batch = next((a for a in axes if (shape[a], output.shape[a]) == (1, PICTURES)), None)
@@ -138,7 +152,11 @@ def read(
         if len(shape) == 4:
             found = _map_readings(output, batch, measured, whole)
         else:
-            found = _token_readings(shape, output, batch, growing, size, measured, whole)
+            of_tokens = growing or [a for a in axes if a != batch]
+            of_tokens = of_tokens if tokens is None else [tokens]
+            found = _token_readings(
+                *(shape, output, batch, of_tokens, bool(growing)), size, measured, whole
+            )
         reading = _clearest(found)
         if reading != NO_ORDER:
             break
@@ -204,20 +222,24 @@ def _token_readings(
     shape: Sequence[int],
     output: torch.Tensor,
     batch: int,
-    growing: list[int],
+    axes: Sequence[int],
+    grows: bool,
     size: Size,
     measured: Size,
     whole: bool,
 ) -> Iterator[tuple[float, Reading]]:
-    """Yield every reading of three axes for images of ``size``, and how well it agrees."""
-    for axis in growing or [a for a in range(3) if a != batch]:
+    """Yield every reading of three axes for images of ``size``, and how well it agrees.
+
+    Of ``axes``, one may be that of the tokens; it may grow with the picture.
+    """
+    for axis in axes:
         layout = _layout(3, N=batch, T=axis)
         tokens = output.shape[axis]
         in_a_row = output.permute([layout.index(letter) for letter in "NCT"])[:, :, None]
         preferred = preferences(in_a_row, whole=whole)[:, 0]
         for grid in _grids(tokens, measured):
             rest = tokens - math.prod(grid)
-            there = _scaled(grid, shape[axis] - rest, size, measured) if growing else grid
+            there = _scaled(grid, shape[axis] - rest, size, measured) if grows else grid
             if there is None:
                 continue
             for prefix in {0, rest}:

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeGuard
 
 import torch
 from torch import nn
@@ -19,7 +20,7 @@ _CONTAINERS = (nn.Sequential, nn.ModuleList)
 _ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.SiLU, nn.GELU, nn.Hardswish, nn.LeakyReLU, nn.ELU)
 
 OTHER_CALLS = "called differently for more images or another size"
-NO_TENSOR = "not a tensor"
+NO_TENSOR = "not a tensor, or a sparse one"
 
 Call = tuple[str, int]
 _HEADS = "#"  # after the path of a module that attends
@@ -95,7 +96,7 @@ def _shapes(network: nn.Module, size: Size) -> dict[Call, tuple[int, ...]]:
     outputs: dict[int, torch.Tensor] = {}  # kept alive, so that ids stay unique
 
     def note(call: Call, module: nn.Module, output: object) -> None:
-        if not isinstance(output, torch.Tensor):
+        if not _dense(output):
             shapes[call] = ()
             return
         passed_through = isinstance(module, _CONTAINERS) and id(output) in outputs
@@ -131,10 +132,11 @@ def _readings(
 
     def note(call: Call, _module: nn.Module, output: object) -> None:
         nonlocal grows
-        if not isinstance(output, torch.Tensor):
+        if not _dense(output):
             readings[call] = NO_TENSOR
         elif call in shapes:
-            readings[call] = read(shapes[call], output, size, measured)
+            tokens = 2 if call[0].endswith(_HEADS) else None
+            readings[call] = read(shapes[call], output, size, measured, tokens)
             grows |= output.numel() != PICTURES * math.prod(shapes[call])
 
     with _calls(network, note):
@@ -168,6 +170,12 @@ def _calls(network: nn.Module, note: Callable[[Call, nn.Module, object], None]) 
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _dense(output: object) -> TypeGuard[torch.Tensor]:
+    return (
+        isinstance(output, torch.Tensor) and output.layout == torch.strided and not output.is_nested
+    )
 
 
 def _run(network: nn.Module, images: torch.Tensor) -> None:

@@ -6,12 +6,12 @@ from typing import Annotated, ClassVar, NamedTuple, Self
 
 from pydantic import Field, FiniteFloat, PositiveInt, model_validator
 
-from ..choices import RegistrationMethod
+from ..choices import Interpolation, RegistrationMethod
 from .record import InputSize, Part, Record, Weights
 
 
-class RunParameters(Part):
-    """Everything that a run's numbers depend on; other parameters make another run.
+class NetworkParameters(Part):
+    """What a network is, how it is fed, and with what.
 
     Attributes
     ----------
@@ -35,13 +35,8 @@ class RunParameters(Part):
         SHA-256 of the source of the factory's module, or of the class of a Module that was passed;
         modules that this imports are not known.
     seed : int
-    masks, fixations : str
-        SHA-256 of the mask file and of all fixations.
-    registration : str
-        Whether a map fills the stimulus, as in the paper, or its cells lie where they were measured
-        to look.
-    threshold : float
-        T of Table 2.
+    masks : str
+        SHA-256 of the mask file.
     """
 
     model: str
@@ -54,11 +49,32 @@ class RunParameters(Part):
     mean: list[FiniteFloat] = []
     sd: list[FiniteFloat] = []
     range: FiniteFloat = 1.0
-    interpolation: str = "bilinear"
+    interpolation: Interpolation = "bilinear"
     centre_bias: str | None = None
     code: str | None = None
     seed: Annotated[int, Field(ge=0, lt=2**64)]
     masks: str
+
+    def network(self) -> str:
+        """Name the network with its weights, in a few words."""
+        origin = self.weights.file or self.weights.source
+        return self.model + ("" if origin == "none" else f" ({origin})")
+
+
+class RunParameters(NetworkParameters):
+    """Everything that a run's numbers depend on; other parameters make another run.
+
+    Attributes
+    ----------
+    fixations : str
+        SHA-256 of all fixations.
+    registration : str
+        Whether a map fills the stimulus, as in the paper, or its cells lie where they were measured
+        to look.
+    threshold : float
+        T of Table 2.
+    """
+
     fixations: str = ""
     registration: RegistrationMethod = "plain"
     threshold: FiniteFloat = 1.5

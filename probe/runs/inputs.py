@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 from ...datasets.errors import InputError
 from ...datasets.files import sha256
@@ -15,9 +16,48 @@ from ...datasets.stimuli import Stimuli
 from ..layers.layers import Layer, layer_named
 from ..networks.load import load_model
 from ..networks.model import Model
+from ..records.run_info import LayerInfo, NetworkParameters, Paths
 from ..records.train_info import TrainInfo
 from .images import check_images, contents
 from .run import Run
+
+
+class NetworkRecord(Protocol):
+    """A record of what a network was examined with."""
+
+    @property
+    def parameters(self) -> NetworkParameters:
+        """What tells the network."""
+        ...
+
+    @property
+    def paths(self) -> Paths:
+        """Where its inputs were."""
+        ...
+
+    @property
+    def layers(self) -> list[LayerInfo]:
+        """The layers that were examined."""
+        ...
+
+
+class Examined(Protocol):
+    """A folder of results that were made with a network: a run, or an explanation."""
+
+    @property
+    def folder(self) -> Path:
+        """The folder."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        ...
+
+    @property
+    def info(self) -> NetworkRecord:
+        """Its record."""
+        ...
 
 
 def masks_of(
@@ -55,12 +95,12 @@ def masks_of(
     return mask_set, folder, fixations
 
 
-def model_of(run: Run, source: Path | None = None, option: str = "--before, --after") -> Model:
+def model_of(run: Examined, source: Path | None = None, option: str = "--before, --after") -> Model:
     """Return a run's network.
 
     Parameters
     ----------
-    run : Run
+    run : Run or Explanation
     source : Path, optional
         The file of weights or the training folder, if it has moved since the run.
     option : str
@@ -92,7 +132,7 @@ def model_of(run: Run, source: Path | None = None, option: str = "--before, --af
         seed=parameters.seed,
         input_size=parameters.input_size,
         named_by=run.folder,
-        layers=[layer.name for layer in run.layers],
+        layers=[layer.name for layer in run.info.layers],
         weights_key=parameters.weights.key,
         weights_prefix=parameters.weights.prefix,
     )
@@ -103,7 +143,7 @@ def model_of(run: Run, source: Path | None = None, option: str = "--before, --af
     return model
 
 
-def layers_of(run: Run, model: Model) -> dict[str, Layer]:
+def layers_of(run: Examined, model: Model) -> dict[str, Layer]:
     """Return a run's layers in its network, by name.
 
     Raises
@@ -118,7 +158,7 @@ def layers_of(run: Run, model: Model) -> dict[str, Layer]:
     }
     for layer in run.info.layers:
         if layers[layer.name].units != layer.units:
-            found = f"{layers[layer.name].units} units, in run.json {layer.units}"
+            found = f"{layers[layer.name].units} units, in its record {layer.units}"
             raise InputError(f"{run.folder}: the network's {layer.name} has {found}")
     return layers
 
@@ -155,7 +195,7 @@ def trained_on(folder: Path, masks: MaskSet, root: Path) -> int:
     return sum(image.file_name in names or own.get(image.id) in pictures for image in masks.images)
 
 
-def _known(run: Run, path: str | None, what: str, option: str) -> Path:
+def _known(run: Examined, path: str | None, what: str, option: str) -> Path:
     if path is None:
         raise InputError(f"{run.folder}: does not record its {what}; name it with {option}")
     if not Path(path).exists():

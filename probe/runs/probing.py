@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -15,19 +13,16 @@ import pandas as pd
 from torch.nn import Module
 
 from ...datasets.errors import InputError
-from ...datasets.files import sha256
 from ...datasets.masks.mask_set import MaskSet
 from ...datasets.options import check_seed
 from ...datasets.progress import SILENT, Progress
 from ...datasets.sources.load import fixations_of, load_masks, mask_path, root_of
 from ..choices import RegistrationMethod
-from ..layers.layers import Layer, grouped
 from ..networks.device import DEFAULT_EXECUTION, Execution, device_name, resolve_device
-from ..networks.load import Backbone, is_training, model_of_module
-from ..networks.model import Model
+from ..networks.load import Backbone
 from ..processes import Processes, processes
 from ..records.record import provenance
-from ..records.run_info import BadImage, LayerInfo, Paths, RunInfo, RunParameters
+from ..records.run_info import BadImage, Paths, RunInfo, RunParameters
 from ..scoring.batches import SHUFFLED, Plan, make_plan
 from ..scoring.loading import OFFER, load_batches
 from ..scoring.scorer import Scorer
@@ -40,6 +35,7 @@ from .partial import Partial, check_space
 from .registering import registered, with_registration
 from .resuming import check_agreed, check_same, check_shared, locked, make_folder
 from .run import Run
+from .subject import absolute, masks_sha256, subject_of
 
 _SAME = ("parameters", "layers", "categories")
 """What a run is resumed with unchanged, and all its processes have in common."""
@@ -117,15 +113,14 @@ def probe(
     """
     started = time.perf_counter()
     check_seed(seed)
-    backbone = Backbone(model) if isinstance(model, str) else model
-    patterns = [layers] if isinstance(layers, str) else list(layers)
     with processes() as team, ExitStack() as stack:
         progress = progress if team.rank == 0 else SILENT
         masks_path = None if isinstance(masks, MaskSet) else mask_path(masks)
         mask_set = masks if isinstance(masks, MaskSet) else load_masks(masks)
         beside = masks_path.parent if masks_path else Path()
         folder = root_of(mask_set, Path(root) if root else None, beside)
-        gaze = fixations_of(mask_set, folder, Path(fixations) if fixations else None)
+        table = Path(fixations) if fixations else None
+        gaze = fixations_of(mask_set, folder, table, progress)
         device = resolve_device(execution.device)
         batch_size = execution.batch_size_on(device)
         plan = make_plan(mask_set, folder, gaze, batch_size)
@@ -133,61 +128,42 @@ def probe(
             for batch in plan.batches:
                 for item in batch:
                     plan.stimuli.path(item.stimulus)  # fail before hours of work if one is missing
-        trained = weights = None
-        if isinstance(backbone, Backbone):
-            patterns = patterns or ([backbone.layer] if backbone.layer else [])
-            network = backbone.load(seed, patterns)
-            trained = Path(backbone.model).resolve() if is_training(backbone.model) else None
-            weights = backbone.weights if network.weights.source == "file" else None
-        else:
-            network = model_of_module(backbone)
-        sizes = ((one.height, one.width) for one in plan.stimuli)
-        network = network.at_scale(sizes, mask_set.info.salprobe.px_per_degree)
-        listed = network.listing(pre_relu=pre_relu)
-        chosen = listed.select(patterns)
-        for names, count, reason in grouped(listed.unread(patterns)):
-            progress.say(f"left out: {names} ({count}): {reason}")
+        subject = subject_of(
+            model, layers, mask_set, seed=seed, pre_relu=pre_relu, progress=progress
+        )
+        trained, network, chosen = subject.trained, subject.network, subject.layers
         stem = masks_path.stem if masks_path else mask_set.info.salprobe.dataset or "masks"
-        called = trained.name if trained else network.name.replace(":", ".").replace("/", ".")
-        target = Path(out) if out else Path("runs") / f"{stem}-{called}"
+        target = Path(out) if out else Path("runs") / f"{stem}-{subject.called}"
         info = RunInfo(
             format=RunInfo.newest,
             status="running",
             **provenance(device_name(device)),
             parameters=RunParameters(
-                model=str(backbone.model) if isinstance(backbone, Backbone) else network.name,
-                weights=network.weights,
-                input_size=network.input_size,
-                mean=list(network.mean),
-                sd=list(network.sd),
-                range=network.range,
-                interpolation=network.interpolation,
-                centre_bias=network.centre_bias,
-                code=network.code,
+                **subject.identity(),
                 pre_relu=pre_relu,
                 registration=registration,
                 precision=execution.precision,
                 batch_size=batch_size,
                 device=device.type,
                 seed=seed,
-                masks=_masks_sha256(mask_set, masks_path),
+                masks=masks_sha256(mask_set, masks_path),
                 fixations=gaze.sha256(),
                 threshold=THRESHOLD,
             ),
             masks=masks_path.name if masks_path else None,
             paths=Paths(
-                masks=_absolute(masks_path),
-                root=_absolute(folder),
-                fixations=_absolute(fixations),
-                model=_absolute(trained),
-                weights=_absolute(weights),
+                masks=absolute(masks_path),
+                root=absolute(folder),
+                fixations=absolute(fixations),
+                model=absolute(trained),
+                weights=absolute(subject.weights),
             ),
             dataset=mask_set.info.salprobe.dataset,
             trained_on=trained_on(trained, mask_set, plan.stimuli.root) if trained else 0,
             unlabelled=len(mask_set.annotations) - plan.n_regions,
             annotator=mask_set.info.annotator,
             simulated=mask_set.info.salprobe.simulated,
-            layers=[_layer_info(layer, network) for layer in chosen],
+            layers=subject.layer_infos(),
             categories=mask_set.category_names(),
         )
         units = sum(layer.units for layer in chosen)
@@ -360,20 +336,3 @@ def _finish(
     images = pd.DataFrame(_images(entries).items(), columns=["image_id", "sha256"])
     complete(target, RunInfo.read(target), regions, images, bad, timings, progress)
     partial.remove()
-
-
-def _layer_info(layer: Layer, model: Model) -> LayerInfo:
-    content = {name: getattr(layer, name) for name in ("name", "units", "height", "width")}
-    if layer.name in model.unit_names:
-        content["unit_names"] = model.unit_names[layer.name]
-    return LayerInfo.model_validate(content)
-
-
-def _masks_sha256(masks: MaskSet, path: Path | None) -> str:
-    if path is not None:
-        return sha256(path)
-    return hashlib.sha256(json.dumps(masks.to_dict(), sort_keys=True).encode()).hexdigest()
-
-
-def _absolute(path: str | Path | None) -> str | None:
-    return None if path is None else str(Path(path).resolve())

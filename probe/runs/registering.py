@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from PIL import Image
 
@@ -11,7 +11,7 @@ from ...datasets.progress import Progress
 from ..layers.layers import Layer
 from ..networks.model import Model
 from ..networks.registration import measure_registration
-from ..records.run_info import Registration, RunInfo
+from ..records.run_info import LayerInfo, Registration, RunInfo
 from ..scoring.batches import Plan
 
 _MEASURED_ON = 8  # stimuli
@@ -19,10 +19,14 @@ _MEASURED_ON = 8  # stimuli
 
 def with_registration(info: RunInfo, known: Mapping[str, Registration | None]) -> RunInfo:
     """Return a run's description with where its layers' maps lie, by name."""
-    layers = [
-        layer.model_copy(update={"registration": known.get(layer.name)}) for layer in info.layers
-    ]
-    return info.model_copy(update={"layers": layers})
+    return info.model_copy(update={"layers": registered_layers(info.layers, known)})
+
+
+def registered_layers(
+    layers: Sequence[LayerInfo], known: Mapping[str, Registration | None]
+) -> list[LayerInfo]:
+    """Return the descriptions of layers with where their maps lie, by name."""
+    return [layer.model_copy(update={"registration": known.get(layer.name)}) for layer in layers]
 
 
 def registered(
@@ -49,5 +53,8 @@ def registered(
         found = measure_registration(network, layers, pictures(), advance=advance)
     for layer in info.layers:
         if layer.name not in found:
-            progress.say(f"{layer.name}: its cells see the whole picture; its maps fill it")
+            progress.say(
+                f"{layer.name}: where its cells look is unknown (each sees the "
+                "whole picture, or none changes them); its maps fill it"
+            )
     return with_registration(info, found)

@@ -9,11 +9,14 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Protocol, TypeGuard
 
 from ...datasets.disk import reason
 from ...datasets.errors import InputError
 from ...datasets.locks import held
 from ..processes import Processes
+from ..records.dissection_info import DissectionInfo
+from ..records.run_info import RunInfo
 
 
 def make_folder(target: Path) -> bool:
@@ -135,6 +138,51 @@ def difference(before: Mapping, now: Mapping, keys: Sequence[str]) -> str | None
     return None
 
 
+class Described(Protocol):
+    """What has a record: a run, a dissection."""
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        ...
+
+    @property
+    def info(self) -> RunInfo | DissectionInfo:
+        """The record."""
+        ...
+
+
+def check_same_network(one: Described, other: Described) -> None:
+    """Refuse results of different networks, or of one that was fed differently.
+
+    Raises
+    ------
+    InputError
+        The message names the first difference.
+    """
+    fields = [set(type(each.info.parameters).model_fields) for each in (one, other)]
+    names = set.intersection(*fields) - _OF_THE_MACHINE
+    what = difference(_network(one, names), _network(other, names), ("network",))
+    if what:
+        raise InputError(f"{one.name} and {other.name} are of different networks ({what})")
+
+
+_OF_THE_MACHINE = {
+    *("precision", "batch_size", "device", "seed"),
+    *("masks", "fixations", "threshold"),
+}
+"""Parameters that tell no network from others."""
+
+
+def _network(described: Described, names: set[str]) -> dict:
+    """Return the parameters of those names, with as much of the weights as tells them."""
+    parameters = described.info.parameters.model_dump(mode="json", include=names)
+    sha256 = parameters.pop("weights")["sha256"]
+    if sha256:  # then its name does not matter
+        parameters.pop("model")
+    return {"network": {**parameters, "weights": sha256}}
+
+
 def _is_blank(folder: Path) -> bool:
     """Return whether a folder holds nothing but remains of interrupted atomic writes."""
     return folder.is_dir() and all(path.name.startswith(".") for path in folder.iterdir())
@@ -149,4 +197,12 @@ def _difference(before: object, now: object, name: str) -> str:
             if (key in before, before.get(key)) != (key in now, now.get(key))
         )
         return _difference(before.get(key), now.get(key), f"{name}.{key}".lstrip("."))
+    if _of_dicts(before) and _of_dicts(now) and len(before) == len(now):
+        pairs = list(zip(before, now, strict=True))
+        place = next(k for k, (one, other) in enumerate(pairs) if one != other)
+        return _difference(*pairs[place], f"{name}[{place}]")
     return f"{name}: {before!s:.70}, now {now!s:.70}"
+
+
+def _of_dicts(value: object) -> TypeGuard[list[dict]]:
+    return isinstance(value, list) and all(isinstance(one, dict) for one in value)

@@ -91,12 +91,10 @@ class Run:
 
     def describe(self) -> str:
         """Describe the run in one line: network, masks, numbers of images and regions."""
-        parameters, info = self.info.parameters, self.info
-        origin = parameters.weights.file or parameters.weights.source
-        network = parameters.model + ("" if origin == "none" else f" ({origin})")
+        info = self.info
         gaze = "SIMULATED gaze, " if info.simulated else ""
         return printable(
-            f"{network} on {info.masks or info.dataset or 'masks'}: "
+            f"{info.parameters.network()} on {info.masks or info.dataset or 'masks'}: "
             f"{gaze}{info.images} images, {info.regions} regions"
         )
 

@@ -2,53 +2,29 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from copy import deepcopy
-
 import numpy as np
 import torch
 
-from ...datasets.errors import InputError
 from ..choices import Precision
-from ..layers.layers import Layer, reading
-from ..networks.device import exact
+from ..layers.layers import Layer
 from ..networks.model import Model
+from ..networks.reader import Reader, not_finite
 from ..records.columns import layer_units
 from .batches import Loaded
 from .nss import Targets, region_nss
 
 
-class Scorer:
-    """Scores batches of stimuli against all units of some layers; a context manager.
+class Scorer(Reader):
+    """Scores batches of stimuli against all units of some layers; see `Reader`.
 
-    Works on a copy of the network.
-
-    Parameters
-    ----------
-    model : Model
-    layers : list of Layer
-    device : torch.device
-    precision : "fp32" or "bf16"
-        Precision of the forward pass; the scoring itself is float32.
+    The scoring itself is float32.
     """
 
     def __init__(
         self, model: Model, layers: list[Layer], device: torch.device, precision: Precision
     ) -> None:
-        self.model, self.layers, self.device, self.precision = model, layers, device, precision
+        super().__init__(model, layers, device, precision)
         self.columns = {units.name: units.columns for units in layer_units(layers)}
-
-    def __enter__(self) -> Scorer:
-        network = deepcopy(self.model.network)  # leave the caller's network alone
-        network = network.to(self.device).to(memory_format=torch.channels_last)  # pyright: ignore
-        with ExitStack() as stack:
-            stack.enter_context(exact(self.device))
-            self._forward = stack.enter_context(reading(network, self.layers))
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._stack.close()
 
     def score(self, loaded: list[Loaded]) -> list[np.ndarray]:
         """Return each stimulus's scores, float32 (its regions, all units).
@@ -60,7 +36,6 @@ class Scorer:
         """
         if not loaded:
             return []
-        images = self.model.images(np.stack([stimulus.rgb for stimulus in loaded]), self.device)
         targets = Targets(
             [stimulus.pixels for stimulus in loaded],
             [stimulus.item.stimulus.size for stimulus in loaded],
@@ -72,18 +47,7 @@ class Scorer:
         def consume(layer: Layer, maps: torch.Tensor) -> None:
             scores[:, self.columns[layer.name]] = region_nss(maps, targets, layer.registration)
 
-        bf16 = self.precision == "bf16"
-        try:
-            with (
-                torch.inference_mode(),
-                torch.autocast(self.device.type, torch.bfloat16, enabled=bf16),
-            ):
-                self._forward(images, consume)
-        except torch.OutOfMemoryError as error:
-            raise InputError(
-                f"{self.device}: out of memory with {len(loaded)} images at a time; "
-                "try a smaller --batch-size"
-            ) from error
+        self.read([stimulus.rgb for stimulus in loaded], consume)
         arrays = np.split(scores.cpu().numpy(), np.cumsum(counts)[:-1])
         for stimulus, rows in zip(loaded, arrays, strict=True):
             self._check_finite(stimulus, rows)
@@ -98,7 +62,4 @@ class Scorer:
         name, columns = next(
             (name, units) for name, units in self.columns.items() if column < units.stop
         )
-        raise InputError(
-            f"{stimulus.item.stimulus.file_name}: unit {column - columns.start} of {name} has "
-            "activations that are not finite (try --precision fp32, or check the weights)"
-        )
+        raise not_finite(stimulus.item.stimulus.file_name, name, column - columns.start)
