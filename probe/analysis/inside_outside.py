@@ -26,6 +26,7 @@ from ...datasets.stimuli import Stimuli
 from ...datasets.texts import csv_of
 from ..runs.inputs import masks_of
 from ..runs.run import Run
+from ..saliency.densities import without_logarithm
 from ..saliency.maps import MapFolder
 from ..saliency.metrics import empirical, nss
 from ..statistics.category_tests import (
@@ -227,7 +228,8 @@ def _region_scores(
     with progress.task("maps of regions", regions["image_id"].nunique()) as advance:
         for number, rows in regions.groupby("image_id").indices.items():
             stimulus = masks.image(number)  # type: ignore[arg-type]
-            saliency, looked = map_of(stimulus), fixations.of(stimulus.id)
+            saliency = without_logarithm(map_of(stimulus))
+            looked = fixations.of(stimulus.id)
             for row in rows:
                 within = inside(outlines[regions["annotation_id"].iloc[row]], stimulus, looked)
                 if within.any():

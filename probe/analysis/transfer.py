@@ -9,21 +9,11 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from ...datasets.errors import InputError
-from ..runs.resuming import difference
+from ..runs.resuming import check_same_network
 from ..runs.run import Run
 from ..statistics.clusters import mean_interval
 from ..statistics.cross_fit import cross_fit
 from ..statistics.selectivity import TOP, fold_means, groups, top_units
-
-_NOT_OF_THE_NETWORK = {
-    "masks",
-    "fixations",
-    "seed",
-    "batch_size",
-    "precision",
-    "device",
-    "threshold",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,11 +67,7 @@ def transfer(chosen_on: Run, scored_on: Run) -> Transfer:
     >>> sp.transfer(*runs).stimuli
     4
     """
-    what = difference(_network(chosen_on), _network(scored_on), ("network",))
-    if what:
-        raise InputError(
-            f"{chosen_on.name} and {scored_on.name} are of different networks ({what})"
-        )
+    check_same_network(chosen_on, scored_on)
     theirs = {layer.name: layer for layer in scored_on.layers}
     shared = [
         (layer, theirs[layer.name])
@@ -122,22 +108,13 @@ def transfer(chosen_on: Run, scored_on: Run) -> Transfer:
                         **place,
                         **moved.columns("mean", prefix=False),
                         "own": theirs_best,
-                        "rank": _rank(mean, second),
+                        "rank": rank_correlation(mean, second),
                         "common": float(len(np.intersect1d(best, top_units(second)))),
                     }
                 )
     columns = ["layer", "category", "to", "chosen", "mean", "low", "high", "own", "rank", "common"]
     table = pd.DataFrame(records)[columns]
     return Transfer(table, regions["image_id"].nunique(), left_out)
-
-
-def _network(run: Run) -> dict:
-    """Return what tells a run's network from others, and how it is fed."""
-    parameters = run.info.parameters.model_dump(mode="json", exclude=_NOT_OF_THE_NETWORK)
-    sha256 = parameters.pop("weights")["sha256"]
-    if sha256:  # then its name does not matter
-        parameters.pop("model")
-    return {"network": {**parameters, "weights": sha256}}
 
 
 def _unseen(chosen_on: Run, scored_on: Run) -> tuple[pd.DataFrame, np.ndarray, int]:
@@ -152,7 +129,7 @@ def _unseen(chosen_on: Run, scored_on: Run) -> tuple[pd.DataFrame, np.ndarray, i
     return scored_on.regions[kept], np.flatnonzero(kept), len(known)
 
 
-def _rank(first: np.ndarray, second: np.ndarray) -> float:
+def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
     """Return Spearman's correlation; NaN where all units are alike."""
     if np.ptp(first) == 0 or np.ptp(second) == 0:
         return np.nan

@@ -1,0 +1,1 @@
+"""Activation maps explained by filters, position and contrast, and rebuilt from them."""
