@@ -149,7 +149,8 @@ def test_clustering(tmp_path: Path, small_world: Path, refused) -> None:
     table = tmp_path / "gaze.csv"
     table.write_text("image,subject,x,y\n1.png,1,5,5\n1.png,1,500,5\n")
     refused(*with_scale, "--fixations", table, says="row 2: the fixation (500, 5) px is outside")
-    refused(*with_scale, "--fixations", tmp_path, says="is a folder, expected a file")
+    (tmp_path / "empty").mkdir()
+    refused(*with_scale, "--fixations", tmp_path / "empty", says="holds no table (.csv, .tsv, .txt")
     refused(*with_scale, "--fixations", table, "--columns", "z=1", says="expected OURS=THEIRS")
     refused(*with_scale, "--fixations", table, "--columns", "x=gx", says="no column 'gx' for x")
     refused(*with_scale, "--method", "kmeans", says="not one of 'mean-shift', 'hdbscan', 'dbscan'")

@@ -20,21 +20,24 @@ FLOORS = {
 # Each floor's rooms, the lowest first: a room imports only those before it. A floor's own files
 # are its room "".
 ROOMS = {
-    "datasets": ("", "readers", "masks", "sources"),
+    "datasets": ("", "readers", "masks", "gaze", "catalogue", "sources"),
     "annotate": (*("", "regions", "labels", "review", "labelstudio", "formats", "popout", "cli"),),
     "probe": (
         *(
             "",
             "records",
             "sources",
+            "architectures",
             "layers",
             "networks",
             "statistics",
             "scoring",
             "runs",
+            "explain",
             "saliency",
         ),
-        *("training", "popout", "analysis", "experiments", "views", "cli"),
+        *("training", "popout", "analysis", "dissection", "fields", "inside"),
+        *("experiments", "views", "cli"),
     ),
     "terminal": ("",),
     "tui": ("", "frame", "labels", "results"),

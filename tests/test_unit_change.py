@@ -116,7 +116,7 @@ def test_the_figure_shows_maps_where_the_run_scored_them(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--unit", "units"), "--unit 'units': expected LAYER:UNIT"),
+        (("--unit", "units"), "unit 'units': expected LAYER:UNIT"),
         (("--unit", "units:4"), "units has units 0 to 3, no 4"),
         (("--unit", "nine:0"), "no layer 'nine'"),
         (("--transitions", "nine"), "no layer 'nine'"),

@@ -10,20 +10,18 @@ import typer
 from ...datasets.errors import InputError
 from ...terminal.console import notes, print_data
 from ...terminal.progress import progress
-from .options import FormatOption, RunFolder, parse_unit, words
+from .explain import compare_explanations, is_explanation
+from .options import (
+    FormatOption,
+    MasksNow,
+    ModelNow,
+    RootNow,
+    RunFolder,
+    parse_unit,
+    words,
+)
 
 app = typer.Typer()
-
-MasksNow = Annotated[
-    Path | None, typer.Option("--masks", help="The run's mask file, if it has moved.")
-]
-RootNow = Annotated[
-    Path | None, typer.Option("--root", help="Folder of the run's images, if it has moved.")
-]
-ModelNow = Annotated[
-    Path | None,
-    typer.Option("--model", help="The run's weights or training folder, if it has moved."),
-]
 
 
 @app.command(
@@ -55,7 +53,24 @@ def figure(
     A row for each category, a column for each layer: the map of the layer's unit with the highest
     mean NSS for the category. The outlined region is the median one, by the NSS of the best of
     these units (bold), not the one that looks best.
+
+    Of an explanation: each layer's unit explained best and the median one, with their rebuilt maps
+    and the weights of the filters.
     """
+    if is_explanation(run):
+        from ..explain.explanation import Explanation
+        from ..views.rebuilt import draw_explanation
+
+        if categories or masks:
+            raise InputError(f"{run} is an explanation; expected no --categories, no --masks")
+        draw_explanation(
+            *(Explanation.open(run), output),
+            layers=[name for text in layers or [] for name in words(text)],
+            root=root,
+            model=model,
+        )
+        notes.print(f"figure: {output}", markup=False)
+        return
     from ..runs.run import Run
     from ..views.units import draw_best_units
 
@@ -140,8 +155,14 @@ def compare(
 ) -> None:
     """Compare two runs: the change per layer and category, or of single units.
 
-    Intervals are paired: both runs are resampled over the same stimuli.
+    Intervals are paired: both runs are resampled over the same stimuli. Of two explanations: how
+    much more of each layer is explained.
     """
+    if is_explanation(before) and is_explanation(after):
+        if unit or transitions or figure:
+            raise InputError("explanations are compared layer by layer; expected no other option")
+        compare_explanations(before, after, format)
+        return
     from ..analysis.compare import compare as compare_runs
     from ..runs.run import Run
     from ..views.run import as_html, formatted, render_differences

@@ -15,13 +15,21 @@ from ...terminal.progress import progress
 from ..choices import RegistrationMethod
 from ..processes import check_alone, first_process
 from . import analysis as cli_analysis
+from . import dissection as cli_dissection
+from . import explain as cli_explain
+from . import fields as cli_fields
+from . import inside as cli_inside
 from . import saliency as cli_saliency
 from . import training as cli_training
+from . import weights as cli_weights
 from .options import (
     DeviceOption,
     FormatOption,
     InputSizeOption,
+    LayersOption,
+    PassSizeOption,
     PrecisionOption,
+    PreReluOption,
     RunFolder,
     WeightsKeyOption,
     WeightsOption,
@@ -68,24 +76,15 @@ def run(
         str,
         typer.Option(
             help="Network: a torchvision classification model, [bold]gabor[/bold] (needs no "
-            "weights), timm:NAME, hf:OWNER/NAME, open_clip:ARCH/TAG, package.module:factory, or a "
-            "training folder."
+            "weights), unisal, msinet, cmrnet, timm:NAME, hf:OWNER/NAME, open_clip:ARCH/TAG, "
+            "package.module:factory, or a training folder."
         ),
     ] = "vgg16",
     weights: WeightsOption = "default",
     weights_key: WeightsKeyOption = None,
     weights_prefix: WeightsPrefixOption = None,
-    layers: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--layers",
-            "-l",
-            help="Layers to probe: names or wildcards, comma-separated or repeated.",
-        ),
-    ] = None,
-    pre_relu: Annotated[
-        bool, typer.Option("--pre-relu", help="VGG only: use the maps before ReLU.")
-    ] = False,
+    layers: LayersOption = None,
+    pre_relu: PreReluOption = False,
     registration: Annotated[
         RegistrationMethod,
         typer.Option(
@@ -102,12 +101,7 @@ def run(
     ] = None,
     device: DeviceOption = "auto",
     precision: PrecisionOption = "fp32",
-    batch_size: Annotated[
-        int | None,
-        typer.Option(
-            "--batch-size", help="Stimuli per forward pass (default: 4 on a CPU, else 32)."
-        ),
-    ] = None,
+    batch_size: PassSizeOption = None,
     workers: WorkersOption = None,
     input_size: InputSizeOption = None,
     skip_bad: Annotated[
@@ -155,10 +149,15 @@ def show(
     ] = 20,
     format: FormatOption = "table",
 ) -> None:
-    """Print a run's category table, or the best units for a category.
+    """Print a run's category table, or the best units for a category; or an explanation.
 
     md and latex use the paper's layout, ``mean (units above T)``; csv and json give every number.
     """
+    if cli_explain.is_explanation(folder):
+        if units is not None:
+            raise InputError(f"--units {units}: {folder} is an explanation, which ranks no units")
+        cli_explain.show_explanation(folder, most, format)
+        return
     from ..runs.run import Run
     from ..views.run import as_html, for_print, formatted, render_run, render_units
 
@@ -178,9 +177,7 @@ def layers(
     model: Annotated[
         str, typer.Argument(metavar="MODEL", help="Network, named as for probe run.")
     ] = "vgg16",
-    pre_relu: Annotated[
-        bool, typer.Option("--pre-relu", help="VGG only: use the maps before ReLU.")
-    ] = False,
+    pre_relu: PreReluOption = False,
     input_size: InputSizeOption = None,
     receptive_fields: Annotated[
         str | None,
@@ -351,8 +348,13 @@ def review(
 
 
 app.add_typer(cli_analysis.app)
+app.add_typer(cli_dissection.app)
+app.add_typer(cli_inside.app)
+app.add_typer(cli_explain.app)
+app.add_typer(cli_fields.app)
 app.add_typer(cli_saliency.app)
 app.add_typer(cli_training.app)
+app.add_typer(cli_weights.app)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +20,11 @@ PrecisionOption = Annotated[
     Precision, typer.Option("--precision", help="Floating-point precision of the network.")
 ]
 WeightsOption = Annotated[
-    str, typer.Option("--weights", help="Weights: default, random, or a file (.pth, .safetensors).")
+    str,
+    typer.Option(
+        "--weights",
+        help="Weights: default, random, or a file (.pth, .safetensors, TensorFlow's .pb, .index).",
+    ),
 ]
 WeightsKeyOption = Annotated[
     str | None,
@@ -44,6 +49,32 @@ WorkersOption = Annotated[
         "--workers", help="Threads that decode images (default: one per CPU, at most 16)."
     ),
 ]
+MasksNow = Annotated[
+    Path | None, typer.Option("--masks", help="The run's mask file, if it has moved.")
+]
+RootNow = Annotated[
+    Path | None, typer.Option("--root", help="Folder of the run's images, if it has moved.")
+]
+ModelNow = Annotated[
+    Path | None,
+    typer.Option("--model", help="The run's weights or training folder, if it has moved."),
+]
+LayersOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--layers",
+        "-l",
+        help="Layers: names or wildcards, comma-separated or repeated (default: those that probe "
+        "layers marks).",
+    ),
+]
+PreReluOption = Annotated[
+    bool, typer.Option("--pre-relu", help="VGG only: use the maps before ReLU.")
+]
+PassSizeOption = Annotated[
+    int | None,
+    typer.Option("--batch-size", help="Stimuli per forward pass (default: 4 on a CPU, else 32)."),
+]
 BatchSizeOption = Annotated[int, typer.Option("--batch-size", help="Stimuli per step of training.")]
 InputSizeOption = Annotated[
     str | None,
@@ -52,6 +83,10 @@ InputSizeOption = Annotated[
         help="Size of the network's input, HEIGHTxWIDTH (default: as its weights were trained).",
     ),
 ]
+
+
+RANDOM = "random"
+"""In place of a file: random weights."""
 
 
 def parse_size(text: str | None) -> tuple[int, int] | None:
@@ -91,15 +126,42 @@ def parse_maps(texts: list[str] | None) -> dict[str, Path]:
     return folders
 
 
-def parse_weights(texts: list[str] | None, models: list[str]) -> dict[str, Path]:
+def parse_models(text: str) -> tuple[list[str], dict[str, Path]]:
+    """Parse a list of ``NAME`` and ``NAME=FILE`` into names and files of weights by name.
+
+    A folder's name may contain ``=``. FILE may be ``random``.
+
+    Raises
+    ------
+    InputError
+        If a file does not exist.
+    """
+    names, files = [], {}
+    for word in words(text):
+        name, _, file = word.partition("=")
+        if not file or not name or Path(word).is_dir():
+            names.append(word)
+            continue
+        if file != RANDOM and not Path(file).is_file():
+            raise InputError(f"--models {word}: no such file")
+        names.append(name)
+        files[name] = Path(file)
+    return names, files
+
+
+def parse_weights(
+    texts: list[str] | None, models: list[str], given: Mapping[str, Path] = {}
+) -> dict[str, Path]:
     """Parse ``NAME=FILE`` options into files of weights by model; a name may contain ``=``.
+
+    Those that were given with the models' names are among them.
 
     Raises
     ------
     InputError
         If a text has another form, names no model or no file, or a name occurs twice.
     """
-    files: dict[str, Path] = {}
+    files = dict(given)
     for text in texts or []:
         names = [model for model in models if text.startswith(f"{model}=")]
         name = max(names, key=len, default="")
@@ -124,7 +186,7 @@ def parse_unit(text: str) -> tuple[str, int]:
     """
     layer, _, unit = text.rpartition(":")
     if not layer or not (unit.isascii() and unit.isdecimal()):
-        raise InputError(f"--unit {text!r}: expected LAYER:UNIT, as in conv5_3:288")
+        raise InputError(f"unit {text!r}: expected LAYER:UNIT, as in conv5_3:288")
     return layer, int(unit)
 
 

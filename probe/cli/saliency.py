@@ -17,6 +17,7 @@ from .options import (
     WeightsOption,
     WeightsPrefixOption,
     parse_maps,
+    parse_models,
     parse_weights,
     words,
 )
@@ -26,9 +27,9 @@ app = typer.Typer()
 ModelsOption = Annotated[
     str,
     typer.Option(
-        help="Models, comma-separated: gbvs, gbvs-uncentred, itti, bms, bms-iccv13, spectral, a "
-        "training folder, module:factory, a network with --weights; for maps and score also human, "
-        "centre."
+        help="Models, comma-separated: gbvs, gbvs-uncentred, itti, bms, bms-iccv13, spectral, "
+        "unisal=FILE, msinet=FILE (FILE: its weights, or random), a training folder, "
+        "module:factory, another network with its weights; for maps and score also human, centre."
     ),
 ]
 MapsOption = Annotated[
@@ -98,8 +99,8 @@ def maps(
     from ..saliency.maps import maps_of
     from ..saliency.writing import identity, pictures, write_maps
 
-    names = words(models)
-    files = parse_weights(weights, names)
+    names, given = parse_models(models)
+    files = parse_weights(weights, names, given)
     place = (weights_key, weights_prefix)
     stimuli, dataset = pictures(
         source,
@@ -163,19 +164,21 @@ def popout(
     """Measure whether saliency models, and units of networks, find the odd one out.
 
     For a torchvision network (vgg16) or a factory of a torch Module, the units are scored layer
-    by layer; everything else is treated as a saliency model.
+    by layer; everything else is treated as a saliency model, UNISAL and MSI-Net by their maps.
     """
     from ..experiments.popout import popout as measure
     from ..views.figures import draw_search
     from ..views.saliency import render_search
 
+    names, files = parse_models(models)
     search = measure(
         masks,
-        words(models),
+        names,
         parse_maps(maps),
         root=root,
         out=out,
         weights=weights,
+        files=files,
         weights_key=weights_key,
         weights_prefix=weights_prefix,
         layers=words(layers),
@@ -240,7 +243,7 @@ def score(
     if out is not None and out.suffix not in (".csv", ".parquet"):
         raise InputError(f"{out}: expected a name that ends in .csv or .parquet")
     dataset = load_dataset(source, root, fixations, px_per_degree, progress=progress)
-    names, given = words(models), parse_maps(maps)
+    (names, files), given = parse_models(models), parse_maps(maps)
     if not names and not given:
         raise InputError("no model is named; expected --models or --maps")
     for name in names:
@@ -248,7 +251,7 @@ def score(
             raise InputError(f"{name} is given by --models and by --maps")
     scored = Stimuli(dataset.stimuli.root, tuple(viewed(dataset)[:count]))
     folders = {name: MapFolder(path, scored) for name, path in given.items()}
-    files = parse_weights(weights, names)
+    files = parse_weights(weights, names, files)
     sources = {}
     if names:
         sources = maps_of(

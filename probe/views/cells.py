@@ -120,6 +120,13 @@ def percent(share: float) -> Text:
     return Text("–", style="dim") if np.isnan(share) else Text(f"{share:.0%}")
 
 
+def score_share(value: float) -> Text:
+    """Render a share of variance; what is below 0 is dim."""
+    if np.isnan(value):
+        return Text("–", style="dim")
+    return Text(f"{value:.2f}", style="dim" if value <= 0 else "")
+
+
 def with_count(value: float, units: float) -> Text:
     """Render a shaded score, with a number of units below it."""
     below = "" if np.isnan(value) else f"\n{units:.0f}" if units else "\n·"

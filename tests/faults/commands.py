@@ -213,6 +213,8 @@ _RUN_TRAINED += " --fixations pictures/fixations.csv --layers three.1,readout -o
 _OLD_RUN = f"{_RUN} --seed 3 -o run"
 _POPOUT = "annotate popout -o popout -n 2 --size 200x150 --items 4 --layout grid"
 _MAPS = "probe maps pictures --models spectral,nets:reddish -o maps"
+_EXPLAIN = "probe explain nets:small masks.json --root pictures --layers three.* -o explained"
+_EXPLAIN += " --input-size 32x40 --device cpu --fixations pictures/fixations.csv"
 _RUN_BEGUN = ("run/run.json", "run/*.partial.npy", "run/journal.*.jsonl", "run/shuffled.npy")
 _FITTING = (
     "train.json",
@@ -238,6 +240,11 @@ def _export(form: str, target: str, before: tuple[str, ...] = ()) -> Command:
 
 COMMANDS = [
     Command("fetch sample", "annotate fetch sample --root sample", ("sample",)),
+    Command(
+        "gaze",
+        "annotate gaze pictures/fixations.csv --picture g.png -o g.csv",
+        ("g.png", "g.csv"),
+    ),
     Command("cluster", "annotate cluster pictures -o regions.json", ("regions.json",)),
     Command(
         "cluster over an older file",
@@ -323,6 +330,34 @@ COMMANDS = [
             ),
         ),
     ),
+    Command(
+        "dissect",
+        f"probe dissect masks.json --root pictures {_SMALL} --model nets:small --layers three.* "
+        "-o dissected",
+        ("dissected",),
+        (),
+        ("dissected/dissection.json", "dissected/unfinished.safetensors", "dissected/*.csv"),
+    ),
+    Command(
+        "unit",
+        f"probe {_TRUST} unit run three.1:2 --patches 2 --device cpu -o sheets",
+        ("sheets",),
+        (_OLD_RUN,),
+        ("sheets/*.png",),
+    ),
+    Command(
+        "explain",
+        _EXPLAIN,
+        ("explained",),
+        (),
+        ("explained/explain.json", "explained/*.partial.npy", "explained/*.csv", "explained/*.npy"),
+    ),
+    Command(
+        "figure of an explanation",
+        f"probe {_TRUST} figure explained -o rebuilt.png",
+        ("rebuilt.png",),
+        (_EXPLAIN,),
+    ),
     Command("figure", f"probe {_TRUST} figure run -o units.png", ("units.png",), (_OLD_RUN,)),
     Command(
         "compare --figure",
@@ -354,11 +389,25 @@ COMMANDS = [
         (_POPOUT,),
         ("found/run.json",),
     ),
+    Command(
+        "fields",
+        "probe fields nets:small pictures --layers one.1 --best 2 --noise 8 --input-size 32 "
+        "--device cpu --most 2 -o seen",
+        ("seen",),
+        (),
+        ("seen/fields.json",),
+    ),
     Command("score .csv", "probe score pictures --models spectral,centre -o s.csv", ("s.csv",)),
     Command(
         "score .parquet",
         "probe score pictures --models spectral,centre -o s.parquet",
         ("s.parquet",),
+    ),
+    Command(
+        "convert",
+        "probe convert trained/best.safetensors --model nets:small -o w.safetensors",
+        ("w.safetensors",),
+        (_TRAIN,),
     ),
     Command("train", _TRAIN, ("trained",), (), _fitting("trained")),
     Command(

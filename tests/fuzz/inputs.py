@@ -10,6 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pandas as pd
+from exports import CASES
 from fuzz.reader import Reader
 from PIL import Image
 from scipy.io import savemat
@@ -25,10 +26,11 @@ from salprobe.annotate.labelstudio.push import plan_push
 from salprobe.annotate.labelstudio.tasks import prediction, task_data
 from salprobe.annotate.review.journal import Review
 from salprobe.datasets.files import parse_json
+from salprobe.datasets.gaze.read import read_gaze
 from salprobe.datasets.masks.mask_set import MaskSet, new_mask_set
 from salprobe.datasets.masks.outlines import outline_of_mask, outline_of_polygons
 from salprobe.datasets.readers.arrays import read_arrays
-from salprobe.datasets.sources.folder import read_description, read_fixations
+from salprobe.datasets.sources.folder import read_description
 from salprobe.datasets.sources.osie import read_fixations_mat
 from salprobe.datasets.sources.salicon import load_salicon
 from salprobe.datasets.stimuli import Stimuli, Stimulus, image_size, read_picture, read_values
@@ -116,6 +118,8 @@ def write_inputs(folder: Path) -> None:
     (folder / "salicon" / "fixations_train2014.json").write_text(json.dumps(salicon))
     gaze = [{"fixations": np.array([[1, 2], [3, 4]])}, {"fixations": np.array([[5, 6]])}]
     savemat(folder / "salicon-mat" / f"{coco}.mat", {"resolution": [30, 40], "gaze": gaze})
+    for name in ("Data Viewer", "EyeLink .asc", "Tobii Studio", "Gazepoint, all gaze", "BIDS"):
+        CASES[name].write(folder)
     (folder / "tasks.json").write_text(json.dumps(tasks()))
     export_masks(known, folder / "labelme", "labelme")
     export_masks(known, folder / "coco.json", "coco")
@@ -153,7 +157,22 @@ def _tasks(path: Path) -> None:
 
 
 def _table(path: Path) -> None:
-    read_fixations(path, _stimuli(path), 20)
+    read_gaze(path, _stimuli(path), 20)
+
+
+def _gaze(name: str, top: str = "") -> Callable[[Path], Any]:
+    """Return what reads an export, or the folder ``top`` that it lies in."""
+    pictures = [
+        Stimulus(id=k, file_name=file, width=40, height=30)
+        for k, file in enumerate(("beach.jpg", "küche.png"), start=1)
+    ]
+
+    def read(path: Path) -> None:
+        source = next((one for one in path.parents if top and one.name == top), path)
+        gaze = read_gaze(source, Stimuli(path.parent, tuple(pictures)), 20, CASES[name].settings)
+        assert gaze.lines() and gaze.record()
+
+    return read
 
 
 def _stimuli(folder: Path) -> Stimuli:
@@ -178,10 +197,25 @@ INPUTS = [
     Reader("mask file", "masks/m.json", _masks),
     Reader("dataset.json", "images/dataset.json", lambda path: read_description(path.parent)),
     *(
-        Reader(
-            f"table {suffix}", f"t.{suffix}", lambda path: read_fixations(path, _stimuli(path), 20)
-        )
+        Reader(f"table {suffix}", f"t.{suffix}", lambda path: read_gaze(path, _stimuli(path), 20))
         for suffix in ("csv", "tsv", "parquet")
+    ),
+    Reader("Data Viewer", "fixations.txt", _gaze("Data Viewer")),
+    Reader("EyeLink .asc", "asc/P01.asc", _gaze("EyeLink .asc", "asc")),
+    Reader("Tobii Studio", "studio.tsv", _gaze("Tobii Studio")),
+    Reader(
+        *("Gazepoint", "gazepoint/P01_all_gaze.csv"),
+        _gaze("Gazepoint, all gaze", "gazepoint"),
+    ),
+    Reader("BIDS sidecar", "bids/task-look_recording-eye1_physio.json", _gaze("BIDS", "bids")),
+    Reader("BIDS screen", "bids/task-look_events.json", _gaze("BIDS", "bids")),
+    *(
+        Reader(f"BIDS {end}", f"bids/sub-P01/beh/sub-P01_task-look_{end}", _gaze("BIDS", "bids"))
+        for end in (
+            "events.tsv",
+            "recording-eye1_physio.tsv.gz",
+            "recording-eye1_physioevents.tsv.gz",
+        )
     ),
     Reader("OSIE", "osie/fixations.mat", lambda path: read_fixations_mat(path, _stimuli(path))),
     Reader("SALICON", "salicon/fixations_train2014.json", lambda path: load_salicon(path.parent)),

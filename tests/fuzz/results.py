@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from unittest.mock import patch
 
@@ -15,6 +16,7 @@ from PIL import Image
 from scipy.io import savemat
 
 from salprobe.annotate.popout.arrays import Arrays, write_arrays
+from salprobe.datasets.errors import InputError
 from salprobe.datasets.masks.mask_set import MaskSet
 from salprobe.datasets.stimuli import Stimuli
 from salprobe.probe.analysis.compare import compare
@@ -22,15 +24,21 @@ from salprobe.probe.analysis.examples import examples
 from salprobe.probe.analysis.unit_change import transitions, unit_change
 from salprobe.probe.choices import MapFormat
 from salprobe.probe.experiments.popout import popout
+from salprobe.probe.explain.explaining import explain
+from salprobe.probe.explain.explanation import Explanation
+from salprobe.probe.explain.rebuilt import explained_model, readout_function
 from salprobe.probe.networks.device import Execution
 from salprobe.probe.networks.load import Backbone
 from salprobe.probe.popout.measures import search_arrays
+from salprobe.probe.records.explain_info import ExplainInfo
 from salprobe.probe.runs import partial
 from salprobe.probe.runs.inputs import layers_of, masks_of, model_of
 from salprobe.probe.runs.probing import probe
 from salprobe.probe.runs.run import Run
-from salprobe.probe.saliency.maps import MapFolder
+from salprobe.probe.saliency.maps import MapFolder, network_maps
 from salprobe.probe.saliency.writing import write_maps
+from salprobe.probe.sources.factory import trust
+from salprobe.probe.views.explain import render_explained_units, render_explanation
 from salprobe.probe.views.run import for_print, formatted, render_run, render_units
 from salprobe.tui.results.runs import read_search, so_far
 
@@ -83,8 +91,24 @@ def write_results(folder: Path) -> None:
         Image.fromarray((255 * saliency).astype(np.uint8)).save(
             folder / "maps-png" / image.file_name
         )
+    _explain(folder / "explained")
     _write_maps(folder / "written", "npy")
     _write_maps(folder / "written", "hdf5")
+
+
+def _explain(out: Path) -> None:
+    """Write an explanation of a saliency model, on more pictures than folds."""
+    rng, rows = np.random.default_rng(6), ["image,subject,x,y"]
+    gaze = out.parent / "explained-on"
+    gaze.mkdir()
+    for number in range(6):
+        picture = rng.integers(0, 255, (30, 40, 3), dtype=np.uint8)
+        Image.fromarray(picture).save(gaze / f"{number}.png")
+        rows.append(f"{number}.png,1,{5 * number},9")
+    (gaze / "fixations.csv").write_text("\n".join(rows))
+    (gaze / "dataset.json").write_text('{"name": "mine", "px_per_degree": 8.0}')
+    model = Backbone("toys:blurred", input_size=(24, 32))
+    explain(gaze, model=model, layers="maps", registration="plain", out=out)
 
 
 def _popout(out: Path) -> None:
@@ -142,7 +166,30 @@ def _maps(path: Path) -> None:
         maps(stimulus)
 
 
+def _explained(path: Path) -> None:
+    """Do what `show`, `compare`, `figure` and saliency models do with an explanation."""
+    with suppress(InputError):  # it refuses whatever its record has no hash of
+        Explanation.open(path.parent)
+    trust("toys:blurred")
+    found = Explanation(path.parent, ExplainInfo.read(path.parent))
+    render_explanation(found)
+    render_explained_units(found, 3)
+    found.against(found)
+    found.weights_of(found.info.layers[0].name)
+    picture = np.zeros((30, 40, 3), np.uint8)
+    readout_function(found, "without_1")(picture)
+    network_maps(explained_model(found))(picture)
+
+
 RESULTS = [
+    *(
+        Reader(f"explanation {name}", f"explained/{name}", _explained, 0.2)
+        for name in ("explain.json", "units.csv", "layers.csv", "images.csv", "readout.csv")
+    ),
+    *(
+        Reader(f"explanation {name}", f"explained/{name}", _explained, 0.2)
+        for name in ("coefficients.npy", "spreads.npy", "stimuli.npy")
+    ),
     *(Reader(f"run {name}", f"run/{name}", _run, 0.2) for name in ("run.json", "scores.npy")),
     Reader("run shuffled.npy", "run/shuffled.npy", _run, 0.2),
     *(

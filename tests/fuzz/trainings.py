@@ -12,6 +12,7 @@ from fuzz.reader import Reader
 from fuzz.results import copied, labelled
 from PIL import Image
 from safetensors.torch import save_file
+from tensorflow_files import DATA, GRAPH, INDEX, real
 
 from salprobe.datasets.progress import SILENT
 from salprobe.datasets.sources.folder import load_folder
@@ -22,6 +23,7 @@ from salprobe.probe.networks.device import Execution
 from salprobe.probe.networks.load import Backbone, load_model
 from salprobe.probe.runs.inputs import trained_on
 from salprobe.probe.saliency.maps import predictor
+from salprobe.probe.sources.weights import read_states
 from salprobe.probe.training import trainer
 from salprobe.probe.training.recipe import Recipe
 from salprobe.probe.training.scenes import read_scenes
@@ -68,6 +70,10 @@ def write_trainings(folder: Path) -> None:
     torch.save(state, folder / "w.pth")
     torch.save({"state_dict": state}, folder / "old.pth", _use_new_zipfile_serialization=False)
     save_file(state, folder / "w.safetensors")
+    (folder / "w.pb").write_bytes(real(GRAPH))
+    (folder / "checkpoint").mkdir()
+    (folder / "checkpoint" / "w.index").write_bytes(real(INDEX))
+    (folder / "checkpoint" / "w.data-00000-of-00001").write_bytes(real(DATA))
     names = [f"{number}.png" for number in range(1, 8)]
     parts = ["train", "validation", "test", "train", "train", "test", "train"]
     write_table(folder / "parts.csv", pd.DataFrame({"image": names, "split": parts}))
@@ -110,6 +116,12 @@ TRAININGS = [
         for name in ("train.json", "checkpoint.pt", "best.safetensors")
     ),
     *(Reader(f"weights {name}", name, _weights) for name in ("w.pth", "old.pth", "w.safetensors")),
+    Reader("TensorFlow's graph", "w.pb", read_states),
+    Reader(
+        "TensorFlow's checkpoint",
+        "checkpoint/w.index",
+        copied(lambda folder: read_states(folder / "w.index")),
+    ),
     Reader(
         "--split",
         "parts.csv",

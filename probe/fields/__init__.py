@@ -1,0 +1,1 @@
+"""Receptive fields: estimated, described, and whether they are centre–surround."""

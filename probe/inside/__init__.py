@@ -1,0 +1,1 @@
+"""Inside a unit: what it sees, where, and what drives it."""

@@ -1,0 +1,1 @@
+"""Receptive fields: tables and pictures."""
