@@ -44,7 +44,7 @@ _PLACES = {
     "probe.experiments.tasks": ("compare_tasks",),
     "probe.explain.explaining": ("explain",),
     "probe.explain.explanation": ("Explanation",),
-    "probe.inside.sheets": ("Contents",),
+    "probe.inside.folder": ("Contents",),
     "probe.fields.estimates": ("linear_field",),
     "probe.fields.fields": ("FieldRecipe", "Fields", "fields"),
     "probe.fields.windows": ("Window", "measure_window"),

@@ -41,7 +41,7 @@ from .probe.fields.fields import Fields as Fields
 from .probe.fields.fields import fields as fields
 from .probe.fields.windows import Window as Window
 from .probe.fields.windows import measure_window as measure_window
-from .probe.inside.sheets import Contents as Contents
+from .probe.inside.folder import Contents as Contents
 from .probe.networks.activation import activation as activation
 from .probe.networks.convert import convert_weights as convert_weights
 from .probe.networks.device import Execution as Execution

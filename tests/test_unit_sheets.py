@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import nn
 
 import salprobe as sp
@@ -287,8 +288,49 @@ def test_sheets_are_written_once_with_their_numbers(
     app(line, standalone_mode=False)
     assert figure.stat().st_mtime_ns == before
     assert "1 of 1 sheets are there already" in capsys.readouterr().err.replace("\n", " ")
-    with pytest.raises(InputError, match=r"made with other parameters \(contents\)"):
+    app([*line[:-4], "--patches", "2", *line[-2:]], standalone_mode=False)  # what it shows
+    assert len(json.loads(figure.with_suffix(".json").read_text())["examples"]) == 2
+    content["made_of"]["scores"] = "of another run"
+    figure.with_suffix(".json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"made with other parameters \(scores, contents\)"):
         app([*line[:-4], "--patches", "2", *line[-2:]], standalone_mode=False)
+
+
+def test_a_figure_without_data_is_made_anew(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "features.3-5.png").write_bytes(b"half")  # killed before the data were written
+    (path,) = sp.unit_sheets(run, [("features.3", 5)], tmp_path, contents=sp.Contents(patches=1))
+    assert path.stat().st_size > 1000
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(InputError, match="holds something else than sheets"):
+        sp.unit_sheets(run, [("features.3", 6)], tmp_path)
+
+
+def test_pictures_that_a_unit_prefers_are_made_once(run: Run, tmp_path: Path) -> None:
+    unit = [("features.3", 5)]
+    sp.unit_sheets(run, unit, tmp_path, contents=sp.Contents(patches=3))
+    contents = sp.Contents(patches=8, prefer=("maco", "yosinski", "accentuation"))
+    (figure,) = sp.unit_sheets(run, unit, tmp_path, contents=contents)
+    said = json.loads(figure.with_suffix(".json").read_text())
+    assert not said["notes"]
+    best = said["examples"][0]["value"]
+    for method, count in (("maco", 3), ("yosinski", 4), ("accentuation", 3)):
+        responses = said["preferred"][method]["responses"]
+        assert len(responses) == count
+        assert max(responses) > (0 if method == "maco" else best)
+        for number in range(1, count + 1):
+            with Image.open(tmp_path / f"features.3-5.{method}-{number}.png") as picture:
+                assert (picture.mode, picture.size) == ("RGBA", (15, 15))
+    kept = {path: path.read_bytes() for path in tmp_path.glob("*.maco*")}
+    moments = {path: path.stat().st_mtime_ns for path in kept}
+    sp.unit_sheets(run, unit, tmp_path, contents=replace(contents, patches=2))
+    assert {path: path.stat().st_mtime_ns for path in kept} == moments
+    damaged = tmp_path / "features.3-5.maco-2.png"
+    damaged.write_bytes(kept[damaged][:200])
+    sp.unit_sheets(run, unit, tmp_path, contents=contents)
+    assert {path: path.read_bytes() for path in kept} == kept  # the same again
+    other = replace(contents, seed=1, prefer=("maco",))
+    sp.unit_sheets(run, unit, tmp_path, contents=other)
+    assert damaged.read_bytes() != kept[damaged]
 
 
 def test_a_unit_that_fires_nowhere_says_so(gaze_world: Path, tmp_path: Path) -> None:
@@ -315,6 +357,11 @@ def test_a_unit_that_fires_nowhere_says_so(gaze_world: Path, tmp_path: Path) -> 
         ([], ["--best", "cars"], "no category 'cars' in this run"),
         (["features.3:1"], ["--layer", "features.3"], "--layer is for --best"),
         (["features.3:1"], ["--patches", "0"], "patches 0: expected 1 or more"),
+        (
+            ["features.3:1"],
+            ["--prefer", "lucid"],
+            "prefer 'lucid': expected maco, yosinski, accentuation",
+        ),
     ],
 )
 def test_what_cannot_be_shown_is_refused(

@@ -10,7 +10,7 @@ import typer
 from ...datasets.errors import InputError
 from ...terminal.console import notes
 from ...terminal.progress import progress
-from .options import DeviceOption, MasksNow, ModelNow, RootNow, RunFolder, parse_unit
+from .options import DeviceOption, MasksNow, ModelNow, RootNow, RunFolder, parse_unit, words
 
 app = typer.Typer()
 
@@ -32,6 +32,14 @@ def unit(
         str | None, typer.Option("--layer", "-l", help="With --best: of this layer only.")
     ] = None,
     patches: Annotated[int, typer.Option(help="How many of the best stimuli to show.")] = 9,
+    prefer: Annotated[
+        str,
+        typer.Option(
+            metavar="METHODS",
+            help="Make pictures that the unit prefers: maco, yosinski and accentuation, "
+            "comma-separated. Up to minutes a unit.",
+        ),
+    ] = "",
     kind: Annotated[Literal["png", "svg", "pdf"], typer.Option(help="Format of the figures.")] = (
         "png"
     ),
@@ -42,14 +50,15 @@ def unit(
     root: RootNow = None,
     model: ModelNow = None,
     device: DeviceOption = "auto",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the shuffled weights.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all that is random.")] = 0,
 ) -> None:
     """Draw sheets of units: the patches that drive them most, what in these does, their fields.
 
     Deconvnet and guided backprop stand beside the same for shuffled weights: what looks alike in
     both was not learnt. Sheets that are there are kept, so an interrupted command goes on.
     """
-    from ..inside.sheets import Contents, best_of
+    from ..inside.folder import Contents
+    from ..inside.sheets import best_of
     from ..networks.device import Execution
     from ..runs.run import Run
     from ..views.sheets import unit_sheets
@@ -66,7 +75,7 @@ def unit(
         named,
         out,
         kind=kind,
-        contents=Contents(patches, seed),
+        contents=Contents(patches, seed, tuple(words(prefer))),
         masks=masks,
         root=root,
         model=model,

@@ -16,6 +16,7 @@ from ..networks.activation import activation
 from ..networks.model import Model, network_input
 from .backward import Rule, driving
 from .extent import Fields
+from .preferred import Shown
 from .top import Peak
 
 RULES: tuple[Rule, ...] = ("deconvnet", "guided")
@@ -68,6 +69,11 @@ class Sheet:
         The theoretical receptive fields.
     effective : float
         Side in pixels of a square as large as the effective field; NaN if no cell fires.
+    linear : float32 array, shape (3, n, n), or None
+        The mean gradient at the best cells, in luminance, red–green and blue–yellow; see
+        `linear_field`. None where cells see more than a square that moves with them.
+    preferred : dict of Shown
+        Pictures that the unit prefers, by the method that made them.
     examples : list of Example
     notes : list of str
         What could not be shown, and why.
@@ -78,6 +84,8 @@ class Sheet:
     level: float
     fields: Fields
     effective: float
+    linear: np.ndarray | None
+    preferred: dict[str, Shown]
     examples: list[Example]
     notes: list[str]
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
+from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 
 from ...datasets.errors import InputError
-from ...datasets.files import atomic_write, read_json, sha256
 from ...datasets.fixations import Fixations
-from ...datasets.options import check_seed
 from ...datasets.progress import SILENT, Progress
 from ...datasets.stimuli import Stimuli
 from ..layers.layers import Layer
@@ -25,41 +21,22 @@ from ..runs.inputs import layers_of, masks_of, model_of
 from ..runs.resuming import locked, make_folder
 from ..runs.run import Run
 from .backward import randomised
+from .canvas import Canvas
 from .extent import Fields
+from .folder import (
+    DEFAULT_CONTENTS,
+    Contents,
+    UnitName,
+    is_foreign,
+    is_there,
+    mark_of,
+    preference_mark,
+    stem_of,
+    write_data,
+)
+from .preferred import Maker, Shown, keep
 from .sheet import Sheet, effective_side, example
-from .top import Top, check_units, find_top
-
-UnitName = tuple[str, int]
-"""A layer's name, and a unit's number from 0."""
-
-
-@dataclass(frozen=True)
-class Contents:
-    """What sheets show.
-
-    Attributes
-    ----------
-    patches : int
-        How many of the best stimuli.
-    seed : int
-        Of the shuffled weights.
-
-    Raises
-    ------
-    InputError
-        If a value is out of range.
-    """
-
-    patches: int = 9
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_seed(self.seed)
-        if self.patches < 1:
-            raise InputError(f"patches {self.patches}: expected 1 or more")
-
-
-DEFAULT_CONTENTS = Contents()
+from .top import Peak, Top, check_units, find_top
 
 
 def best_of(run: Run, category: str, most: int, layer: str | None = None) -> list[UnitName]:
@@ -131,21 +108,21 @@ def make_sheets(
     mask_set, images, fixations = masks_of(run, masks, root)
     scored = set(run.regions["image_id"])
     stimuli = Stimuli(images, tuple(one for one in mask_set.images if one.id in scored))
-    if not make_folder(folder) and _is_foreign(folder):
+    if not make_folder(folder) and is_foreign(folder):
         raise InputError(f"{folder}: holds something else than sheets; choose another --out")
-    paths = {one: folder / f"{quote(one[0], safe='')}-{one[1]}.{kind}" for one in units}
+    paths = {one: folder / f"{stem_of(one)}.{kind}" for one in units}
     with locked(folder):
-        marks = {one: _mark(run, one, contents) for one in units}
-        left = [one for one in dict.fromkeys(units) if not _is_there(paths[one], marks[one])]
+        marks = {one: mark_of(run, one, contents) for one in units}
+        left = [one for one in dict.fromkeys(units) if not is_there(paths[one], marks[one])]
         if len(left) < len(paths):
             progress.say(f"{len(paths) - len(left)} of {len(paths)} sheets are there already")
         if left:
-            job = _Job(run, network, known, stimuli, fixations, contents)
+            job = _Job(run, network, known, stimuli, fixations, contents, folder)
             with progress.task("sheets", len(left)) as advance:
                 for sheet in job.sheets(left, execution, progress):
                     one = (sheet.layer, sheet.unit)
                     draw(run, sheet, paths[one])
-                    _write(sheet, run, paths[one], marks[one])
+                    write_data(sheet, run, paths[one], marks[one])
                     advance(1)
     return [paths[one] for one in units]
 
@@ -160,6 +137,7 @@ class _Job:
     stimuli: Stimuli
     fixations: Fixations
     contents: Contents
+    folder: Path
 
     def sheets(
         self, units: Sequence[UnitName], execution: Execution, progress: Progress
@@ -175,9 +153,15 @@ class _Job:
             *(device, execution.batch_size_on(device), progress),
         )
         random = randomised(self.network, self.contents.seed)
-        fields = {layer.name: Fields(self.network, layer) for layer in order}
+        seen = {
+            layer.name: (
+                Fields(self.network, layer),
+                Maker(Canvas.of(self.network, layer), self.stimuli, self.contents.seed),
+            )
+            for layer in order
+        }
         for name, unit in units:
-            yield self._sheet(self.layers[name], unit, top[name], fields[name], random)
+            yield self._sheet(self.layers[name], unit, top[name], *seen[name], random, progress)
 
     def _sheet(
         self,
@@ -185,11 +169,14 @@ class _Job:
         unit: int,
         top: Top,
         fields: Fields,
+        maker: Maker,
         random: Model,
+        progress: Progress,
     ) -> Sheet:
         examples, gradients, notes = [], [], []
         control: Model | None = random
-        for peak in top.peaks[unit]:
+        peaks = top.peaks[unit]
+        for peak in peaks:
             place = (self.network, layer, unit, peak, fields, self.stimuli, self.fixations)
             try:
                 one, gradient = example(*place, control)
@@ -202,98 +189,40 @@ class _Job:
             examples.append(one)
             if gradient is not None:
                 gradients.append((gradient, peak))
-        if top.peaks[unit][0].value <= 0:
+        if peaks[0].value <= 0:
             notes.append("does not fire on any stimulus: nothing drives it")
-        effective = effective_side(*_unzipped(gradients), fields)
-        return Sheet(*(layer.name, unit, top.levels[unit], fields, effective, examples, notes))
+        return Sheet(
+            *(layer.name, unit, top.levels[unit], fields),
+            effective=effective_side(*_unzipped(gradients), fields),
+            linear=maker.linear(unit, [peak for _, peak in gradients]),
+            preferred=self._preferred(maker, unit, peaks, notes, progress),
+            examples=examples,
+            notes=notes,
+        )
+
+    def _preferred(
+        self,
+        maker: Maker,
+        unit: int,
+        peaks: Sequence[Peak],
+        notes: list[str],
+        progress: Progress,
+    ) -> dict[str, Shown]:
+        """Return the pictures that a unit prefers; what cannot be made is noted."""
+        canvas, found = maker.canvas, {}
+        name = canvas.layer.name, unit
+        mark = preference_mark(self.run, name, self.contents, canvas.size)
+        for method in self.contents.prefer:
+            path = self.folder / f"{stem_of(name)}.{method}.json"
+            try:
+                found[method] = keep(
+                    *(path, mark, method),
+                    partial(maker.make, method, unit, peaks, progress),
+                )
+            except InputError as error:
+                notes.append(str(error))
+        return found
 
 
 def _unzipped(pairs: Sequence[tuple[np.ndarray, Any]]) -> tuple[list[np.ndarray], list[Any]]:
     return [one for one, _ in pairs], [other for _, other in pairs]
-
-
-def _is_foreign(folder: Path) -> bool:
-    """Return whether a folder holds anything but sheets."""
-    kinds = (".json", ".png", ".svg", ".pdf")
-    names = [path for path in folder.iterdir() if not path.name.startswith(".")]
-    pairs = {path.stem for path in names if path.suffix == ".json"}
-    return (
-        any(path.suffix not in kinds for path in names)
-        or (bool(names) and not pairs)
-        or ((folder / "run.json").exists())
-    )
-
-
-def _mark(run: Run, unit: UnitName, contents: Contents) -> dict[str, Any]:
-    """Return what a sheet depends on; another of these is another sheet."""
-    parameters = run.info.parameters
-    return {
-        "layer": unit[0],
-        "unit": unit[1],
-        "masks": parameters.masks,
-        "fixations": parameters.fixations,
-        "scores": sha256(run.folder / "scores.npy"),
-        "contents": vars(contents),
-        "salprobe": version("salprobe"),
-    }
-
-
-def _is_there(figure: Path, mark: dict[str, Any]) -> bool:
-    """Return whether a sheet's figure and data are there, and were made of the same.
-
-    Raises
-    ------
-    InputError
-        If a sheet is there that was made of something else.
-    """
-    path = figure.with_name(figure.stem + ".json")
-    if not path.exists():
-        return False
-    content = read_json(path)
-    made_of = content.get("made_of") if isinstance(content, dict) else None
-    if made_of is None:
-        raise InputError(f"{path}: not a unit's sheet")
-    if made_of != mark:
-        changed = [
-            key for key in mark if not isinstance(made_of, dict) or made_of.get(key) != mark[key]
-        ]
-        raise InputError(
-            f"{path}: was made with other parameters ({', '.join(changed)}); choose another --out"
-        )
-    return figure.exists()
-
-
-def _write(sheet: Sheet, run: Run, figure: Path, mark: dict[str, Any]) -> None:
-    """Write a sheet's data beside its figure."""
-    fields = sheet.fields
-    own = run.units[(run.units["layer"] == sheet.layer) & (run.units["unit"] == sheet.unit)]
-    content = {
-        "made_of": mark,
-        "run": run.name,
-        "level_99": None if np.isnan(sheet.level) else sheet.level,
-        "field": {
-            "height": fields.size[0],
-            "width": fields.size[1],
-            "down": fields.step[0],
-            "across": fields.step[1],
-            "effective_side": None if np.isnan(sheet.effective) else sheet.effective,
-        },
-        "nss": {
-            str(row["category"]): None if np.isnan(row["mean"]) else row["mean"]
-            for row in own.to_dict("records")
-        },
-        "examples": [
-            {
-                "image_id": one.peak.stimulus.id,
-                "file_name": one.peak.stimulus.file_name,
-                "value": one.peak.value,
-                "cell": [one.peak.row, one.peak.column],
-                "box": list(one.box),
-                "fixations": len(one.x),
-            }
-            for one in sheet.examples
-        ],
-        "notes": sheet.notes,
-    }
-    with atomic_write(figure.with_name(figure.stem + ".json")) as file:
-        file.write((json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())

@@ -13,10 +13,13 @@ from ...datasets.errors import InputError
 from ...datasets.interval import Interval
 from ...datasets.progress import SILENT, Progress
 from ...datasets.texts import figure_text
+from ..fields.estimates import CHANNELS
+from ..inside.folder import DEFAULT_CONTENTS, Contents, UnitName
 from ..inside.sheet import Example, Sheet
-from ..inside.sheets import DEFAULT_CONTENTS, Contents, UnitName, make_sheets
+from ..inside.sheets import make_sheets
 from ..networks.device import DEFAULT_EXECUTION, Execution
 from ..runs.run import Run
+from .fields.pictures import picture_of
 from .overlays import save_figure
 from .run import describe
 
@@ -26,6 +29,11 @@ _ROWS = {
     "deconvnet random": "the same, all\nweights shuffled",
     "guided": "guided\nbackprop",
     "guided random": "the same, all\nweights shuffled",
+}
+_PREFERRED: dict[str, str] = {
+    "maco": "activation\nmaximised,\nMACO",
+    "yosinski": "the same,\nYosinski's four\nregularisers",
+    "accentuation": "best stimuli,\naccentuated",
 }
 
 
@@ -50,7 +58,8 @@ def unit_sheets(
     units : sequence of (layer, unit)
         Units are counted from 0.
     out : path, optional
-        The folder; by default ``units`` in the run's folder. Sheets that are there are kept.
+        The folder; by default ``units`` in the run's folder. Sheets that are there are kept, and
+        so are pictures that units prefer.
     kind : "png", "svg" or "pdf"
     contents : Contents
     masks, root, model : path, optional
@@ -105,12 +114,13 @@ def draw_sheet(run: Run, sheet: Sheet, path: Path) -> None:
     InputError
         If matplotlib does not know the file's format.
     """
-    shown = list(_ROWS) if any(one.driving for one in sheet.examples) else []
+    driven = list(_ROWS) if any(one.driving for one in sheet.examples) else []
     columns = max(len(sheet.examples), 4)
-    rows = 1 + len(shown)
     shapes = [one.patch.shape for one in sheet.examples]
     tall = float(np.mean([height / width for height, width, _ in shapes]))
-    heights = [_SIDE * tall] * (1 + len(shown))
+    heights = [_SIDE * tall] * (1 + len(driven)) + [_SIDE] * len(sheet.preferred)
+    heights += [_SIDE] if sheet.linear is not None else []
+    rows = len(heights)
     caption = _caption(run, sheet)
     size = (0.9 + _SIDE * columns, sum(heights) + 0.22 * rows + 0.17 * (caption.count("\n") + 2))
     figure = Figure(figsize=size, layout="constrained")
@@ -120,10 +130,13 @@ def draw_sheet(run: Run, sheet: Sheet, path: Path) -> None:
     )
     for axis in axes.ravel():
         axis.set_axis_off()
-    for axis, one in zip(axes[0], sheet.examples, strict=False):
+    left = iter(axes)
+    row = next(left)
+    for axis, one in zip(row, sheet.examples, strict=False):
         _patch(axis, one, sheet.level)
-    _name(axes[0][0], "best stimuli,\nin the field")
-    for row, name in zip(axes[1:], shown, strict=False):
+    _name(row[0], "best stimuli,\nin the field")
+    for name in driven:
+        row = next(left)
         _name(row[0], _ROWS[name])
         for axis, one in zip(row, sheet.examples, strict=False):
             if name in one.driving:
@@ -131,7 +144,33 @@ def draw_sheet(run: Run, sheet: Sheet, path: Path) -> None:
                 axis.imshow(_stretched(one.driving[name]), extent=(0, width, height, 0))
             else:
                 axis.text(0.5, 0.5, "does not\nfire", ha="center", va="center", fontsize=7)
+    for method, shown in sheet.preferred.items():
+        row = next(left)
+        _name(row[0], _PREFERRED[method])
+        pairs = zip(row, shown.pictures, shown.responses, strict=False)
+        for axis, picture, response in pairs:
+            axis.imshow(_over_grey(picture))
+            axis.set_title(f"{response:.4g}", fontsize=6)
+    if sheet.linear is not None:
+        _linear(next(left), sheet.linear)
     save_figure(figure, path)
+
+
+def _linear(row: Any, field: np.ndarray) -> None:
+    """Draw a linear field: as a picture, and its channels at one scale."""
+    _name(row[0], "mean gradient:\nlinear field")
+    row[0].imshow(picture_of(field))
+    row[0].set_title("in colour", fontsize=6)
+    reach = np.abs(field).max() or 1.0
+    for axis, name, part in zip(row[1:], CHANNELS, field, strict=False):
+        axis.imshow(part, cmap="RdBu_r", vmin=-reach, vmax=reach)
+        axis.set_title(name.replace("-", "–"), fontsize=6)
+
+
+def _over_grey(picture: np.ndarray) -> np.ndarray:
+    """Lay a picture, (height, width, 4), over grey where its pixels did not matter."""
+    opacity = picture[..., 3:] / 255
+    return opacity * picture[..., :3] / 255 + (1 - opacity) * 0.5
 
 
 def _caption(run: Run, sheet: Sheet) -> str:
@@ -171,7 +210,7 @@ def _patch(axis: Any, one: Example, level: float) -> None:
     axis.set_xlim(-0.5, one.patch.shape[1] - 0.5)
     axis.set_ylim(one.patch.shape[0] - 0.5, -0.5)
     axis.set_title(
-        f"{figure_text(Path(one.peak.stimulus.file_name).stem)}: {one.peak.value:.3g}", fontsize=6
+        f"{figure_text(Path(one.peak.stimulus.file_name).stem)}: {one.peak.value:.4g}", fontsize=6
     )
 
 
