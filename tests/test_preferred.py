@@ -12,16 +12,8 @@ from torch import nn
 import salprobe as sp
 from salprobe.datasets.stimuli import Stimuli
 from salprobe.probe.inside.canvas import Canvas
-from salprobe.probe.inside.maximising import (
-    Accentuation,
-    Maco,
-    Regularisers,
-    Yosinski,
-    _regularised,
-    accentuate,
-    maco,
-    yosinski,
-)
+from salprobe.probe.inside.maximising import _regularised, accentuate, maco, yosinski
+from salprobe.probe.inside.recipes import Accentuation, Maco, Regularisers, Yosinski
 from salprobe.probe.inside.spectrum import Spectrum, spectrum_of
 from salprobe.probe.inside.top import Peak
 from salprobe.probe.networks.load import model_of_module

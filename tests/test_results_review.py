@@ -21,10 +21,11 @@ from salprobe.probe.runs.probing import probe
 from salprobe.probe.runs.run import Run
 from salprobe.tui.frame.dialogs import Choose
 from salprobe.tui.frame.drawing import warm
-from salprobe.tui.frame.picture import HalfCells
+from salprobe.tui.frame.picture import HalfCells, Picture
 from salprobe.tui.results.plots import Plots
 from salprobe.tui.results.review import ResultsReview
 from salprobe.tui.results.runs import Moved
+from salprobe.tui.results.sheet import Sheet
 
 
 @pytest.fixture(scope="module")
@@ -372,3 +373,41 @@ def test_without_a_terminal_or_a_run_it_says_so(
         monkeypatch.chdir(tmp_path)
         with pytest.raises(InputError, match=message):
             probe_app(["review", *words], standalone_mode=False)
+
+
+async def test_a_units_sheet_is_made_and_shown(folders: list[Path]) -> None:
+    app = ResultsReview(folders)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.press("u")  # no unit yet
+        await pilot.pause()
+        assert not isinstance(app.screen, Sheet)
+        await pilot.press("right", "enter", "u")
+        await pilot.pause()
+        assert isinstance(app.screen, Sheet)
+        picture = app.screen.query_one(Picture)
+
+        async def until(text: str) -> None:
+            for _ in range(600):
+                if text in str(picture._text.render()):
+                    return
+                await pilot.pause(0.05)
+            raise AssertionError(f"not seen: {text}")
+
+        await until("Enter makes it")
+        await pilot.press("enter")
+        for _ in range(1200):
+            if picture._draw is not None:
+                break
+            await pilot.pause(0.05)
+        unit = int(app.shown.frame["unit"].iloc[0])
+        (made,) = (folders[0] / "units").glob(f"*-{unit}.png")
+        with Image.open(made) as sheet:
+            assert picture._proportions == sheet.size
+        width = picture.size.width
+        await pilot.press("z")
+        await pilot.pause()
+        assert picture.size.width == 2 * width
+        made.write_bytes(b"no picture")
+        await pilot.press("escape", "enter", "u")  # from a region: the same unit
+        picture = app.screen.query_one(Picture)
+        await until("cannot be read")

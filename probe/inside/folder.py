@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import numpy as np
@@ -16,8 +16,10 @@ from ...datasets.errors import InputError
 from ...datasets.files import atomic_write, read_json, sha256
 from ...datasets.options import check_seed
 from ..runs.run import Run
-from .preferred import METHODS
-from .sheet import Sheet
+from .recipes import METHODS
+
+if TYPE_CHECKING:
+    from .sheet import Sheet  # with torch, which who looks for a sheet need not wait for
 
 UnitName = tuple[str, int]
 """A layer's name, and a unit's number from 0."""

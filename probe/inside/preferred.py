@@ -24,16 +24,10 @@ from ..fields.estimates import linear_field
 from ..fields.windows import frozen
 from ..networks.model import network_input
 from .canvas import Canvas
-from .maximising import Accentuation, Maco, Preferred, Yosinski, accentuate, maco, yosinski
+from .maximising import Preferred, accentuate, maco, yosinski
+from .recipes import METHODS, Maco, Yosinski
 from .spectrum import Spectrum, spectrum_of
 from .top import Peak
-
-METHODS: dict[str, Maco | Yosinski | Accentuation] = {
-    "maco": Maco(),
-    "yosinski": Yosinski(),
-    "accentuation": Accentuation(),
-}
-"""How a picture that a unit prefers is made."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -203,7 +203,7 @@ def _number(interval: Interval) -> str:
 
 def _patch(axis: Any, one: Example, level: float) -> None:
     axis.imshow(one.patch)
-    if one.map.min() < level < one.map.max():
+    if min(one.map.shape) > 1 and one.map.min() < level < one.map.max():
         axis.contour(one.map, levels=[level], colors="black", linewidths=1.8)
         axis.contour(one.map, levels=[level], colors="white", linewidths=0.9)
     axis.scatter(one.x, one.y, s=2.5, c="#ff5ab4", linewidths=0)

@@ -30,6 +30,7 @@ from .map_view import MapView
 from .plots import Plots
 from .runs import Moved, names, opened, read_search, so_far, state
 from .saving import save, suffix_of
+from .sheet import Sheet
 
 
 class ResultsReview(TextApp):
@@ -56,6 +57,7 @@ class ResultsReview(TextApp):
         Binding("w", "worst", "Worst", tooltip="the worst regions, or the best"),
         Binding("c", "compare", "Compare", tooltip="the change from another run"),
         Binding("p", "plots", "Plots", tooltip="units by layer, and their distribution"),
+        Binding("u", "sheet", "Sheet", tooltip="the unit's sheet: best patches, what drives it"),
         Binding("e", "export", "Export", tooltip="write the table to a file"),
         Binding("s", "picture", "write the picture or the screen to a file", show=False),
         Binding("r", "runs", "Runs", tooltip="the list of runs"),
@@ -211,6 +213,17 @@ class ResultsReview(TextApp):
             row, column = self.query_one("#table", DataTable).cursor_coordinate
             layer, category = self.shown.layers[row], self.shown.columns[max(1, column)]
         self.push_screen(Plots(self.run_, category, layer))
+
+    def action_sheet(self) -> None:
+        """Show the sheet of the unit, made if need be."""
+        table = self.query_one("#table", DataTable)
+        if self.run_ is None or self.level not in ("units", "regions") or not table.row_count:
+            self.notify("open a cell first, and choose a unit", severity="warning")
+            return
+        unit = self.unit
+        if self.level == "units":
+            unit = int(self.shown.frame["unit"].iloc[table.cursor_row])
+        self.push_screen(Sheet(self.run_, self.layer, unit, self.moved))
 
     def action_picture(self) -> None:
         """Write the stimulus with the map as PNG, or the screen as SVG, by the file's suffix."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -91,6 +91,11 @@ def _network(run: Run, weights: Path | None) -> tuple[Any, dict[str, Any]]:
 
     model = model_of(run, weights, "--weights")
     return model, layers_of(run, model)
+
+
+def making() -> AbstractContextManager[object]:
+    """Return what keeps others from the networks meanwhile."""
+    return _one_at_a_time
 
 
 def maps(run: Run, moved: Moved, layer: str, image_id: int, stimuli: Stimuli) -> np.ndarray:
