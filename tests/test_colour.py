@@ -77,6 +77,15 @@ def test_yuv_is_scikit_images() -> None:
     np.testing.assert_allclose(colour_spaces()["YUV"][1], axes, atol=1e-3)
 
 
+@pytest.mark.parametrize("space", ["DKL", "opponent"])
+def test_opponent_axes_have_their_names(space: str) -> None:
+    names, axes = colour_spaces()[space]
+    red, green, blue = axes[names.index("red–green")]
+    assert red > 0 > green and abs(blue) < abs(green)
+    red, green, blue = axes[names.index("blue–yellow")]
+    assert blue > 0 > max(red, green)
+
+
 def test_luminance_is_grey_and_colour_axes_ignore_it() -> None:
     for name in ("YUV", "opponent", "Lab", "DKL"):
         axes = colour_spaces()[name][1]

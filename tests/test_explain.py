@@ -1,5 +1,6 @@
 """Explanations: what is known to explain a unit is found, and nothing else."""
 
+import json
 import os
 import tracemalloc
 from itertools import chain, combinations
@@ -13,9 +14,11 @@ import torch
 from PIL import Image
 from toys import UNITS, write_pictures
 
+from salprobe.annotate.popout.arrays import Arrays, write_arrays
 from salprobe.datasets.errors import InputError
 from salprobe.datasets.masks.mask_set import MaskSet
 from salprobe.datasets.sources.load import load_dataset
+from salprobe.probe.experiments.popout import popout
 from salprobe.probe.explain import passes, state
 from salprobe.probe.explain.bank import FAMILIES, FEATURES, FILTERS, blurred, picture_features
 from salprobe.probe.explain.cells import Grid, overlaps
@@ -360,6 +363,26 @@ def test_a_readout_of_rebuilt_maps_finds_what_people_look_at(
     picture = np.asarray(dataset.stimuli.read(stimulus))
     np.testing.assert_allclose(own, readout_function(looked, f"without_{fold}")(picture))
     assert not np.allclose(own, saliency_map(name, picture))
+
+
+def test_explained_models_look_for_the_odd_one_out(looked: Explanation, tmp_path: Path) -> None:
+    trust("toys:blurred")
+    masks = tmp_path / "arrays" / "popout.json"
+    write_arrays(Arrays(features=("hue",), count=2, catch=0), masks.parent)
+    names = [f"explained:{looked.folder}", f"explained-readout:{looked.folder}"]
+    found = popout(masks, names, out=tmp_path / "found")
+    assert found.models["model"].tolist() == names and found.units.empty
+    assert np.isfinite(found.measures["nmm"]).all()
+    made = found.maps[names[0]](found.arrays[0].image)
+    picture = np.asarray(found.stimuli.read(found.arrays[0].image))
+    np.testing.assert_allclose(made, saliency_map(names[0], picture))
+    popout(masks, names, out=tmp_path / "found")
+    info = tmp_path / "found" / "run.json"
+    known = json.loads(info.read_text())
+    known["folders"][names[0]]["coefficients.npy"] = "0" * 64  # of another explanation
+    info.write_text(json.dumps(known))
+    with pytest.raises(InputError, match="was begun with other parameters"):
+        popout(masks, names, out=tmp_path / "found")
 
 
 def test_pictures_without_fixations_have_no_readout(filters: Explanation) -> None:

@@ -13,8 +13,10 @@ from safetensors.torch import load_file
 import salprobe as sp
 from salprobe.probe.cli.main import app
 from salprobe.probe.cli.options import parse_models, parse_weights
-from salprobe.probe.networks.load import is_training
+from salprobe.probe.networks.load import is_training, model_of_module
 from salprobe.probe.saliency.densities import without_logarithm
+from salprobe.probe.saliency.maps import network_maps
+from salprobe.probe.sources.description import Network
 
 
 def probe(*arguments: object) -> None:
@@ -105,6 +107,20 @@ def test_only_a_log_density_is_exponentiated() -> None:
     np.testing.assert_allclose(without_logarithm(np.log(density)), density)
     for other in (density, np.log(density) - 0.1, np.zeros((2, 2)), -density, 1e6 * density):
         assert without_logarithm(other) is other
+
+
+class _LogDensity(torch.nn.Module):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        maps = torch.nn.functional.avg_pool2d(images.mean(1, keepdim=True), 4)
+        return maps.flatten(1).log_softmax(1).view_as(maps)
+
+
+def test_a_log_density_is_one_over_the_pictures_pixels() -> None:
+    network = network_maps(model_of_module(Network(_LogDensity(), size=(24, 32))))
+    picture = np.random.default_rng(0).integers(0, 256, (48, 56, 3), dtype=np.uint8)
+    found = network(picture)
+    assert found.shape == (48, 56)
+    assert np.exp(found).sum() == pytest.approx(1) and without_logarithm(found) is not found
 
 
 def test_popout_measures_its_map(weights: Path, tmp_path: Path) -> None:

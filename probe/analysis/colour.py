@@ -88,7 +88,7 @@ def colour_spaces() -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
     curved = {
         "Lab": (("L", "a", "b"), _gradients(lambda rgb: rgb2lab(rgb))),
         "DKL": (
-            ("luminance", "blue–yellow", "red–green"),
+            ("luminance", "red–green", "blue–yellow"),
             _gradients(lambda rgb: np.stack(dkl(*np.moveaxis(rgb[None], -1, 0)), -1)[0]),
         ),
     }

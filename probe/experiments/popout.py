@@ -18,9 +18,11 @@ from ...datasets.progress import SILENT, Progress
 from ...datasets.sources.load import root_of
 from ...datasets.stimuli import Stimuli
 from ..architectures.saliency_network import SaliencyNetwork
-from ..networks.load import load_model
+from ..explain.rebuilt import folder_of, is_explained
+from ..networks.load import is_training, load_model
 from ..popout.measures import SearchArray, measure_models, search_arrays, summarise_models
 from ..popout.units import unit_maps, unit_nmm
+from ..records.explain_info import ExplainInfo
 from ..records.record import Weights, provenance
 from ..runs.images import digest
 from ..runs.resuming import check_same, locked, make_folder
@@ -87,7 +89,8 @@ def popout(
     masks : path
         ``popout.json``.
     models : sequence of str
-        Classical models, saliency networks, torchvision networks, ``module:factory``.
+        Classical models, saliency networks, training folders, ``explained:DIR``, torchvision
+        networks, ``module:factory``.
     maps : mapping of path
         Folders of saliency maps by the models' names.
     root : path, optional
@@ -166,10 +169,16 @@ def popout(
         "images": digest(stimuli, progress),
         "maps": {name: map_folder.sha256() for name, map_folder in folders.items()},
         "networks": known,
-        "code": {name: source_sha256(name) for name in functions if is_factory(name)},
+        "code": {
+            name: source_sha256(name)
+            for name in functions
+            if is_factory(name) and not is_explained(name)
+        },
         "layers": list(layers),
         "seed": seed,
     }
+    if own := {name: sums for name in sources if (sums := _files_of(name, files))}:
+        description["folders"] = own
     with _entered(out, description):
         table, summary = pd.DataFrame(), pd.DataFrame()
         if sources:
@@ -208,6 +217,15 @@ def popout(
         }
         _write_info(out, info)
         return result
+
+
+def _files_of(name: str, files: Mapping[str, str | Path]) -> dict[str, str]:
+    """Return the SHA-256 of what a saliency model that is a folder is made of."""
+    if is_explained(name):
+        return ExplainInfo.read(folder_of(name)).sha256
+    if is_training(name):
+        return {"weights": sha256(files.get(name, Path(name) / "best.safetensors"))}
+    return {}
 
 
 def _known(weights: Weights) -> dict[str, str | None]:

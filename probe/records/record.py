@@ -96,7 +96,8 @@ class Record(Part):
         """
         path = folder / cls.file_name
         if not path.is_file():
-            raise InputError(f"{folder}: not a {cls.kind} folder (no {cls.file_name})")
+            article = "an" if cls.kind[0] in "aeio" else "a"  # a unit-ablation
+            raise InputError(f"{folder}: not {article} {cls.kind} folder (no {cls.file_name})")
         content = read_json(path)
         if not isinstance(content, dict):
             raise InputError(f"{path}: expected an object, got {type(content).__name__}")

@@ -30,15 +30,17 @@ def is_density(saliency: np.ndarray) -> bool:
     return bool(saliency.min() >= 0 and abs(saliency.sum() - 1) < 1e-3)
 
 
-def without_logarithm(saliency: np.ndarray) -> np.ndarray:
-    """Return the density whose logarithm a map is; any other map unchanged.
+def is_log_density(saliency: np.ndarray) -> bool:
+    """Return whether a map is the natural logarithm of a density.
 
-    A map is the natural logarithm of a density if it is nowhere positive and its exponential sums
-    to 1 (± 0.001).
+    It is nowhere positive, and its exponential sums to 1 (± 0.001).
     """
-    if saliency.max() <= 0 and abs(np.exp(saliency).sum() - 1) < 1e-3:
-        return np.exp(saliency)
-    return saliency
+    return bool(saliency.max() <= 0 and abs(np.exp(saliency).sum() - 1) < 1e-3)
+
+
+def without_logarithm(saliency: np.ndarray) -> np.ndarray:
+    """Return the density whose logarithm a map is; any other map unchanged."""
+    return np.exp(saliency) if is_log_density(saliency) else saliency
 
 
 @dataclass(frozen=True, eq=False)

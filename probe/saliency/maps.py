@@ -42,6 +42,7 @@ from ..networks.model import Model, network_input
 from ..sources.factory import from_factory
 from ..sources.libraries import is_factory
 from .classical import MODELS
+from .densities import is_log_density
 from .observers import CentreBias, Human
 
 MapOf = Callable[[Stimulus], np.ndarray]
@@ -382,7 +383,8 @@ def network_maps(
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Return the function from pictures to a network's map, resized to the picture (bilinear).
 
-    A `SaliencyNetwork` feeds itself and resizes its map as its authors do.
+    A `SaliencyNetwork` feeds itself and resizes its map as its authors do. The logarithm of a
+    density is that of one over the picture's pixels.
 
     The function raises `InputError` if the network does not return one map, (1, 1, height, width)
     or (1, height, width).
@@ -414,6 +416,10 @@ def network_maps(
                     f"{model.name}: expected a network that returns one map, "
                     f"(1, 1, height, width), got {got}"
                 )
-            return resized(maps.reshape(maps.shape[-2:]), picture.shape[:2]).numpy()
+            own = maps.reshape(maps.shape[-2:]).float()
+            saliency = resized(own, picture.shape[:2])
+            if is_log_density(own.double().numpy()):  # on other pixels it has to sum to 1 again
+                saliency = saliency.double().flatten().log_softmax(0).view_as(saliency)
+            return saliency.numpy()
 
     return predict

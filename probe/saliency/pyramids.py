@@ -28,7 +28,7 @@ def pyramid(channel: np.ndarray, levels: int) -> list[np.ndarray]:
 
 
 def dkl(red: np.ndarray, green: np.ndarray, blue: np.ndarray) -> list[np.ndarray]:
-    """Return luminance, blue–yellow and red–green in the cone-opponent space DKL.
+    """Return luminance, red–green and blue–yellow in the cone-opponent space DKL.
 
     References
     ----------
