@@ -16,8 +16,9 @@ from toys import UNITS, write_pictures
 
 from salprobe.annotate.popout.arrays import Arrays, write_arrays
 from salprobe.datasets.errors import InputError
-from salprobe.datasets.masks.mask_set import MaskSet
+from salprobe.datasets.masks.mask_set import MaskSet, new_mask_set
 from salprobe.datasets.sources.load import load_dataset
+from salprobe.datasets.stimuli import Stimuli
 from salprobe.probe.experiments.popout import popout
 from salprobe.probe.explain import passes, state
 from salprobe.probe.explain.bank import FAMILIES, FEATURES, FILTERS, blurred, picture_features
@@ -31,6 +32,7 @@ from salprobe.probe.records.run_info import Registration
 from salprobe.probe.saliency.benchmark import score
 from salprobe.probe.saliency.maps import maps_of, saliency_map
 from salprobe.probe.sources.factory import trust
+from salprobe.probe.views.explain import filter_name
 
 SIZE = (48, 48)
 
@@ -85,6 +87,8 @@ def test_a_unit_that_knows_only_its_place_is_explained_by_position(places: Expla
         assert unit["unique_position"] > 0.7
         assert abs(unit["unique_log_gabor"]) < 0.01 and abs(unit["unique_surround"]) < 0.01
     assert np.isnan(constant["r2"])
+    assert constant["filter_channel"] == "" and np.isnan(constant["filter_wavelength"])
+    assert filter_name(constant) == "–" != filter_name(blob)
     assert noise["r2"] <= 0 and noise["r2_low"] < noise["r2"]
     # The layer is the mean of the units that vary.
     known = [unit["r2"] for unit in (blob, corner, noise)]
@@ -383,6 +387,32 @@ def test_explained_models_look_for_the_odd_one_out(looked: Explanation, tmp_path
     info.write_text(json.dumps(known))
     with pytest.raises(InputError, match="was begun with other parameters"):
         popout(masks, names, out=tmp_path / "found")
+
+
+def test_a_folders_fixations_need_a_resolution(pictures: Path, tmp_path: Path) -> None:
+    table = tmp_path / "gaze.csv"
+    names = sorted(path.name for path in pictures.iterdir())
+    table.write_text("image,subject,x,y\n" + "".join(f"{name},a,9,9\n" for name in names))
+
+    def explained(**options: float) -> Explanation:
+        return explain(
+            pictures,
+            model=Backbone("toys:places", input_size=SIZE),
+            layers="maps",
+            registration="plain",
+            fixations=table,
+            out=tmp_path / "e",
+            **options,
+        )
+
+    with pytest.raises(InputError, match="give --px-per-degree"):
+        explained()
+    assert explained(px_per_degree=8).info.readout == "maps"
+    with pytest.raises(InputError, match="was begun with other parameters"):
+        explained(px_per_degree=9)
+    masks = new_mask_set(Stimuli.from_folder(pictures), [], None, "pictures")
+    with pytest.raises(InputError, match="expected no --px-per-degree"):
+        explain(masks, root=pictures, px_per_degree=8, out=tmp_path / "other")
 
 
 def test_pictures_without_fixations_have_no_readout(filters: Explanation) -> None:

@@ -60,6 +60,9 @@ def explain(
         Path | None,
         typer.Option(help="Table of fixations, on which a readout of rebuilt maps is fitted."),
     ] = None,
+    px_per_degree: Annotated[
+        float | None, typer.Option(help="Pixels in one degree of visual angle, for fixations.")
+    ] = None,
     count: Annotated[
         int | None, typer.Option("--count", "-n", help="Use only the first N pictures.")
     ] = None,
@@ -97,6 +100,7 @@ def explain(
         registration=registration,
         root=root,
         fixations=fixations,
+        px_per_degree=px_per_degree,
         count=count,
         out=out,
         execution=Execution(device, None, precision),

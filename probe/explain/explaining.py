@@ -37,7 +37,7 @@ from ..runs.registering import registered_layers
 from ..runs.resuming import check_same, locked, make_folder
 from ..runs.subject import absolute, masks_sha256, subject_of
 from ..sources.description import Network
-from .bank import FEATURES, FILTERS
+from .bank import FEATURES, FILTERS, Feature
 from .explanation import Explanation
 from .passes import (
     FOLDS,
@@ -68,6 +68,7 @@ def explain(
     registration: RegistrationMethod = "measured",
     root: str | Path | None = None,
     fixations: str | Path | None = None,
+    px_per_degree: float | None = None,
     count: int | None = None,
     out: str | Path | None = None,
     execution: Execution = DEFAULT_EXECUTION,
@@ -88,6 +89,8 @@ def explain(
         they were measured to look, on eight of the stimuli.
     root, fixations : path, optional
         As for `probe`. Where there are fixations, a readout on the rebuilt maps is fitted too.
+    px_per_degree : float, optional
+        Of the pictures of a folder or a table of fixations that does not say it.
     count : int, optional
         Use only the first stimuli.
     out : path, optional
@@ -126,7 +129,7 @@ def explain(
     check_seed(seed)
     if count is not None and count < 1:
         raise InputError(f"count {count}: expected 1 or more")
-    opened = source_of(source, root, fixations)
+    opened = source_of(source, root, fixations, px_per_degree)
     images = tuple(opened.masks.images)[:count]
     stimuli = Stimuli(opened.root, images)
     device = resolve_device(execution.device)
@@ -315,7 +318,10 @@ def _labelled(opened: Source, images: set[int]) -> list[tuple[str, int]]:
 
 
 def _best_filters(every: Sums) -> pd.DataFrame:
-    """Return of each unit the filter whose responses alone explain it best, and how much."""
+    """Return of each unit the filter whose responses alone explain it best, and how much.
+
+    A unit that does not vary has none.
+    """
     total = every.total()
     shares = []
     for places in FILTERS:
@@ -323,9 +329,13 @@ def _best_filters(every: Sums) -> pd.DataFrame:
         columns[places] = True
         own = every.of(columns)
         shares.append(1 - own.errors(Ridge(own).coefficients(PENALTIES[0])) / _positive(total))
-    best = np.argmax(shares, axis=0)
-    of = [FEATURES[FILTERS[place][0]] for place in best]
-    r2 = np.where(total > 0, np.max(shares, axis=0), np.nan)
+    best, none = np.argmax(shares, axis=0), Feature("", "")
+    varies = total > 0
+    of = [
+        FEATURES[FILTERS[place][0]] if known else none
+        for place, known in zip(best, varies, strict=True)
+    ]
+    r2 = np.where(varies, np.max(shares, axis=0), np.nan)
     return pd.DataFrame(
         {
             "filter_channel": [one.channel for one in of],

@@ -41,7 +41,10 @@ class Source:
 
 
 def source_of(
-    source: str | Path | MaskSet, root: str | Path | None, fixations: str | Path | None
+    source: str | Path | MaskSet,
+    root: str | Path | None,
+    fixations: str | Path | None,
+    px_per_degree: float | None = None,
 ) -> Source:
     """Open a mask file (or one of ours by its name), a dataset, or a folder of pictures.
 
@@ -52,16 +55,20 @@ def source_of(
         Folder of the images.
     fixations : path, optional
         A table of fixations.
+    px_per_degree : float, optional
+        For a dataset that does not say it.
 
     Raises
     ------
     InputError
-        If there is no such source, or it is malformed.
+        If there is no such source, it is malformed, or a mask file is given pixels per degree.
     """
     table = None if fixations is None else Path(fixations)
-    if isinstance(source, MaskSet):
-        return _of_masks(source, None, root, table)
-    if Path(source).suffix == ".json" or str(source) in SHIPPED:
+    if isinstance(source, MaskSet) or Path(source).suffix == ".json" or str(source) in SHIPPED:
+        if px_per_degree is not None:
+            raise InputError("a mask file holds its pixels per degree; expected no --px-per-degree")
+        if isinstance(source, MaskSet):
+            return _of_masks(source, None, root, table)
         path = mask_path(source)
         return _of_masks(MaskSet.read(path), path, root, table)
     folder = Path(source)
@@ -75,7 +82,7 @@ def source_of(
             stimuli = Stimuli.from_folder(folder)
             masks = new_mask_set(stimuli, [], None, folder.name)
             return Source(masks, None, folder, None, str(error), folder.resolve().name)
-    dataset = load_dataset(str(source), root, table)
+    dataset = load_dataset(str(source), root, table, px_per_degree)
     masks = new_mask_set(
         *(dataset.stimuli, [], dataset.fixations, dataset.name),
         dataset=dataset.name,

@@ -68,7 +68,9 @@ def render_explained_units(explanation: Explanation, most: int) -> RenderableTyp
 
 
 def filter_name(row: dict) -> str:
-    """Return the name of a unit's best filter."""
+    """Return the name of a unit's best filter, "–" of one that does not vary."""
+    if not row["filter_channel"]:
+        return "–"
     wavelength, orientation = row["filter_wavelength"], row["filter_orientation"]
     return f"{wavelength:.0f} px {orientation:.0f}° {row['filter_channel']}"
 

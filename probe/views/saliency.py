@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 from rich.console import Group, RenderableType
@@ -56,7 +58,7 @@ def render_scores(summary: pd.DataFrame, title: str) -> Group:
     Numbers have half their intervals; the last row says what each model's maps are.
     """
     models = list(dict.fromkeys(summary["model"]))
-    table = plain_table(title, "measure", models)
+    table = _by_model(title, "measure", models)
     for measure, rows in summary.groupby("measure", sort=False):
         by_model = rows.set_index("model")
         cells = []
@@ -103,9 +105,17 @@ def _plain(name: str) -> str:
     return {"humanio": "human", "deepgazeii": "deepgaze2"}.get(plain, plain)
 
 
+def _by_model(title: str, first: str, models: Iterable[str]) -> Table:
+    """Return an empty table with a column for each model; if it is too wide, nothing is cut off."""
+    table = plain_table(title, first, models)
+    for column in table.columns[1:]:
+        column.no_wrap, column.overflow = False, "fold"
+    return table
+
+
 def _features(measures: pd.DataFrame) -> Table:
     nmm = measures.pivot_table(index="feature", columns="model", values="nmm", sort=False)
-    table = plain_table("Mean NMM by what the target differs in", "feature", map(str, nmm.columns))
+    table = _by_model("Mean NMM by what the target differs in", "feature", map(str, nmm.columns))
     for name, row in nmm.iterrows():
         table.add_row(str(name) or "–", *(number(value) for value in row))
     return table
