@@ -1,5 +1,6 @@
 """UNISAL and MSI-Net by name in every command, with weights made up at random."""
 
+import io
 import json
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from rich.console import Console
 from safetensors.torch import load_file
 
 import salprobe as sp
@@ -17,6 +19,7 @@ from salprobe.probe.networks.load import is_training, model_of_module
 from salprobe.probe.saliency.densities import without_logarithm
 from salprobe.probe.saliency.maps import network_maps
 from salprobe.probe.sources.description import Network
+from salprobe.probe.views.saliency import render_scores
 
 
 def probe(*arguments: object) -> None:
@@ -210,3 +213,15 @@ def test_a_converted_readout_stays_on_its_layer(gaze_world: Path, tmp_path: Path
         for one in (best, out)
     ]
     assert layers == ["features.5", "features.5"]
+
+
+def test_a_table_of_models_with_long_names_cuts_nothing_off() -> None:
+    names = [f"explained-readout:runs/explanation-{k}" for k in range(6)]
+    rows = [
+        {"model": name, "measure": "NSS", "mean": -1.25, "low": -1.5, "high": -1.0}
+        for name in names
+    ]
+    console = Console(width=80, file=io.StringIO())
+    console.print(render_scores(pd.DataFrame(rows).assign(kind="density"), "Scores"))
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "…" not in shown and shown.count("-1.25") == len(names)

@@ -148,7 +148,7 @@ def draw_search(search: Search, path: Path, most: int = 8) -> None:
             axis.set_xticks([])
             axis.set_yticks([])
     for axis, name in zip(axes[0], ["array", *search.maps], strict=True):
-        axis.set_title(figure_text(name), fontsize=8)
+        axis.set_title(figure_text(name.replace(":", ":\n", 1)), fontsize=8)
     save_figure(figure, path, dpi=200)
 
 
