@@ -98,6 +98,40 @@ def test_maps_before_the_relu_of_joined_branches() -> None:
     )
 
 
+@pytest.mark.parametrize("in_place", [False, True])
+def test_maps_before_a_clipped_relu(in_place: bool) -> None:
+    torch.manual_seed(0)
+    network = Pointwise(nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU6(in_place))).eval()
+    model = model_of(network, 8)
+    images = 50 * torch.randn(2, 3, 8, 8)
+    found = maps_before_relu(model.network, model.layer("block.1"), images)
+    assert torch.equal(found, model.network.block[0](images))
+    assert found.min() < 0 and found.max() > 6
+    model = model_of(Pointwise(nn.Sequential(nn.Conv2d(3, 4, 1), nn.Hardtanh())).eval(), 8)
+    found = maps_before_relu(model.network, model.layer("block.1"), images)
+    assert found.abs().max() == 1  # no ReLU
+
+
+class Added(nn.Module):
+    """A branch with a ReLU, to whose output another branch is added in place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.Conv2d(3, 2, 1), nn.Conv2d(3, 2, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.relu(self.one(x)).add_(self.two(x))
+
+
+def test_what_is_added_after_a_relu_is_no_rectified_map() -> None:
+    torch.manual_seed(0)
+    model = model_of(Pointwise(Added()).eval(), 8)
+    images = torch.randn(2, 3, 8, 8)
+    block = model.network.block
+    found = maps_before_relu(model.network, model.layer("block"), images)
+    assert torch.allclose(found, block.one(images).relu() + block.two(images))
+
+
 def test_the_window_of_a_convolution(window: Window) -> None:
     assert (window.side, window.stride, window.start, window.cell) == (15, 2, 0, 0)
     assert (window.patch, window.block, window.grid) == (15, 1, 15)

@@ -15,6 +15,7 @@ from ..layers.layers import Layer, reading
 
 _IN_PLACE = (F.relu_, torch.relu_, torch.Tensor.relu_)
 _RECTIFIERS = (F.relu, F.relu6, torch.relu, torch.Tensor.relu, *_IN_PLACE)
+_CLIPPING = (F.hardtanh, F.hardtanh_)  # what nn.ReLU6 calls, with a least value of 0
 _JOINED = (torch.cat, torch.concat, torch.concatenate)
 
 
@@ -23,36 +24,50 @@ class _BeforeRectifiers(TorchFunctionMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.inputs: Any = WeakTensorKeyDictionary()  # by output; gone with it
+        # By output, and gone with it: what it was made of, and its version then.
+        self.inputs: Any = WeakTensorKeyDictionary()
 
     def __torch_function__(
         self, func: Callable, types: Any, args: Sequence = (), kwargs: dict | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        if func in _RECTIFIERS:
+        if func in _RECTIFIERS or (func in _CLIPPING and _least(args, kwargs) == 0):
             given = args[0] if args else kwargs["input"]
-            overwritten = func in _IN_PLACE or kwargs.get("inplace") or True in args[1:]
+            in_place = func in _IN_PLACE or func is F.hardtanh_
+            overwritten = in_place or kwargs.get("inplace") or True in args[1:]
             before = given.clone() if overwritten else given
             output = func(*args, **kwargs)
-            self.inputs[output] = before
+            self._remember(output, before)
             return output
         output = func(*args, **kwargs)
         if func in _JOINED:
             parts = args[0] if args else kwargs["tensors"]
-            before = [self.inputs.get(part) for part in parts]
+            before = [self._of(part) for part in parts]
             if any(part is not None for part in before):
                 mixed = [
                     b if b is not None else part for b, part in zip(before, parts, strict=True)
                 ]
-                self.inputs[output] = func(mixed, *args[1:], **kwargs)
+                self._remember(output, func(mixed, *args[1:], **kwargs))
         return output
 
     def before(self, maps: torch.Tensor) -> torch.Tensor | None:
         """Return what a ReLU was given whose output has the same memory as ``maps``."""
-        for output, before in self.inputs.items():
-            if output.data_ptr() == maps.data_ptr() and output.numel() >= maps.numel():
-                return before
+        for output in self.inputs:
+            if output.data_ptr() == maps.data_ptr() and output.numel() == maps.numel():
+                return self._of(output)
         return None
+
+    def _remember(self, output: torch.Tensor, before: torch.Tensor) -> None:
+        self.inputs[output] = before, output._version
+
+    def _of(self, output: torch.Tensor) -> torch.Tensor | None:
+        """Return what was before, unless something was since written over the output."""
+        before, version = self.inputs.get(output, (None, None))
+        return before if output._version == version else None
+
+
+def _least(args: Sequence, kwargs: dict) -> float:
+    return kwargs.get("min_val", args[1] if len(args) > 1 else -1.0)
 
 
 def maps_before_relu(network: nn.Module, layer: Layer, images: torch.Tensor) -> torch.Tensor:
