@@ -302,6 +302,64 @@ def test_the_command_finds_the_filters_and_goes_on(
     assert len(kept.items() & parts.items()) == len(parts) - 1
 
 
+def test_another_seed_is_other_noise(window: Window) -> None:
+    first, second = (noise_halves(window, 16, seed) for seed in (3, 4))
+    for one in first[:, :3]:
+        for other in second[:, :3]:
+            assert not np.allclose(one, other)
+
+
+RECIPE = sp.FieldRecipe(best=2, noise=8)
+
+
+def toy_fields(pictures: Stimuli, out: Path, after: sp.Backbone | None = None, **changed):
+    given = {"model": sp.Backbone("nets:filters", input_size=(48, 48)), "recipe": RECIPE}
+    return sp.fields(pictures, after=after, out=out, **given | changed)
+
+
+def test_a_folder_is_of_one_network_and_one_recipe(pictures: Stimuli, tmp_path: Path) -> None:
+    out = tmp_path / "f"
+    toy_fields(pictures, out)
+    assert json.loads((out / "fields.json").read_text("utf-8"))["status"] == "complete"
+    kept = (out / "shares.csv").read_bytes()
+    few = Stimuli(pictures.root, tuple(pictures)[:4])
+    other = sp.Backbone("squeezenet1_1", "random", input_size=(48, 48))
+    for call, said in (
+        (lambda: toy_fields(few, out), "stimuli: 6, now 4"),
+        (lambda: toy_fields(pictures, out, recipe=sp.FieldRecipe(2, 10)), "noise: 8, now 10"),
+        (
+            lambda: toy_fields(pictures, out, model=other, layers="features.1"),
+            "network.model: .*now squeezenet1_1",
+        ),
+    ):
+        with pytest.raises(sp.InputError, match=said):
+            call()
+    assert (out / "shares.csv").read_bytes() == kept
+    with pytest.raises(sp.InputError, match="one photograph; expected 2 or more"):
+        toy_fields(Stimuli(pictures.root, tuple(pictures)[:1]), tmp_path / "g")
+
+
+def test_a_part_of_another_shape_is_damaged(pictures: Stimuli, tmp_path: Path) -> None:
+    out = tmp_path / "f"
+    toy_fields(pictures, out)
+    for pattern, spoil in (
+        ("*.npy", lambda path: np.save(path, np.zeros(3))),
+        ("*.parquet", lambda path: pd.DataFrame({"unit": [0]}).to_parquet(path)),
+    ):
+        path = next((out / "parts").glob(pattern))
+        whole = path.read_bytes()
+        spoil(path)
+        with pytest.raises(sp.InputError, match=f"{path.name}: cannot be read: .* expected"):
+            toy_fields(pictures, out)
+        path.write_bytes(whole)
+
+
+def test_a_field_of_one_pixel_has_no_shape() -> None:
+    model = model_of(Pointwise(nn.Conv2d(3, 4, 1)).eval(), 8)
+    with pytest.raises(sp.InputError, match="a cell sees too few pixels to have a shape"):
+        measure_window(model, model.layer("block"))
+
+
 def test_two_networks_are_compared(pictures: Stimuli, tmp_path: Path) -> None:
     backbone = sp.Backbone("squeezenet1_0", "random", input_size=(48, 48))
     recipe = sp.FieldRecipe(best=2, noise=8)

@@ -216,7 +216,7 @@ def noise_halves(
     with progress.task(f"{window.layer.name}: noise", count) as advance, torch.no_grad():
         for number, first in enumerate(starts):
             size = min(together, count - first)
-            generator = torch.Generator().manual_seed(seed + number)
+            generator = torch.Generator().manual_seed(_stream(seed, number))
             noise = torch.randn(size, 3, side, side, generator=generator)
             image = noise.repeat_interleave(block, 2).repeat_interleave(block, 3)
             image = F.pad(image, (before, after, before, after)).to(device_of(model))
@@ -233,6 +233,11 @@ def noise_halves(
         for part, number in zip(total, seen, strict=True)
     ]
     return np.stack([opponent(half) for half in halves])
+
+
+def _stream(seed: int, number: int) -> int:
+    """Return a seed for a batch of noise that no other seed gives to one of its own."""
+    return int(np.random.SeedSequence((seed, number)).generate_state(1, np.uint64)[0])
 
 
 def device_of(model: Model) -> torch.device:

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from ...datasets.errors import InputError
-from ...datasets.files import atomic_write, sha256
-from ...datasets.options import check_types
+from ...datasets.files import atomic_write, read_json, sha256
+from ...datasets.options import check_seed, check_types
 from ...datasets.progress import SILENT, Progress
 from ...datasets.stimuli import Stimuli
 from ...datasets.texts import csv_of
@@ -25,7 +25,7 @@ from ..networks.load import Backbone
 from ..networks.model import Model
 from ..records.record import provenance
 from ..runs.images import digest
-from ..runs.resuming import locked, make_folder
+from ..runs.resuming import check_same, locked, make_folder
 from .centre_surround import describe_fields
 from .estimates import best_places, gradient_halves, noise_halves
 from .gratings import answers, describe_answers
@@ -62,6 +62,7 @@ class FieldRecipe:
 
     def __post_init__(self) -> None:
         check_types(self)
+        check_seed(self.seed)
         for name in ("best", "noise"):
             if getattr(self, name) < 2:
                 raise InputError(
@@ -139,8 +140,9 @@ def fields(
     ------
     InputError
         If a network cannot be loaded, has no such layer, or one whose cells see more than part of
-        the input; if the second differs in a layer's units or fields; if an image cannot be read,
-        or the folder holds something else.
+        the input; if the second differs in a layer's units or fields; if there are no two images,
+        or one cannot be read; or if the folder holds something else, such as the fields of another
+        first network, of other images, or made with another recipe.
 
     Examples
     --------
@@ -157,6 +159,8 @@ def fields(
     (128, 3, 19, 19)
     """
     out = Path(out)
+    if len(stimuli) < 2:
+        raise InputError("one photograph; expected 2 or more, for two halves")
     backbones = {"before": model, **({} if after is None else {"after": after})}
     patterns = [layers] if isinstance(layers, str) else list(layers)
     models = {
@@ -169,6 +173,7 @@ def fields(
     with locked(out), exact(resolve_device(device)):
         pictures = digest(stimuli, progress)
         record: dict[str, Any] = {
+            "status": "running",
             "networks": {
                 network: {
                     "model": one.name,
@@ -187,8 +192,7 @@ def fields(
             },
             **provenance(device_name(resolve_device(device))),
         }
-        with atomic_write(out / RECORD) as file:
-            file.write((json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
+        _begin(out, record)
         (out / "parts").mkdir(exist_ok=True)
         found: dict[tuple[str, str, str], np.ndarray] = {}
         units, gratings = [], []
@@ -200,7 +204,8 @@ def fields(
                     table = _described(window, estimate, halves, parts, progress)
                     units.append(table.assign(network=network, layer=name, estimate=estimate))
                 table = parts.table(
-                    "gratings", lambda w=window: describe_answers(*answers(w, progress))
+                    *("gratings", window.layer.units),
+                    lambda w=window: describe_answers(*answers(w, progress)),
                 )
                 gratings.append(table.assign(network=network, layer=name))
         result = Fields(
@@ -213,7 +218,28 @@ def fields(
             shares(pd.concat(units, ignore_index=True), pd.concat(gratings, ignore_index=True)),
         )
         _write(result)
+        _record(out, {**record, "status": "complete"})
     return result
+
+
+def _begin(out: Path, record: dict[str, Any]) -> None:
+    """Write the record; refuse a folder with the fields of another network or other pictures."""
+    if (out / RECORD).exists():
+        before = read_json(out / RECORD)
+        networks = before.get("networks") if isinstance(before, dict) else None
+        if not isinstance(networks, dict):
+            raise InputError(f"{out / RECORD}: not a record of fields")
+        mine, its = (
+            {"network": one["networks"].get("before"), "parameters": one.get("parameters")}
+            for one in (json.loads(json.dumps(record)), before)
+        )
+        check_same(out, its, mine, ("network", "parameters"))
+    _record(out, record)
+
+
+def _record(out: Path, record: dict[str, Any]) -> None:
+    with atomic_write(out / RECORD) as file:
+        file.write((json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
 
 
 def _windows(
@@ -272,7 +298,11 @@ def _halves(
     window: Window, stimuli: Stimuli, recipe: FieldRecipe, parts: Parts, progress: Progress
 ) -> list[tuple[str, np.ndarray]]:
     """Return the fields from two halves of the data, by estimate."""
-    places = parts.array("places", lambda: best_places(window, stimuli, recipe.best, progress))
+    best, shape = min(recipe.best, len(stimuli)), (3, window.grid, window.grid)
+    places = parts.array(
+        *("places", (window.layer.units, best, 3)),
+        lambda: best_places(window, stimuli, recipe.best, progress),
+    )
     every, chunks = range(window.layer.units), []
     total = places.shape[0] * places.shape[1]
     with progress.task(f"{window.layer.name}: gradients at maxima", total) as advance:
@@ -281,13 +311,16 @@ def _halves(
             before = parts.path(f"gradients {first}").exists()
             chunks.append(
                 parts.array(
-                    f"gradients {first}",
+                    *(f"gradients {first}", (2, len(some), *shape)),
                     lambda some=some: gradient_halves(window, stimuli, places, some, advance),
                 )
             )
             if before:
                 advance(len(some) * places.shape[1])
-    noise = parts.array("noise", lambda: noise_halves(window, recipe.noise, recipe.seed, progress))
+    noise = parts.array(
+        *("noise", (2, window.layer.units, *shape)),
+        lambda: noise_halves(window, recipe.noise, recipe.seed, progress),
+    )
     return [("gradient", np.concatenate(chunks, axis=1)), ("noise", noise)]
 
 
@@ -298,7 +331,7 @@ def _described(
         with progress.task(f"{window.layer.name}: shapes of {estimate} fields", 4) as advance:
             return describe_fields(halves, window.block, advance)
 
-    return parts.table(f"shapes {estimate}", make)
+    return parts.table(f"shapes {estimate}", halves.shape[1] * halves.shape[2], make)
 
 
 def _write(result: Fields) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,13 +31,13 @@ class Parts:
     folder: Path
     identity: str
 
-    def array(self, name: str, make: Callable[[], np.ndarray]) -> np.ndarray:
+    def array(self, name: str, shape: Sequence[int], make: Callable[[], np.ndarray]) -> np.ndarray:
         """Return a part that is an array of numbers, from the folder or made and kept there.
 
         Raises
         ------
         InputError
-            If its file is damaged.
+            If its file is damaged, or holds an array of another shape.
         """
         path = self.path(name, ".npy")
         if not path.exists():
@@ -46,10 +46,13 @@ class Parts:
                 np.save(file, made, allow_pickle=False)
         content = read_bytes(path)
         with reading(path):
-            return np.load(io.BytesIO(content), allow_pickle=False)
+            found = np.load(io.BytesIO(content), allow_pickle=False)
+            if found.shape != tuple(shape):
+                raise ValueError(f"an array of {found.shape}; expected {tuple(shape)}")
+            return found
 
-    def table(self, name: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
-        """Return a part that is a table; see `array`."""
+    def table(self, name: str, rows: int, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+        """Return a part that is a table of so many rows; see `array`."""
         path = self.path(name, ".parquet")
         if not path.exists():
             made = make()
@@ -57,7 +60,10 @@ class Parts:
                 made.to_parquet(file, index=False)
         content = read_bytes(path)
         with reading(path):
-            return pd.read_parquet(io.BytesIO(content))
+            found = pd.read_parquet(io.BytesIO(content))
+            if len(found) != rows:
+                raise ValueError(f"{len(found)} rows; expected {rows}")
+            return found
 
     def path(self, name: str, suffix: str = ".npy") -> Path:
         """Return the path of a part, which may not be there yet."""

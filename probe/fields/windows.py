@@ -124,8 +124,8 @@ def measure_window(model: Model, layer: Layer) -> Window:
     Raises
     ------
     InputError
-        If cells see more than the input, the picture as a whole, or something other than a square
-        that moves from cell to cell; or the network cannot be differentiated or takes no patches.
+        If cells see more than the input, the picture as a whole, one pixel, or something other than
+        a square that moves from cell to cell; or the network cannot be differentiated or takes no patches.
 
     Examples
     --------
@@ -149,6 +149,8 @@ def measure_window(model: Model, layer: Layer) -> Window:
         window = Window(
             *(model, layer, stride, begin + cell * stride, cell), side=first[1] - first[0]
         )
+        if window.grid < 2:
+            raise _unfit(model, layer, "a cell sees too few pixels to have a shape")
         _check(model, layer, window)
     return window
 
