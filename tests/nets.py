@@ -53,6 +53,15 @@ def small() -> nn.Module:
     return Small()
 
 
+def wide() -> nn.Module:
+    """Return the small network with as many units as an ablation needs."""
+    torch.manual_seed(5)
+    network = Small()
+    network.three[0] = nn.Conv2d(6, 24, 3, padding=1)
+    network.classifier = nn.Linear(24, 5)
+    return network
+
+
 def other_colours() -> nn.Module:
     network = Colours()
     network.units.weight.data[[0, 1]] = network.units.weight.data[[1, 0]]

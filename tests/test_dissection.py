@@ -1,6 +1,7 @@
 """Dissection against loops by hand: levels, intersection over union, detectors, resuming."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from salprobe.datasets.masks.mask_set import MaskSet
 from salprobe.probe.cli.main import app
 from salprobe.probe.dissection import passes as passes_module
 from salprobe.probe.dissection.agreement import iou_and_nss
-from salprobe.probe.dissection.dissect import Dissection, detectors, dissect
+from salprobe.probe.dissection.dissect import Dissection, detectors, dissect, summarised
 from salprobe.probe.dissection.overlap import Counts, Highest, rotation
 from salprobe.probe.layers.layers import Layer
 from salprobe.probe.networks.load import model_of_module
@@ -329,6 +330,33 @@ def test_its_ranking_beside_that_of_a_run(
     )  # fmt: skip
     with pytest.raises(InputError, match="different networks"):
         iou_and_nss(found, other)
+    with pytest.raises(InputError, match="different networks"):  # before it begins
+        dissect(squares, model=REDS, root=gaze_world, out=tmp_path / "none", beside=other)
+    assert not (tmp_path / "none").exists()
+
+
+def test_tables_that_were_changed_are_refused(
+    found: Dissection, squares: Path, gaze_world: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(found.folder, tmp_path / "copy")
+    table = tmp_path / "copy" / "units.csv"
+    table.write_text("".join(table.read_text().splitlines(keepends=True)[:-1]))
+    with pytest.raises(InputError, match=r"units.csv: is missing, or not what was written"):
+        Dissection.open(tmp_path / "copy")
+
+
+def test_a_category_that_no_unit_overlaps_has_no_best_unit() -> None:
+    units = pd.DataFrame(
+        {
+            "layer": "l",
+            "unit": [0, 0, 1, 1],
+            "category": ["a", "b"] * 2,
+            "iou": [0.0, 0.0, 0.0, 0.2],
+        }
+    )
+    best = summarised(units, units).set_index("category")["best_unit"]
+    assert np.isnan(best["a"])
+    assert best["b"] == 1
 
 
 def test_activations_that_are_not_finite_name_picture_layer_and_unit(

@@ -123,8 +123,21 @@ def test_what_no_pixel_reaches_has_no_field() -> None:
         Fields(model, like)
 
 
+class Attending(nn.Module):
+    """Self-attention between the cells of two units."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(2, 1, batch_first=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        tokens = x.flatten(2).transpose(1, 2)
+        return self.attention(tokens, tokens, tokens)[0].transpose(1, 2).reshape(x.shape)
+
+
 @pytest.mark.parametrize(
-    "other", [nn.ReLU6(), nn.SiLU(), nn.Hardswish(), nn.LeakyReLU(), nn.GELU()]
+    "other",
+    [nn.ReLU6(), nn.SiLU(), nn.Hardswish(), nn.LeakyReLU(), nn.GELU(), nn.Softmax(1), Attending()],
 )
 def test_with_other_nonlinearities_the_rules_are_not_defined(other: nn.Module) -> None:
     model = model_from(Chain(nn.Conv2d(3, 2, 3), nn.ReLU(), nn.Conv2d(2, 2, 3), other))

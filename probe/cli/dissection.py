@@ -92,6 +92,7 @@ def dissect(
         root=root,
         out=out,
         quantile=quantile,
+        beside=opened,
         execution=Execution(device, workers, precision, batch_size),
         seed=seed,
         progress=progress,

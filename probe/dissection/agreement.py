@@ -5,12 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ...datasets.errors import InputError
 from ..analysis.transfer import rank_correlation
-from ..runs.resuming import check_same_network
 from ..runs.run import Run
 from ..statistics.selectivity import top_units
-from .dissect import Dissection
+from .dissect import Dissection, check_comparable
 
 
 def iou_and_nss(dissection: Dissection, run: Run) -> pd.DataFrame:
@@ -46,11 +44,9 @@ def iou_and_nss(dissection: Dissection, run: Run) -> pd.DataFrame:
     >>> sp.iou_and_nss(found, run).columns.tolist()
     ['layer', 'category', 'units', 'spearman', 'common']
     """
-    check_same_network(dissection, run)
+    check_comparable(dissection, run)
     keys = ["layer", "unit", "category"]
     both = dissection.units.merge(run.units[[*keys, "mean"]], on=keys, sort=False)
-    if both.empty:
-        raise InputError(f"{dissection.name} and {run.name} share no layer with a category")
     rows = []
     for (layer, category), units in both.groupby(["layer", "category"], sort=False):
         iou, nss = (units[name].to_numpy(np.float64) for name in ("iou", "mean"))

@@ -8,6 +8,7 @@ representations", CVPR 2017.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ import pandas as pd
 from torch.nn import Module
 
 from ...datasets.errors import InputError
-from ...datasets.files import atomic_write
+from ...datasets.files import atomic_write, check_part, sha256
 from ...datasets.masks.mask_set import MaskSet
 from ...datasets.options import check_seed
 from ...datasets.progress import SILENT, Progress
@@ -34,7 +35,8 @@ from ..records.dissection_info import DissectionInfo, DissectionParameters
 from ..records.record import provenance
 from ..records.run_info import Paths
 from ..runs.images import check_images
-from ..runs.resuming import check_same, locked, make_folder
+from ..runs.resuming import check_same, check_same_network, locked, make_folder
+from ..runs.run import Run
 from ..runs.subject import absolute, masks_sha256, subject_of
 from ..sources.description import Network
 from .passes import BASES, Passes
@@ -80,12 +82,16 @@ class Dissection:
         Raises
         ------
         InputError
-            If there is none, or it is unfinished or damaged.
+            If there is none, it is unfinished, or a table is missing or was changed.
         """
         folder = Path(folder)
         info = DissectionInfo.read(folder)
         if info.status != "complete":
             raise InputError(f"{folder}: is unfinished; repeat its command to resume it")
+        for name, expected in info.sha256.items():
+            path = folder / check_part(name)
+            if not path.is_file() or sha256(path) != expected:
+                raise InputError(f"{path}: is missing, or not what was written (SHA-256)")
         found = cls(folder, info)
         _ = found.units, found.summary
         return found
@@ -103,7 +109,8 @@ class Dissection:
         """``layer, category, detectors, detectors_rotated, best_unit, best_iou, best_iou_rotated``.
 
         How many units detect the category, and how many do where the layer's space is rotated at
-        random; the unit with the highest intersection over union, and that of the rotated space.
+        random; the unit with the highest intersection over union, if any has one above 0, and that of
+        the rotated space.
         """
         return self._table("summary")
 
@@ -145,6 +152,7 @@ def dissect(
     root: str | Path | None = None,
     out: str | Path | None = None,
     quantile: float = QUANTILE,
+    beside: Run | None = None,
     execution: Execution = DEFAULT_EXECUTION,
     seed: int = 0,
     progress: Progress = SILENT,
@@ -167,6 +175,8 @@ def dissect(
         an unfinished one is resumed and a complete one returned.
     quantile : float
         The share; 0.01 in some of the authors' later programs.
+    beside : Run, optional
+        A run to compare with afterwards (`iou_and_nss`): refused now if it cannot be.
 
     Returns
     -------
@@ -237,6 +247,8 @@ def dissect(
         layers=subject.layer_infos(),
         categories=mask_set.category_names(),
     )
+    if beside is not None:
+        check_comparable(Dissection(target, info), beside)
     for layer in subject.layers:
         positions = layer.height * layer.width * plan.n_stimuli
         if quantile * positions < 1:
@@ -271,19 +283,37 @@ def dissect(
     return Dissection.open(target)
 
 
+def check_comparable(dissection: Dissection, run: Run) -> None:
+    """Refuse a run of another network, or without a layer or category of a dissection.
+
+    Raises
+    ------
+    InputError
+        The message names the first difference.
+    """
+    check_same_network(dissection, run)
+    layers = {layer.name for layer in dissection.info.layers} & {one.name for one in run.layers}
+    if not layers or not set(dissection.info.categories) & set(run.categories):
+        raise InputError(f"{dissection.name} and {run.name} share no layer with a category")
+
+
 def _finish(target: Path, passes: Passes, info: DissectionInfo) -> None:
     """Write the tables, and complete the record."""
     own, rotated = (_units(passes, info.categories, basis) for basis in BASES)
     images = pd.DataFrame(passes.images.items(), columns=["image_id", "sha256"])
     tables = {"units": own, "summary": summarised(own, rotated), "images": images}
+    hashes = {}
     for name, table in tables.items():
+        content = csv_of(table).encode()
         with atomic_write(target / f"{name}.csv") as file:
-            file.write(csv_of(table).encode())
+            file.write(content)
+        hashes[f"{name}.csv"] = hashlib.sha256(content).hexdigest()
     areas = dict(zip(info.categories, passes.areas.tolist(), strict=True))
     outcome = {
         "status": "complete",
         "images": len(images),
         "areas": areas,
+        "sha256": hashes,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     info.model_copy(update=outcome).write(target)
@@ -322,7 +352,7 @@ def summarised(units: pd.DataFrame, rotated: pd.DataFrame) -> pd.DataFrame:
         known = table.dropna(subset=["iou"])
         best = known.loc[known.groupby(keys, sort=False)["iou"].idxmax()].set_index(keys)
         if not name:
-            rows["best_unit"] = best["unit"].astype(np.float64)
+            rows["best_unit"] = best["unit"].astype(np.float64).where(best["iou"] > 0)
         rows[f"best_iou{name}"] = best["iou"]
     order = ["detectors", "detectors_rotated", "best_unit", "best_iou", "best_iou_rotated"]
     return rows[order].reset_index()

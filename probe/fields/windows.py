@@ -125,7 +125,8 @@ def measure_window(model: Model, layer: Layer) -> Window:
     ------
     InputError
         If cells see more than the input, the picture as a whole, one pixel, or something other than
-        a square that moves from cell to cell; or the network cannot be differentiated or takes no patches.
+        a square that moves from cell to cell; or the network cannot be differentiated or takes no
+        patches.
 
     Examples
     --------

@@ -43,6 +43,10 @@ _OTHERS = {
         "clamp",
         "clamp_min",
         "maximum",
+        "threshold",
+        "softmax",
+        "multi_head_attention_forward",
+        "scaled_dot_product_attention",
     ),
 }
 """Names of other functions that are not linear; what passes them back no rule says."""

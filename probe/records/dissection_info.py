@@ -42,6 +42,8 @@ class DissectionInfo(Record):
     images : int
     areas : dict of int
         How many places of the grid each category covers, over all images.
+    sha256 : dict of str
+        SHA-256 of the folder's tables.
     finished : str
     """
 
@@ -57,4 +59,5 @@ class DissectionInfo(Record):
     categories: list[str]
     images: int = 0
     areas: dict[str, int] = {}
+    sha256: dict[str, str] = {}
     finished: str = ""

@@ -210,6 +210,10 @@ _MASKS = "-m masks.json --masks-root pictures"
 _TRAIN = f"probe train pictures --split split.csv --tune 1 {_FIT} -o trained"
 _RUN_TRAINED = f"probe {_TRUST} run -m masks.json --root pictures {_SMALL} --model trained"
 _RUN_TRAINED += " --fixations pictures/fixations.csv --layers three.1,readout -o run"
+_TRAIN_WIDE = (
+    f"probe train pictures --split split.csv --model nets:wide {_SMALL} --epochs 1 -o trained"
+)
+_RUN_WIDE = _RUN_TRAINED.replace(_TRUST, "--trust nets:wide")
 _OLD_RUN = f"{_RUN} --seed 3 -o run"
 _POPOUT = "annotate popout -o popout -n 2 --size 200x150 --items 4 --layout grid"
 _MAPS = "probe maps pictures --models spectral,nets:reddish -o maps"
@@ -337,6 +341,13 @@ COMMANDS = [
         ("dissected",),
         (),
         ("dissected/dissection.json", "dissected/unfinished.safetensors", "dissected/*.csv"),
+    ),
+    Command(
+        "ablate",
+        "probe --trust nets:wide ablate run --draws 1 --device cpu -o ablated",
+        ("ablated",),
+        (_TRAIN_WIDE, _RUN_WIDE),
+        ("ablated/ablation.json", "ablated/unfinished.safetensors", "ablated/changes.csv"),
     ),
     Command(
         "unit",
