@@ -196,3 +196,13 @@ def test_the_command_prints_and_writes(
     assert "features.6: what setting 10 units for (rows) to zero changes" in printed
     table = pd.read_csv(out / "changes.csv")
     assert len(table) == 144
+    halves = pd.read_csv(out / "stimuli.csv").set_index("image_id")["half"]
+    units = pd.read_csv(out / "units.csv").set_index(["half", "without", "set"])
+    scores, of = run.scores_of("features.6"), run.regions["image_id"].map(halves)
+    for half, category in units.index.droplevel("set").unique():
+        rows = (run.regions["category"] == category) & (of == 3 - half)
+        best = np.argsort(-scores[rows].mean(axis=0, dtype=np.float64), kind="stable")[:10]
+        chosen, random = (units.loc[(half, category, name)] for name in ("chosen", "random 1"))
+        assert set(chosen["unit"]) == set(best)
+        assert not set(random["unit"]) & set(best)
+        assert len(random) == 10

@@ -185,10 +185,12 @@ def ablate(
         else:
             info.write(target)
         job = _Job(run, network, chosen, readout, halves, plan, draws, seed)
-        scores = job.scores(device, execution, state, progress)
+        scores, activations = job.scores(device, execution, state, progress)
         table = changes(run, scores, draws)
-        with atomic_write(target / "changes.csv") as file:
-            file.write(csv_of(table).encode())
+        written = {"changes": table, "units": job.units(activations), "stimuli": halves.table()}
+        for name, one in written.items():
+            with atomic_write(target / f"{name}.csv") as file:
+                file.write(csv_of(one).encode())
         info.model_copy(update={"status": "complete"}).write(target)
         state.remove()
     return Ablation(target, chosen.name, table)
@@ -233,6 +235,11 @@ class Halves:
         order = np.random.default_rng(seed).permutation(len(stimuli))
         return cls({int(stimuli[k]): bool(place % 2) for place, k in enumerate(order)})
 
+    def table(self) -> pd.DataFrame:
+        """Return ``image_id, half``: 1 or 2."""
+        halves = [(number, 1 + half) for number, half in sorted(self.second.items())]
+        return pd.DataFrame(halves, columns=["image_id", "half"])
+
     def batched(self, plan: Plan, batch_size: int) -> Plan:
         """Return the plan with batches of stimuli of one half each, only those that were scored."""
         items = [item for batch in plan.batches for item in batch]
@@ -275,11 +282,12 @@ class _Job:
 
     def scores(
         self, device: torch.device, execution: Execution, state: State, progress: Progress
-    ) -> np.ndarray:
-        """Return the readout's NSS in each region, float32 (regions, sets of units).
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the readout's NSS in each region, and the units' mean activations.
 
-        The first column is the intact network's; then come, for each category, that without its
-        units and those without random ones.
+        Float32 (regions, sets of units) and float64 (units,). The first column is the intact
+        network's; then come, for each category, that without its units and those without random
+        ones.
         """
         run, plan = self.run, self.plan
         row = {int(number): k for k, number in enumerate(run.regions["annotation_id"])}
@@ -322,7 +330,22 @@ class _Job:
                 if state.due:
                     arrays = {"scores": scores, "next": np.array([number + 1])}
                     state.write({**arrays, "activations": activations})
-        return scores
+        return scores, activations
+
+    def units(self, activations: np.ndarray) -> pd.DataFrame:
+        """Return which units were ablated: ``half, without, set, unit, activation``.
+
+        The half that they were ablated on, and ``chosen`` or ``random 1`` and so on.
+        """
+        names = ["chosen", *(f"random {draw}" for draw in range(1, self.draws + 1))]
+        keys = [(category, name) for category in self.run.categories for name in names]
+        rows = [
+            (1 + half, *key, int(unit), activations[unit])
+            for half, sets in self._sets(activations).items()
+            for key, units in zip(keys, sets[1:], strict=True)
+            for unit in (() if units is None else units)
+        ]
+        return pd.DataFrame(rows, columns=["half", "without", "set", "unit", "activation"])
 
     def _activations(
         self, device: torch.device, execution: Execution, progress: Progress

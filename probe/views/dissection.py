@@ -92,6 +92,8 @@ def _detectors(count: float, rotated: float, iou: float) -> Text:
 def _best(iou: float, unit: float) -> Text:
     if np.isnan(iou):
         return Text("–", style="dim")
+    if np.isnan(unit):  # none overlaps it
+        return Text(f"{iou:.3f}\n·")
     style = "bold green" if iou > DETECTS else ""
     return Text.assemble(Text(f"{iou:.3f}", style=style), Text(f"\n:{unit:.0f}", style="dim"))
 
