@@ -109,8 +109,8 @@ class Dissection:
         """``layer, category, detectors, detectors_rotated, best_unit, best_iou, best_iou_rotated``.
 
         How many units detect the category, and how many do where the layer's space is rotated at
-        random; the unit with the highest intersection over union, if that is above 0, and that of the
-        rotated space.
+        random; the unit with the highest intersection over union, if that is above 0, and that of
+        the rotated space.
         """
         return self._table("summary")
 
