@@ -225,13 +225,13 @@ def fields(
 def _begin(out: Path, record: dict[str, Any]) -> None:
     """Write the record; refuse a folder with the fields of another network or other pictures."""
     if (out / RECORD).exists():
-        before = read_json(out / RECORD)
-        networks = before.get("networks") if isinstance(before, dict) else None
-        if not isinstance(networks, dict):
+        before: Any = read_json(out / RECORD)
+        now = json.loads(json.dumps(record))
+        if not isinstance(before, dict) or not isinstance(before.get("networks"), dict):
             raise InputError(f"{out / RECORD}: not a record of fields")
-        mine, its = (
+        its, mine = (
             {"network": one["networks"].get("before"), "parameters": one.get("parameters")}
-            for one in (json.loads(json.dumps(record)), before)
+            for one in (before, now)
         )
         check_same(out, its, mine, ("network", "parameters"))
     _record(out, record)
