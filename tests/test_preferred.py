@@ -19,7 +19,7 @@ from salprobe.probe.inside.top import Peak
 from salprobe.probe.networks.load import model_of_module
 from salprobe.probe.networks.model import Model
 
-from .toys import SIDE, write_pictures
+from .toys import SIDE, Whole, write_pictures
 
 
 class Filter(nn.Module):
@@ -140,19 +140,6 @@ def test_the_regularisers_by_hand() -> None:
     kept = gain >= np.percentile(gain, 90)
     cut = _regularised(apart, slope, Regularisers(small_contribution=90), 0)
     np.testing.assert_allclose(cut, apart.numpy() * kept)
-
-
-class Whole(nn.Module):
-    """Cells that see the mean of the picture beside their own part."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.maps = nn.Conv2d(3, 2, 4, stride=4)
-        self.all = nn.Identity()
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        maps = self.maps(x)
-        return self.all(maps + maps.mean((2, 3), keepdim=True)).mean((2, 3))
 
 
 def test_a_cell_that_sees_everything_is_shown_whole_inputs(stimuli: Stimuli) -> None:

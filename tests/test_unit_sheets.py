@@ -26,6 +26,8 @@ from salprobe.probe.networks.load import model_of_module
 from salprobe.probe.networks.model import Model
 from salprobe.probe.runs.run import Run
 
+from .toys import Whole
+
 
 def model_from(network: nn.Module, size: tuple[int, int] = (48, 64)) -> Model:
     plain = {"mean": (0.0, 0.0, 0.0), "sd": (1.0, 1.0, 1.0)}
@@ -76,17 +78,6 @@ def test_a_field_is_where_gradients_are_not_zero() -> None:
     (gradient,) = torch.autograd.grad(value, image)
     rows, columns = (np.flatnonzero(gradient[0].abs().sum((0, k)).numpy()) for k in (2, 1))
     assert reach.of(*reach.middle) == (rows[0], columns[0], rows[-1] + 1, columns[-1] + 1)
-
-
-class Whole(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.maps = nn.Conv2d(3, 2, 4, stride=4)
-        self.all = nn.Identity()
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        maps = self.maps(x)
-        return self.all(maps + maps.mean((2, 3), keepdim=True)).mean((2, 3))
 
 
 def test_a_cell_that_sees_everything_has_the_whole_picture() -> None:
