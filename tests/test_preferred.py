@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from scipy import ndimage
 from torch import nn
+from toys import SIDE, Whole, write_pictures
 
 import salprobe as sp
 from salprobe.datasets.stimuli import Stimuli
@@ -18,8 +19,6 @@ from salprobe.probe.inside.spectrum import Spectrum, spectrum_of
 from salprobe.probe.inside.top import Peak
 from salprobe.probe.networks.load import model_of_module
 from salprobe.probe.networks.model import Model
-
-from .toys import SIDE, Whole, write_pictures
 
 
 class Filter(nn.Module):

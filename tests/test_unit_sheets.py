@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import nn
+from toys import Whole
 
 import salprobe as sp
 from salprobe.datasets.errors import InputError
@@ -25,8 +26,6 @@ from salprobe.probe.networks.device import resolve_device
 from salprobe.probe.networks.load import model_of_module
 from salprobe.probe.networks.model import Model
 from salprobe.probe.runs.run import Run
-
-from .toys import Whole
 
 
 def model_from(network: nn.Module, size: tuple[int, int] = (48, 64)) -> Model:
