@@ -37,6 +37,7 @@ def rows(gaze: Gaze, stimuli: Stimuli) -> list[tuple]:
     names = {stimulus.id: stimulus.file_name for stimulus in stimuli}
     columns = gaze.fixations.to_columns()
     images = [names[number] for number in columns.pop("image_id")]
+    columns.pop("order", None)  # where others between them were dropped
     return list(zip(images, *columns.values(), strict=True))
 
 

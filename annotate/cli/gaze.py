@@ -217,9 +217,9 @@ def _own_table(stimuli: Stimuli, found: Gaze) -> str:
 
 
 def _columns(text: str) -> dict[str, str]:
-    from ...datasets.fixations import COLUMNS
+    from ...datasets.fixations import COLUMNS, OPTIONAL
 
-    ours = ("image", *COLUMNS[1:])
+    ours = ("image", *COLUMNS[1:], *OPTIONAL)
     pairs = [part.split("=", 1) for part in text.split(",") if part.strip()]
     for pair in pairs:
         if len(pair) != 2 or pair[0].strip() not in ours:

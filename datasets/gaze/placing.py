@@ -54,7 +54,7 @@ def placed(
         x=pixel(np.where(inside, x, 0)),
         y=pixel(np.where(inside, y, 0)),
         duration_ms=duration,
-    ).where(inside)
+    ).leave_out(~inside)
     said = (*rows.said, *said, *names.said())
     return Gaze(fixations, place, said, rows.total, found, dict(dropped), scale, foreign=True)
 

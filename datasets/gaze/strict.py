@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import InputError, reading
 from ..files import LARGEST, read_bytes
-from ..fixations import Fixations, pixel
+from ..fixations import OPTIONAL, Fixations, pixel
 from ..readers.process import check_file
 from ..readers.tables import read_parquet
 from ..stimuli import Stimuli
@@ -73,7 +73,9 @@ def _fixations(
     table_format: TableFormat,
     partly: bool,
 ) -> Gaze:
-    names = {name: table_format.columns.get(name, name) for name in (*REQUIRED, "duration_ms")}
+    names = {
+        name: table_format.columns.get(name, name) for name in (*REQUIRED, "duration_ms", *OPTIONAL)
+    }
     frame = _read_table(path, names.values())
     for name in REQUIRED:
         if names[name] not in frame:
@@ -81,8 +83,9 @@ def _fixations(
                 f"{path}: no column {names[name]!r} for {name}; there are "
                 f"{', '.join(map(str, frame.columns))} (--columns {name}=NAME maps one)"
             )
-    if "duration_ms" in table_format.columns and names["duration_ms"] not in frame:
-        raise InputError(f"{path}: no column {names['duration_ms']!r} for duration_ms")
+    for name in ("duration_ms", *OPTIONAL):
+        if name in table_format.columns and names[name] not in frame:
+            raise InputError(f"{path}: no column {names[name]!r} for {name}")
     if frame.empty:
         raise InputError(f"{path}: the table has no rows")
     n_rows = len(frame)
@@ -138,6 +141,11 @@ def _fixations(
             x=pixel(np.nan_to_num(x)),
             y=pixel(np.nan_to_num(y)),
             duration_ms=duration,
+            **{
+                name: _numbers(path, frame, names[name])
+                for name in OPTIONAL
+                if names[name] in frame
+            },
         )
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
@@ -148,7 +156,7 @@ def _fixations(
     none = int(np.isnan(x + y).sum())
     counts = {"without a position": none, "outside their image": int((~valid).sum()) - none}
     return Gaze(
-        *(fixations.where(valid), f"{path}: a table of fixations", tuple(said), n_rows, len(frame)),
+        *(fixations.leave_out(~valid), f"{path}: a table of fixations", tuple(said), n_rows, len(frame)),
         dropped={reason: count for reason, count in counts.items() if count},
     )
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import pandas as pd
 
 from ...datasets.errors import InputError
 from ...datasets.files import LARGEST, atomic_folder, atomic_write, sha256
-from ...datasets.fixations import COLUMNS, Fixations
+from ...datasets.fixations import COLUMNS, OPTIONAL, Fixations
 from ...datasets.masks.mask_set import MaskSet
 from ...datasets.progress import SILENT, Progress
 from ...datasets.sources.load import fixations_of, root_of
@@ -199,7 +200,10 @@ def _masks(parts: Sequence[Run]) -> MaskSet | None:
         for kind in ("images", "annotations")
     }
     subjects = {one.subject.dtype.kind for one in gaze if len(one)}
-    columns = {name: [getattr(one, name) for one in gaze] for name in COLUMNS}
+    names = [*COLUMNS, *(name for name in OPTIONAL if all(name in g.columns() for g in gaze))]
+    if any("order" in one.columns() for one in gaze) and "order" not in names:
+        gaze, names = [replace(one, order=one.orders()) for one in gaze], [*names, "order"]
+    columns = {name: [getattr(one, name) for one in gaze] for name in names}
     if len(subjects) > 1:  # some have names
         columns["subject"] = [one.astype(str) for one in columns["subject"]]
     whole = Fixations(**{name: np.concatenate(values) for name, values in columns.items()})
