@@ -63,6 +63,9 @@ class Card(_Strict):
         with files built after the published structure; ``no``: there is no reader.
     unverified : tuple of str
         Attributes that were not checked against the data or its page.
+    lacks : tuple of str
+        What its fixations do not tell: their ``order``, or the ``subject`` (who is the same on
+        other images).
     quirks : tuple of str
         What a reader has to know.
     files : tuple of PublishedFile
@@ -82,6 +85,7 @@ class Card(_Strict):
     unverified: tuple[
         Literal["images", "subjects", "seconds", "size", "px_per_degree", "licence"], ...
     ] = ()
+    lacks: tuple[Literal["order", "subject"], ...] = ()
     quirks: tuple[str, ...] = ()
     files: tuple[PublishedFile, ...] = ()
 

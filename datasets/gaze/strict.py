@@ -156,7 +156,13 @@ def _fixations(
     none = int(np.isnan(x + y).sum())
     counts = {"without a position": none, "outside their image": int((~valid).sum()) - none}
     return Gaze(
-        *(fixations.leave_out(~valid), f"{path}: a table of fixations", tuple(said), n_rows, len(frame)),
+        *(
+            fixations.leave_out(~valid),
+            f"{path}: a table of fixations",
+            tuple(said),
+            n_rows,
+            len(frame),
+        ),
         dropped={reason: count for reason, count in counts.items() if count},
     )
 

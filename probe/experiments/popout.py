@@ -26,7 +26,7 @@ from ..records.explain_info import ExplainInfo
 from ..records.record import Weights, provenance
 from ..runs.images import digest
 from ..runs.resuming import check_same, locked, make_folder
-from ..runs.run import write_table
+from ..runs.tables import write_table
 from ..saliency.maps import MapFolder, MapOf, from_function, function_named, network_maps
 from ..sources.factory import source_sha256
 from ..sources.libraries import is_factory

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, NamedTuple, Self
+from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field, FiniteFloat, PositiveInt, model_validator
 
@@ -61,6 +61,26 @@ class NetworkParameters(Part):
         return self.model + ("" if origin == "none" else f" ({origin})")
 
 
+class By(Part):
+    """How a run's fixations are sliced.
+
+    Attributes
+    ----------
+    kind : "order", "time" or "subjects"
+    names : list of str
+        The slices' names.
+    sha256 : str
+        SHA-256 of what tells which fixation is in which slice.
+    said : list of str
+        What a reader has to know.
+    """
+
+    kind: Literal["order", "time", "subjects"]
+    names: Annotated[list[str], Field(min_length=1)]
+    sha256: str = ""
+    said: list[str] = []
+
+
 class RunParameters(NetworkParameters):
     """Everything that a run's numbers depend on; other parameters make another run.
 
@@ -73,11 +93,14 @@ class RunParameters(NetworkParameters):
         to look.
     threshold : float
         T of Table 2.
+    by : By, optional
+        How the fixations are sliced; where they are not, nothing is said.
     """
 
     fixations: str = ""
     registration: RegistrationMethod = "plain"
     threshold: FiniteFloat = 1.5
+    by: By | None = None
 
 
 class Paths(Part):

@@ -15,7 +15,8 @@ from ..records.columns import layer_units
 from ..records.run_info import BadImage, RunInfo
 from ..statistics.selectivity import summarise
 from .partial import ARRAYS
-from .run import write_table
+from .slices import complete_slices
+from .tables import write_table
 
 
 def complete(
@@ -53,6 +54,8 @@ def complete(
     tables = {"regions": regions, "images": images, "units": units, "summary": summary}
     for name, table in tables.items():
         write_table(target, name, table)
+    if info.parameters.by is not None:
+        complete_slices(target, info, scores, regions, progress)
     timings = {**timings, "statistics": time.perf_counter() - started}
     outcome = {
         "status": "complete",

@@ -77,6 +77,11 @@ def merge_runs(runs: Sequence[str | Path], out: str | Path, progress: Progress =
     if len(folders) < 2:
         raise InputError(f"{len(folders)} run: expected two or more to merge")
     parts = [Run.open(folder) for folder in folders]
+    for part in parts:
+        if part.info.parameters.by is not None:
+            raise InputError(
+                f"{part.folder}: slices are not merged; probe --by the merged run's masks.json"
+            )
     _check(parts)
     origins = [_origin(part) for part in parts]
     if out.exists():

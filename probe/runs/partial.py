@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated
 
 import numpy as np
@@ -18,6 +20,11 @@ from ..records.run_info import BadImage
 
 ARRAYS = ("scores", "shuffled")
 """Names of the arrays of a run folder, all of the same shape."""
+
+SLICED = {"slices": "<f4", "looks": "<f2"}
+"""Names and types of the arrays that a run with sliced fixations also has; see `SlicedRows`.
+
+Of subjects' looks only errors are computed: half precision does."""
 
 
 _Number = Annotated[str, StringConstraints(pattern=r"^-?[0-9]{1,18}$")]
@@ -49,11 +56,21 @@ class Partial:
         Shape of each of `ARRAYS`: regions × units.
     rank : int
         This process's number; process 0 creates and finishes the files.
+    sliced : mapping
+        Number of rows of each of `SLICED`, if the run has them.
     """
 
-    def __init__(self, folder: Path, shape: tuple[int, int], rank: int = 0) -> None:
-        self.folder, self.shape, self.rank = folder, shape, rank
-        self._paths = {name: folder / f"{name}.partial.npy" for name in ARRAYS}
+    def __init__(
+        self,
+        folder: Path,
+        shape: tuple[int, int],
+        rank: int = 0,
+        sliced: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
+        self.folder, self.shape, self.rank, self.sliced = folder, shape, rank, sliced
+        units = shape[1]
+        self.shapes = dict.fromkeys(ARRAYS, shape) | {n: (k, units) for n, k in sliced.items()}
+        self._paths = {name: folder / f"{name}.partial.npy" for name in self.shapes}
         self._journal = folder / f"journal.{rank}.jsonl"
         self._mended = False
 
@@ -74,16 +91,17 @@ class Partial:
             if begun and finished.exists() and not path.exists():
                 finished.replace(path)
         if all(path.exists() for path in self._paths.values()):
-            for path in self._paths.values():
-                self._check(path)
+            for name, path in self._paths.items():
+                self._check(name, path)
         else:
             self.remove()
-            for path in self._paths.values():
+            for name, path in self._paths.items():
                 with atomic_write(path) as file:
-                    header = {"descr": "<f4", "fortran_order": False, "shape": self.shape}
+                    kind, (rows, units) = _kind(name), self.shapes[name]
+                    header = {"descr": kind, "fortran_order": False, "shape": (rows, units)}
                     np.lib.format.write_array_header_1_0(file, header)
-                    row = np.full(self.shape[1], np.nan, dtype="<f4").tobytes()
-                    for _ in range(self.shape[0]):
+                    row = np.full(units, np.nan, dtype=kind).tobytes()
+                    for _ in range(rows):
                         file.write(row)
         for rank in range(processes):
             journal = self.folder / f"journal.{rank}.jsonl"
@@ -106,7 +124,13 @@ class Partial:
                 entries[entry.batch] = entry.model_dump()
         return entries
 
-    def write(self, batch: int, rows: list[tuple[int, np.ndarray]], entry: dict) -> None:
+    def write(
+        self,
+        batch: int,
+        rows: list[tuple[int, np.ndarray]],
+        entry: dict,
+        sliced: Mapping[str, list[tuple[int, np.ndarray]]] = MappingProxyType({}),
+    ) -> None:
         """Write a batch, then its journal entry.
 
         Parameters
@@ -115,33 +139,49 @@ class Partial:
         rows : list of (int, float32 array, shape (arrays, regions, units))
             First row, and the rows of each of `ARRAYS`.
         entry : dict
+        sliced : mapping of (list of (int, float32 array, shape (rows, units)))
+            First row and rows of each of `SLICED`, if the run has them.
         """
-        for place, path in enumerate(self._paths.values()):
+        parts = {
+            name: [(first, arrays[place]) for first, arrays in rows]
+            for place, name in enumerate(ARRAYS)
+        }
+        for name, content in {**parts, **sliced}.items():
+            path, kind, (n, units) = self._paths[name], np.dtype(_kind(name)), self.shapes[name]
             with writing(path), open(path, "r+b", buffering=0, opener=_through) as file:
-                start = path.stat().st_size - 4 * self.shape[0] * self.shape[1]
-                for first, arrays in _joined(rows):
-                    file.seek(start + 4 * first * self.shape[1])
-                    write_all(file, np.ascontiguousarray(arrays[place], dtype="<f4"))
+                start = path.stat().st_size - kind.itemsize * n * units
+                for first, array in _joined(content):
+                    file.seek(start + kind.itemsize * first * units)
+                    write_all(file, np.ascontiguousarray(array, dtype=kind))
                 os.fsync(file.fileno())
         if not self._mended:
             self._mend()
             self._mended = True
         append(self._journal, json.dumps({"batch": batch, **entry}).encode() + b"\n")
 
-    def finish(self, keep: np.ndarray) -> None:
-        """Turn the arrays into ``scores.npy`` …, keeping only some rows (bool, shape (rows,))."""
+    def finish(
+        self, keep: np.ndarray, sliced: Mapping[str, np.ndarray] = MappingProxyType({})
+    ) -> None:
+        """Turn the arrays into ``scores.npy`` …, keeping only some rows.
+
+        Parameters
+        ----------
+        keep : bool array, shape (rows,)
+        sliced : mapping of bool arrays
+            The same for each of `SLICED`, if the run has them.
+        """
         for name, path in self._paths.items():
-            finished = self.folder / f"{name}.npy"
-            if keep.all():
+            finished, kept = self.folder / f"{name}.npy", sliced.get(name, keep)
+            if kept.all():
                 with writing(path):
                     path.replace(finished)
                 continue
             scores = map_npy(path)
             with atomic_write(finished) as file:
-                shape = (int(keep.sum()), self.shape[1])
-                header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+                shape = (int(kept.sum()), self.shape[1])
+                header = {"descr": _kind(name), "fortran_order": False, "shape": shape}
                 np.lib.format.write_array_header_1_0(file, header)
-                for row in np.flatnonzero(keep):
+                for row in np.flatnonzero(kept):
                     file.write(scores[row].tobytes())
 
     def remove(self) -> None:
@@ -151,13 +191,14 @@ class Partial:
         for path in self.folder.glob("journal.*.jsonl"):
             path.unlink()
 
-    def _check(self, path: Path) -> None:
+    def _check(self, name: str, path: Path) -> None:
         """Refuse an array into which `write` would not find its place."""
         array = map_npy(path)
         begin = path.stat().st_size - array.nbytes
-        same = (array.shape, array.dtype.str) == (self.shape, "<f4") and array.flags.c_contiguous
+        expected = (self.shapes[name], _kind(name))
+        same = (array.shape, array.dtype.str) == expected and array.flags.c_contiguous
         if not same or getattr(array, "offset", begin) != begin:
-            expected = f"expected float32 {self.shape}"
+            expected = f"expected {np.dtype(_kind(name))} {self.shapes[name]}"
             raise InputError(f"{path}: is damaged: {expected}; remove {self.folder} to begin anew")
 
     def _mend(self) -> None:
@@ -171,16 +212,20 @@ class Partial:
                 file.truncate(whole)
 
 
+def _kind(name: str) -> str:
+    return SLICED.get(name, "<f4")
+
+
 def _joined(rows: list[tuple[int, np.ndarray]]) -> list[tuple[int, np.ndarray]]:
     """Join rows that follow one another, so that they are written at once."""
     joined: list[tuple[int, list[np.ndarray]]] = []
     end = -1
-    for first, arrays in rows:
+    for first, array in rows:
         if first != end:
             joined.append((first, []))
-        joined[-1][1].append(arrays)
-        end = first + arrays.shape[1]
-    return [(first, np.concatenate(parts, axis=1)) for first, parts in joined]
+        joined[-1][1].append(array)
+        end = first + len(array)
+    return [(first, np.concatenate(parts)) for first, parts in joined]
 
 
 def _through(path: str, flags: int) -> int:
@@ -191,8 +236,17 @@ def _through(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_DSYNC", 0))
 
 
-def check_space(folder: Path, shape: tuple[int, int]) -> None:
+def check_space(
+    folder: Path, shape: tuple[int, int], sliced: Mapping[str, int] = MappingProxyType({})
+) -> None:
     """Refuse a run whose scores do not fit on the disk.
+
+    Parameters
+    ----------
+    folder : Path
+    shape : (rows, columns)
+    sliced : mapping
+        See `Partial`.
 
     Raises
     ------
@@ -200,7 +254,9 @@ def check_space(folder: Path, shape: tuple[int, int]) -> None:
         If the disk has too little space.
     """
     begun = sum(path.stat().st_size for path in folder.glob("*.partial.npy"))
-    needed = 4 * shape[0] * shape[1] * len(ARRAYS) - begun
+    rows = 4 * shape[0] * len(ARRAYS)
+    rows += sum(np.dtype(_kind(name)).itemsize * n for name, n in sliced.items())
+    needed = rows * shape[1] - begun
     status = os.statvfs(folder) if hasattr(os, "statvfs") else None
     missing = needed - status.f_bavail * status.f_frsize if status is not None else 0
     if missing > 0:

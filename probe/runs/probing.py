@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,10 +23,11 @@ from ..networks.device import DEFAULT_EXECUTION, Execution, device_name, resolve
 from ..networks.load import Backbone
 from ..processes import Processes, processes
 from ..records.record import provenance
-from ..records.run_info import BadImage, Paths, RunInfo, RunParameters
+from ..records.run_info import BadImage, By, Paths, RunInfo, RunParameters
 from ..scoring.batches import SHUFFLED, Plan, make_plan
 from ..scoring.loading import OFFER, load_batches
 from ..scoring.scorer import Scorer
+from ..scoring.slices import Slicing
 from ..sources.description import Network
 from ..statistics.selectivity import THRESHOLD
 from .finishing import complete
@@ -35,6 +37,7 @@ from .partial import Partial, check_space
 from .registering import registered, with_registration
 from .resuming import check_agreed, check_same, check_shared, locked, make_folder
 from .run import Run
+from .slices import SlicedRows
 from .subject import absolute, masks_sha256, subject_of
 
 _SAME = ("parameters", "layers", "categories")
@@ -56,6 +59,7 @@ def probe(
     execution: Execution = DEFAULT_EXECUTION,
     skip_bad: bool = False,
     seed: int = 0,
+    by: str | None = None,
     progress: Progress = SILENT,
 ) -> Run:
     """Score every unit of a network against every labelled region of a mask set.
@@ -87,6 +91,9 @@ def probe(
         Skip images that cannot be read, and record them, instead of stopping.
     seed : int
         Seed for random weights, the bootstrap and the cross-validation.
+    by : str, optional
+        Also score slices of the fixations, in the same pass: ``order:1,2,3-5,6+``,
+        ``time:0-500,500-1500`` (ms) or ``subjects:FILE`` (a table ``subject,group``); see `Run.by`.
     progress : Progress
         Where to report; silent by default.
 
@@ -113,6 +120,7 @@ def probe(
     """
     started = time.perf_counter()
     check_seed(seed)
+    slicing = None if by is None else Slicing.parse(by)
     with processes() as team, ExitStack() as stack:
         progress = progress if team.rank == 0 else SILENT
         masks_path = None if isinstance(masks, MaskSet) else mask_path(masks)
@@ -123,7 +131,10 @@ def probe(
         gaze = fixations_of(mask_set, folder, table, progress)
         device = resolve_device(execution.device)
         batch_size = execution.batch_size_on(device)
-        plan = make_plan(mask_set, folder, gaze, batch_size)
+        said = []
+        if slicing is not None:
+            said = slicing.check(gaze, None if table else mask_set.info.salprobe.dataset)
+        plan = make_plan(mask_set, folder, gaze, batch_size, slicing)
         if not skip_bad:
             for batch in plan.batches:
                 for item in batch:
@@ -149,6 +160,7 @@ def probe(
                 masks=masks_sha256(mask_set, masks_path),
                 fixations=gaze.sha256(),
                 threshold=THRESHOLD,
+                **_record(slicing, said),
             ),
             masks=masks_path.name if masks_path else None,
             paths=Paths(
@@ -167,7 +179,11 @@ def probe(
             categories=mask_set.category_names(),
         )
         units = sum(layer.units for layer in chosen)
-        partial = Partial(target, (plan.n_regions, units), team.rank)
+        for line in said:
+            progress.say(line)
+        rows = None if slicing is None else SlicedRows.of(plan, progress)
+        sliced = {} if rows is None else rows.sizes()
+        partial = Partial(target, (plan.n_regions, units), team.rank, sliced)
         check_agreed(team, _complete(info), ("salprobe", "versions", *_SAME))
         if team.rank == 0:
             fresh = make_folder(target)
@@ -188,14 +204,22 @@ def probe(
         ]
         scorer = Scorer(network, chosen, device, execution.precision)
         set_up = time.perf_counter()
-        _score(plan, scorer, partial, execution.workers, skip_bad, team, progress)
+        _score(plan, scorer, partial, rows, execution.workers, skip_bad, team, progress)
         scored = time.perf_counter()
         team.wait()
         if team.rank == 0:
             timings = {"setup": set_up - started, "batches": scored - set_up}
-            _finish(target, plan, partial, timings, progress)
+            _finish(target, plan, partial, rows, timings, progress)
         team.wait()
         return Run.open(target)
+
+
+def _record(slicing: Slicing | None, said: list[str]) -> dict[str, Any]:
+    """Return the parameter ``by``; a run without slices says nothing of it."""
+    if slicing is None:
+        return {}
+    names = list(slicing.names)
+    return {"by": By(kind=slicing.kind, names=names, sha256=slicing.sha256(), said=said)}
 
 
 def _enter(
@@ -222,7 +246,7 @@ def _enter(
             progress.say(f"{target} is already complete; nothing to do")
             return
         check_images(target, plan.stimuli, _images(_done(partial, plan)), progress)
-    check_space(target, partial.shape)
+    check_space(target, partial.shape, partial.sliced)
     info.write(target)
     partial.create(world)
 
@@ -236,6 +260,7 @@ def _score(
     plan: Plan,
     scorer: Scorer,
     partial: Partial,
+    sliced: SlicedRows | None,
     workers: int | None,
     skip_bad: bool,
     team: Processes,
@@ -255,16 +280,20 @@ def _score(
     bar = progress.task("probing", plan.n_stimuli, done=finished)
     with scorer, bar as advance:
         for number, loaded, bad in loading:
-            rows = [
-                (stimulus.item.first_row, _with_shuffled(scores, len(stimulus.item.regions)))
-                for stimulus, scores in zip(loaded, scorer.score(loaded), strict=True)
-            ]
+            rows, more = [], {}
+            for stimulus, scores in zip(loaded, scorer.score(loaded), strict=True):
+                n_regions = len(stimulus.item.regions)
+                whole, rest = np.split(scores, [n_regions * (1 + SHUFFLED)])
+                rows.append((stimulus.item.first_row, _with_shuffled(whole, n_regions)))
+                if sliced is not None:
+                    for name, part in sliced.placed(stimulus, rest).items():
+                        more.setdefault(name, []).append(part)
             per_region = {
                 name: {str(stimulus.item.first_row): getattr(stimulus, name) for stimulus in loaded}
                 for name in _PER_REGION
             }
             images = {str(stimulus.item.stimulus.id): stimulus.sha256 for stimulus in loaded}
-            partial.write(number, rows, {"bad": bad, "images": images, **per_region})
+            partial.write(number, rows, {"bad": bad, "images": images, **per_region}, more)
             advance(len(plan.batches[number]))
 
 
@@ -309,6 +338,7 @@ def _finish(
     target: Path,
     plan: Plan,
     partial: Partial,
+    sliced: SlicedRows | None,
     timings: dict[str, float],
     progress: Progress,
 ) -> None:
@@ -332,7 +362,10 @@ def _finish(
                 column[int(first) : int(first) + len(values)] = values
         regions[name] = column
     regions = regions[~skipped].reset_index(drop=True)
-    partial.finish(~skipped)
+    info = RunInfo.read(target)
+    if sliced is not None:
+        sliced.write(target, info, regions, ~skipped)
+    partial.finish(~skipped, {} if sliced is None else sliced.kept(~skipped))
     images = pd.DataFrame(_images(entries).items(), columns=["image_id", "sha256"])
-    complete(target, RunInfo.read(target), regions, images, bad, timings, progress)
+    complete(target, info, regions, images, bad, timings, progress)
     partial.remove()

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from ...datasets.errors import InputError
-from ...datasets.files import atomic_write
 from ...datasets.interval import Interval
 from ...datasets.readers.arrays import map_npy
 from ...datasets.readers.tables import read_columns
@@ -21,6 +20,7 @@ from ..records.run_info import RunInfo
 from ..statistics.clusters import widened_for_selection
 from ..statistics.cross_fit import cross_fit
 from ..statistics.selectivity import SUMMARY_COLUMNS, UNIT_COLUMNS, fold_means, groups, summarise
+from .slices import Slices
 
 _TEXTS = ("layer", "category", "sha256")
 _WHOLE = ("annotation_id", "image_id", "n_fixations", "unit", "n", "above_threshold")
@@ -190,6 +190,19 @@ class Run:
         """The categories, in the order of their ids."""
         return self.info.categories
 
+    @cached_property
+    def by(self) -> Slices:
+        """What units score by slices of the fixations.
+
+        Raises
+        ------
+        InputError
+            If the run was made without them.
+        """
+        if self.info.parameters.by is None:
+            raise InputError(f"{self.folder}: its fixations are not sliced (probe run --by)")
+        return Slices(self.folder, self.info)
+
     def scores_of(self, layer: str) -> np.ndarray:
         """Return the scores of one layer's units, float32 (regions, units of the layer).
 
@@ -317,9 +330,3 @@ class Run:
         if twice.any():
             raise InputError(f"{path}: row {int(twice.argmax()) + 1}: occurs twice")
         return table
-
-
-def write_table(folder: Path, name: str, table: pd.DataFrame) -> None:
-    """Write a table as ``<name>.parquet`` in a folder, atomically."""
-    with atomic_write(folder / f"{name}.parquet") as file:
-        table.to_parquet(file, index=False)

@@ -21,6 +21,7 @@ from ..networks.model import network_input
 from ..sources.description import Resize
 from .ceiling import ceilings
 from .nss import Pixels
+from .slices import Looks, Slicing, looks_of
 
 SHUFFLED = 3
 """Regions of the same category from other stimuli that each region's map is also scored at."""
@@ -47,13 +48,15 @@ class Loaded:
         Resized to the network's input.
     pixels : list of Pixels
         The distinct fixated pixels of each region; then of `SHUFFLED` regions of other stimuli
-        for each of them, if the plan has any.
+        for each of them, if the plan has any; then those of ``looks``.
     n_fixations : list of int
         Fixations inside each region's mask.
     ceiling : list of float
         See `ceilings`.
     sha256 : str
         Of the image file.
+    looks : Looks, optional
+        The regions' fixations by slices, if the plan slices them.
     """
 
     item: Item
@@ -62,6 +65,7 @@ class Loaded:
     n_fixations: list[int]
     ceiling: list[float] = field(default_factory=list)
     sha256: str = ""
+    looks: Looks | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +80,7 @@ class Plan:
     stimuli: Stimuli
     fixations: Fixations
     batches: list[list[Item]]
+    slicing: Slicing | None = None
     _fixated: dict[int, Pixels] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -109,8 +114,7 @@ class Plan:
             If the image is missing, broken or not of the size in the mask file.
         """
         rgb = network_input(self.stimuli.read(item.stimulus), resize)
-        fixations = self.fixations.of(item.stimulus.id)
-        within = [inside(region, item.stimulus, fixations) for region in item.regions]
+        fixations, within = self.gaze(item)
         own = [distinct_pixels(fixations.x[k], fixations.y[k]) for k in within]
         degree = self.masks.info.salprobe.px_per_degree
         ceiling = [np.nan] * len(own)
@@ -119,8 +123,15 @@ class Plan:
         shuffled = [
             pixels for region in item.regions for pixels in self._shuffled(region, item.stimulus)
         ]
+        looks = None if self.slicing is None else looks_of(self.slicing, fixations, within)
+        sliced = [] if looks is None else looks.slices + looks.looks
         counts, content = [int(k.sum()) for k in within], sha256(self.stimuli.path(item.stimulus))
-        return Loaded(item, rgb, own + shuffled, counts, ceiling, content)
+        return Loaded(item, rgb, own + shuffled + sliced, counts, ceiling, content, looks)
+
+    def gaze(self, item: Item) -> tuple[Fixations, list[np.ndarray]]:
+        """Return the n fixations on a stimulus, and which lie inside each region, bool (n,)."""
+        fixations = self.fixations.of(item.stimulus.id)
+        return fixations, [inside(region, item.stimulus, fixations) for region in item.regions]
 
     def _shuffled(self, region: Annotation, onto: Stimulus) -> list[Pixels]:
         """Return the fixated pixels of regions of the same category, moved to this stimulus.
@@ -195,7 +206,13 @@ class MaskPlan:
         return Loaded(item, rgb, pixels, [len(x) for x, _ in pixels])
 
 
-def make_plan(masks: MaskSet, root: Path, fixations: Fixations, batch_size: int) -> Plan:
+def make_plan(
+    masks: MaskSet,
+    root: Path,
+    fixations: Fixations,
+    batch_size: int,
+    slicing: Slicing | None = None,
+) -> Plan:
     """Plan the labelled regions of a mask set, in the order of its images.
 
     Parameters
@@ -206,6 +223,8 @@ def make_plan(masks: MaskSet, root: Path, fixations: Fixations, batch_size: int)
     fixations : Fixations
     batch_size : int
         Stimuli per batch.
+    slicing : Slicing, optional
+        How fixations are sliced.
 
     Raises
     ------
@@ -224,4 +243,4 @@ def make_plan(masks: MaskSet, root: Path, fixations: Fixations, batch_size: int)
             f"none of the {len(masks.annotations)} regions has a category; label them first"
         )
     batches = [items[start : start + batch_size] for start in range(0, len(items), batch_size)]
-    return Plan(masks, Stimuli(root, tuple(masks.images)), fixations, batches)
+    return Plan(masks, Stimuli(root, tuple(masks.images)), fixations, batches, slicing)

@@ -208,7 +208,7 @@ def cross_fit(chosen_by: FoldMeans, *scored: FoldMeans, top: int) -> list[CrossF
     list of CrossFit
         One for each measure scored; NaN if there are too few stimuli to divide.
     """
-    chosen = np.argsort(-chosen_by.rest, axis=-1, kind="stable")[..., :top]
+    chosen = chosen_units(chosen_by, top)
     drawn = [_highest(rest, top) for rest in chosen_by.rest_drawn]
     impossible = np.isnan(chosen_by.rest_drawn[..., 0])
     fits = []
@@ -223,6 +223,11 @@ def cross_fit(chosen_by: FoldMeans, *scored: FoldMeans, top: int) -> list[CrossF
         value = float(_known_mean(ways, (0, 1)))
         fits.append(CrossFit(value, _known_mean(errors, (0, 1)), n_stimuli))
     return fits
+
+
+def chosen_units(chosen_by: FoldMeans, top: int) -> np.ndarray:
+    """Return the units highest on all parts but one, int (SPLITS, PARTS, top)."""
+    return np.argsort(-chosen_by.rest, axis=-1, kind="stable")[..., :top]
 
 
 def _known_mean(values: np.ndarray, axis: tuple[int, ...]) -> np.ndarray:

@@ -8,8 +8,7 @@ References
 ----------
 Cameron, Gelbach & Miller, "Robust inference with multiway clustering", Journal of Business &
 Economic Statistics 29(2), 2011. Clark, "The language-as-fixed-effect fallacy", Journal of Verbal
-Learning and Verbal Behavior 12(4), 1973. Satterthwaite, "An approximate distribution of estimates
-of variance components", Biometrics Bulletin 2(6), 1946.
+Learning and Verbal Behavior 12(4), 1973.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from scipy.stats import t as student
 from ...datasets.interval import Interval
 from .clusters import MIN_STIMULI
 
-MIN_SUBJECTS = 8
+MIN_SUBJECTS = 5
 """With fewer subjects nothing is inferred: no interval, no test."""
 
 
@@ -55,15 +54,9 @@ class TwoWay:
         return float(np.sqrt(self.of_stimuli + self.of_subjects))
 
     @property
-    def degrees(self) -> float:
-        """Degrees of freedom (Satterthwaite)."""
-        parts = (
-            (self.of_stimuli, max(1, self.n_stimuli - 1)),
-            (self.of_subjects, max(1, self.n_subjects - 1)),
-        )
-        total = self.of_stimuli + self.of_subjects
-        spread = sum(variance**2 / degrees for variance, degrees in parts)
-        return total**2 / spread if spread > 0 else max(1, self.n_stimuli - 1)
+    def degrees(self) -> int:
+        """Degrees of freedom: those of the smaller sample."""
+        return max(1, min(self.n_stimuli, self.n_subjects) - 1)
 
     @property
     def interval(self) -> Interval:
