@@ -23,7 +23,7 @@ from salprobe.probe.statistics.cross_fit import CrossFit, FoldMeans, Folds, cros
 from salprobe.probe.statistics.selectivity import TOP, groups, top_units
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
-from simulated import simulate, true_means
+from simulated import simulate, slices_hold, true_means
 
 STIMULI, UNITS = (10, 15, 30, 100, 300), (64, 512, 2048)
 KINDS = {"null": False, "selective": True}
@@ -153,7 +153,31 @@ def inner(times: int) -> None:
         print(f"| {name} | {' | '.join(shares + ['–'] * (4 - len(shares)))} |")
 
 
+def sliced(times: int) -> None:
+    """Intervals of slices of the fixations, over stimuli and subjects."""
+    print(
+        "\nSlices of the fixations, 64 units: how often the interval of a slice's mean and of the "
+        "difference of two\nholds the truth; and how often one that takes the subjects for all "
+        "there are\n\n"
+        "| slices | subjects of each | stimuli | mean | difference | mean, stimuli only | "
+        "difference, stimuli only |\n| --- | --- | --- | --- | --- | --- | --- |"
+    )
+    for by_subject in (False, True):
+        for n_subjects in (5, 15, 30):
+            for n in (30, 100):
+                shares = []
+                for seed in range(times):
+                    rng = np.random.default_rng(seed)
+                    true = np.stack([true_means(rng, 64, seed % 2 == 0)] * 2)
+                    options = {"per_look": 0.5, "by_subject": by_subject}
+                    everyone = n_subjects * (1 + by_subject)
+                    shares.append(np.ravel(slices_hold(rng, n, everyone, true, **options)))
+                name = "groups of subjects" if by_subject else "of all subjects"
+                cells = " | ".join(f"{share:.1%}" for share in np.mean(shares, axis=0))
+                print(f"| {name} | {n_subjects} | {n} | {cells} |", flush=True)
+
+
 if __name__ == "__main__":
     repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 400
-    for simulation in (top_ten, differences, selected_units, inner):
+    for simulation in (top_ten, differences, selected_units, inner, sliced):
         simulation(repeats)

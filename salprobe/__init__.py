@@ -55,6 +55,7 @@ _PLACES = {
     "probe.networks.model": ("Model",),
     "probe.runs.merging": ("merge_runs",),
     "probe.runs.run": ("Run",),
+    "probe.runs.slices": ("Slices",),
     "probe.saliency.benchmark": ("score",),
     "probe.saliency.maps": ("saliency_map",),
     "probe.sources.description": ("Network",),
@@ -67,6 +68,7 @@ _PLACES = {
     "probe.views.rebuilt": ("draw_explanation",),
     "probe.views.report.site": ("write_report",),
     "probe.views.sheets": ("unit_sheets",),
+    "probe.views.slices.picture": ("draw_slices",),
     "probe.views.units": ("draw_best_units",),
     "terminal.progress": ("progress",),
 }

@@ -51,6 +51,7 @@ from .probe.networks.model import Model as Model
 from .probe.runs.merging import merge_runs as merge_runs
 from .probe.runs.probing import probe as probe
 from .probe.runs.run import Run as Run
+from .probe.runs.slices import Slices as Slices
 from .probe.saliency.benchmark import score as score
 from .probe.saliency.maps import saliency_map as saliency_map
 from .probe.sources.description import Network as Network
@@ -63,6 +64,7 @@ from .probe.views.figures import draw_table as draw_table
 from .probe.views.rebuilt import draw_explanation as draw_explanation
 from .probe.views.report.site import write_report as write_report
 from .probe.views.sheets import unit_sheets as unit_sheets
+from .probe.views.slices.picture import draw_slices as draw_slices
 from .probe.views.units import draw_best_units as draw_best_units
 from .terminal.progress import progress as progress
 

@@ -44,6 +44,10 @@ def figure(
         str | None,
         typer.Option(help="Categories to draw, comma-separated (default: all with regions)."),
     ] = None,
+    by: Annotated[
+        bool,
+        typer.Option("--by", help="Draw the slices of the fixations of a run made with --by."),
+    ] = False,
     masks: MasksNow = None,
     root: RootNow = None,
     model: ModelNow = None,
@@ -55,8 +59,22 @@ def figure(
     these units (bold), not the one that looks best.
 
     Of an explanation: each layer's unit explained best and the median one, with their rebuilt maps
-    and the weights of the filters.
+    and the weights of the filters. With --by: where subjects look and what units score there, slice
+    by slice (of the last layer, unless --layers names others).
     """
+    if by:
+        if is_explanation(run):
+            raise InputError(f"--by: {run} is an explanation, which has none")
+        from ..runs.run import Run
+        from ..views.slices.picture import draw_slices
+
+        draw_slices(
+            *(Run.open(run), output),
+            layers=[name for text in layers or [] for name in words(text)],
+            categories=words(categories or ""),
+        )
+        notes.print(f"figure: {output}", markup=False)
+        return
     if is_explanation(run):
         from ..explain.explanation import Explanation
         from ..views.rebuilt import draw_explanation

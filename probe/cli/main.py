@@ -108,6 +108,16 @@ def run(
         bool, typer.Option("--skip-bad", help="Skip images that cannot be read.")
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed for random weights and resampling.")] = 0,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND:SLICES",
+            help="Also score slices of the fixations in the same pass: "
+            "[bold]order:1,2,3-5,6+[/bold] (which fixation on the stimulus), "
+            "[bold]time:0-500,500-1500[/bold] (ms), or [bold]subjects:FILE[/bold] (a table "
+            "subject,group).",
+        ),
+    ] = None,
 ) -> None:
     """Score every unit against every labelled region, and print the category table.
 
@@ -132,6 +142,7 @@ def run(
         execution=Execution(device, workers, precision, batch_size),
         skip_bad=skip_bad,
         seed=seed,
+        by=by,
         progress=progress,
     )
     if first_process():
@@ -147,21 +158,37 @@ def show(
     most: Annotated[
         int, typer.Option("--most", "-n", help="With --units: number of units to list.")
     ] = 20,
+    by: Annotated[
+        bool,
+        typer.Option("--by", help="Show the slices of the fixations of a run made with --by."),
+    ] = False,
     format: FormatOption = "table",
 ) -> None:
     """Print a run's category table, or the best units for a category; or an explanation.
 
     md and latex use the paper's layout, ``mean (units above T)``; csv and json give every number.
     """
+    if by and units is not None:
+        raise InputError("--by and --units exclude each other; expected one of them")
     if cli_explain.is_explanation(folder):
-        if units is not None:
-            raise InputError(f"--units {units}: {folder} is an explanation, which ranks no units")
+        if by or units is not None:
+            option = "--by" if by else f"--units {units}"
+            raise InputError(f"{option}: {folder} is an explanation, which has none")
         cli_explain.show_explanation(folder, most, format)
         return
     from ..runs.run import Run
     from ..views.run import as_html, for_print, formatted, render_run, render_units
 
     result = Run.open(folder)
+    if by:
+        from ..views.slices.table import render_slices
+
+        if format in ("table", "html"):
+            view = render_slices(result)
+            print_data(view if format == "table" else as_html(view, f"salprobe: {result.name}"))
+        else:
+            print_data(formatted(result.by.table, format))
+        return
     if format in ("table", "html"):
         view = render_units(result, units, most) if units else render_run(result)
         print_data(view if format == "table" else as_html(view, f"salprobe: {result.name}"))

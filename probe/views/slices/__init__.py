@@ -1,0 +1,1 @@
+"""What units score by slices of the fixations: tables and a figure."""
