@@ -220,6 +220,8 @@ _MAPS = "probe maps pictures --models spectral,nets:reddish -o maps"
 _EXPLAIN = "probe explain nets:small masks.json --root pictures --layers three.* -o explained"
 _EXPLAIN += " --input-size 32x40 --device cpu --fixations pictures/fixations.csv"
 _RUN_BEGUN = ("run/run.json", "run/*.partial.npy", "run/journal.*.jsonl", "run/shuffled.npy")
+_SLICED = f"{_RUN} --by order:1,2+"
+_SLICES = tuple(f"run/{name}.parquet" for name in ("slices", "looks", "by_shares"))
 _FITTING = (
     "train.json",
     "steps.csv",
@@ -306,6 +308,15 @@ COMMANDS = [
         (partial(_interrupted, f"{_RUN} -o run", 1),),
         _RUN_BEGUN,
     ),
+    Command("run --by", f"{_SLICED} -o run", ("run",), (), (*_RUN_BEGUN, *_SLICES)),
+    Command(
+        "run --by, resumed",
+        f"{_SLICED} -o run",
+        ("run",),
+        (partial(_interrupted, f"{_SLICED} -o run", 1),),
+        (*_RUN_BEGUN, *_SLICES),
+    ),
+    Command("figure --by", "probe figure run --by -o s.png", ("s.png",), (f"{_SLICED} -o run",)),
     Command("run, complete", f"{_RUN} -o run", ("run",), (f"{_RUN} -o run",)),
     Command(
         "run with a bad image",

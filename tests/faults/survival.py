@@ -141,6 +141,10 @@ def _unreadable(name: str, content: bytes) -> str | None:
             import pandas as pd
 
             pd.read_csv(io.BytesIO(content))
+        elif name.endswith(".parquet"):
+            import pandas as pd
+
+            pd.read_parquet(io.BytesIO(content))
         elif name.endswith(".safetensors"):
             from safetensors import deserialize
 

@@ -17,6 +17,7 @@ from scipy.io import savemat
 
 from salprobe.annotate.popout.arrays import Arrays, write_arrays
 from salprobe.datasets.errors import InputError
+from salprobe.datasets.fixations import Fixations
 from salprobe.datasets.masks.mask_set import MaskSet
 from salprobe.datasets.stimuli import Stimuli
 from salprobe.probe.analysis.compare import compare
@@ -37,9 +38,12 @@ from salprobe.probe.runs.probing import probe
 from salprobe.probe.runs.run import Run
 from salprobe.probe.saliency.maps import MapFolder, network_maps
 from salprobe.probe.saliency.writing import write_maps
+from salprobe.probe.scoring.slices import Slicing
 from salprobe.probe.sources.factory import trust
 from salprobe.probe.views.explain import render_explained_units, render_explanation
 from salprobe.probe.views.run import for_print, formatted, render_run, render_units
+from salprobe.probe.views.slices.picture import draw_slices
+from salprobe.probe.views.slices.table import render_slices
 from salprobe.tui.results.runs import read_search, so_far
 
 
@@ -52,11 +56,12 @@ def labelled() -> MaskSet:
     return MaskSet.from_dict(content)
 
 
-def _probe(out: Path) -> Run:
+def _probe(out: Path, by: str | None = None) -> Run:
     return probe(
         out.parent / "probed" / "m.json",
         model=Backbone("nets:colours", input_size=(12, 16)),
         out=out,
+        by=by,
         execution=Execution(device="cpu", workers=1, batch_size=1),
     )
 
@@ -70,6 +75,8 @@ def write_results(folder: Path) -> None:
         Image.fromarray(picture).save(folder / "probed" / image.file_name)
     labelled().write(folder / "probed" / "m.json")
     _probe(folder / "run")
+    (folder / "groups.csv").write_text("subject,group\na,x\nb,y\nc,x\n")
+    _probe(folder / "sliced", f"subjects:{folder / 'groups.csv'}")
     with patch.object(partial.Partial, "finish", side_effect=KeyboardInterrupt):
         try:
             _probe(folder / "begun")
@@ -140,6 +147,18 @@ def _run(path: Path) -> None:
         compare(run, run)
 
 
+def _slices(path: Path) -> None:
+    """Do what `show --by` and `figure --by` do."""
+    run = Run.open(path.parent)
+    render_slices(run)
+    formatted(run.by.table, "csv")
+    draw_slices(run, path.parent.with_name("slices.png"))
+
+
+def _groups(path: Path) -> None:
+    Slicing.parse(f"subjects:{path}").check(masks().fixations or Fixations(*[[]] * 5), None)
+
+
 def copied(read: Callable[[Path], object]) -> Callable[[Path], None]:
     """Return what reads a copy of the folder that a file is in, and also writes in it."""
 
@@ -196,6 +215,11 @@ RESULTS = [
         Reader(f"run {name}", f"run/{name}.parquet", _run, 0.2)
         for name in ("regions", "images", "units", "summary")
     ),
+    *(
+        Reader(f"slices {name}", f"sliced/{name}", _slices, 0.2)
+        for name in ("run.json", "by.parquet", "by_differences.parquet", "by_shares.parquet")
+    ),
+    Reader("groups of subjects", "groups.csv", _groups),
     *(
         Reader(f"unfinished {name}", f"begun/{name}", copied(_begun), 0.2)
         for name in ("run.json", "scores.partial.npy", "shuffled.partial.npy", "journal.0.jsonl")
