@@ -7,14 +7,17 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from ...datasets.progress import SILENT, Progress
 from ...datasets.readers.arrays import map_npy
 from ..records.columns import layer_units
 from ..records.run_info import BadImage, RunInfo
+from ..scoring.sliced_rows import SlicedRows
 from ..statistics.selectivity import summarise
-from .partial import ARRAYS
+from ..statistics.slices import summarise_shares
+from .partial import ARRAYS, SLICED
 from .slices import complete_slices
 from .tables import write_table
 
@@ -67,3 +70,33 @@ def complete(
         "timings_s": {name: round(value, 3) for name, value in timings.items()},
     }
     RunInfo.model_validate({**info.content(), **outcome}).write(target)
+
+
+def write_rows(
+    folder: Path, rows: SlicedRows, info: RunInfo, regions: pd.DataFrame, keep: np.ndarray
+) -> None:
+    """Write the tables of the rows of some regions, and the shares of fixations.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+    info : RunInfo
+    regions : DataFrame
+        The regions that are kept; see `Run`.
+    keep : bool array, shape (regions,)
+    """
+    by = info.parameters.by
+    assert by is not None
+    ids = np.zeros(len(keep), dtype=np.int64)
+    ids[keep] = regions["annotation_id"]
+    for name in SLICED:
+        table: pd.DataFrame = getattr(rows, name)
+        table = table[keep[table["region"]]]
+        shown = table.assign(
+            region=ids[table["region"]],
+            slice=np.array(by.names, dtype=object)[table["slice"]],
+        ).rename(columns={"region": "annotation_id"})
+        write_table(folder, name, shown.reset_index(drop=True))
+    gaze = rows.gaze[rows.gaze["image_id"].isin(regions["image_id"])]
+    write_table(folder, "by_shares", summarise_shares(gaze, info.categories, by.names))

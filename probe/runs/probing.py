@@ -27,17 +27,17 @@ from ..records.run_info import BadImage, By, Paths, RunInfo, RunParameters
 from ..scoring.batches import SHUFFLED, Plan, make_plan
 from ..scoring.loading import OFFER, load_batches
 from ..scoring.scorer import Scorer
+from ..scoring.sliced_rows import SlicedRows
 from ..scoring.slices import Slicing
 from ..sources.description import Network
 from ..statistics.selectivity import THRESHOLD
-from .finishing import complete
+from .finishing import complete, write_rows
 from .images import check_images
 from .inputs import trained_on
 from .partial import Partial, check_space
 from .registering import registered, with_registration
 from .resuming import check_agreed, check_same, check_shared, locked, make_folder
 from .run import Run
-from .slices import SlicedRows
 from .subject import absolute, masks_sha256, subject_of
 
 _SAME = ("parameters", "layers", "categories")
@@ -364,7 +364,7 @@ def _finish(
     regions = regions[~skipped].reset_index(drop=True)
     info = RunInfo.read(target)
     if sliced is not None:
-        sliced.write(target, info, regions, ~skipped)
+        write_rows(target, sliced, info, regions, ~skipped)
     partial.finish(~skipped, {} if sliced is None else sliced.kept(~skipped))
     images = pd.DataFrame(_images(entries).items(), columns=["image_id", "sha256"])
     complete(target, info, regions, images, bad, timings, progress)
