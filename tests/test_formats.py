@@ -33,6 +33,7 @@ OUTPUT = {
     "png": "out",
     "coco": "o.json",
     "label-studio": "o.json",
+    "pysaliency": "out",
 }
 
 points = st.tuples(

@@ -85,7 +85,7 @@ def export(
     from ...datasets.sources.load import mask_path, root_of
     from ..formats.exchange import export_masks
 
-    if form not in ("labelme", "label-studio"):
+    if form not in ("labelme", "label-studio", "pysaliency"):
         refuse_given(context, f"does nothing with --format {form}", "root")
     path = mask_path(masks)
     mask_set = MaskSet.read(path)

@@ -8,7 +8,7 @@ from types import ModuleType
 from ...datasets.errors import InputError
 from ..choices import Format
 from ..labelstudio import tasks
-from . import coco, labelme, osie_sr, png
+from . import coco, labelme, osie_sr, png, pysaliency
 
 FORMATS: dict[Format, ModuleType] = {
     "labelme": labelme,
@@ -16,6 +16,7 @@ FORMATS: dict[Format, ModuleType] = {
     "coco": coco,
     "label-studio": tasks,
     "png": png,
+    "pysaliency": pysaliency,
 }
 """Each module has `recognises`, `read` and `write`."""
 

@@ -54,6 +54,8 @@ def placed(
         x=pixel(np.where(inside, x, 0)),
         y=pixel(np.where(inside, y, 0)),
         duration_ms=duration,
+        order=rows.order,
+        start_ms=rows.start_ms,
     ).leave_out(~inside)
     said = (*rows.said, *said, *names.said())
     return Gaze(fixations, place, said, rows.total, found, dict(dropped), scale, foreign=True)

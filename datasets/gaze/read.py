@@ -11,13 +11,16 @@ from ..stimuli import Stimuli
 from .asc import read_asc
 from .bids import read_recording, recordings
 from .placing import placed
+from .pysaliency.files import FIXATIONS
+from .pysaliency.read import read_pysaliency
 from .rows import Rows, joined
 from .settings import PLAIN, TableFormat
 from .strict import REQUIRED, TABLE_SUFFIXES, read_fixations
 from .tables import read_table
 from .understood import Gaze
 
-EXPORT_SUFFIXES = (".txt", ".asc")
+HDF5_SUFFIXES = (".hdf5", ".h5")
+EXPORT_SUFFIXES = (".txt", ".asc", *HDF5_SUFFIXES)
 """Endings of other programs' tables, besides those of our own."""
 
 
@@ -103,6 +106,8 @@ def _of(path: Path, table_format: TableFormat, folder: Path | None = None) -> Ro
     suffix = path.suffix.lower()
     if suffix == ".asc":
         return read_asc(path, table_format.columns.get("image"))
+    if suffix in HDF5_SUFFIXES:
+        return read_pysaliency(path)
     if suffix not in (*TABLE_SUFFIXES, *EXPORT_SUFFIXES):
         known = ", ".join((*TABLE_SUFFIXES, *EXPORT_SUFFIXES))
         raise InputError(f"{path}: expected a {known} file, a folder of them or a BIDS dataset")
@@ -115,6 +120,8 @@ def _of_folder(path: Path, table_format: TableFormat) -> Rows:
         parts = [read_recording(one, path) for one in found]
         said = "" if len(parts) == 1 else f", {len(parts)} recordings"
         return joined(parts, parts[0].form + said)
+    if (path / FIXATIONS).is_file():
+        return read_pysaliency(path / FIXATIONS)
     suffixes = (*TABLE_SUFFIXES[:2], *EXPORT_SUFFIXES)
     found = sorted(one for one in path.rglob("*") if one.suffix.lower() in suffixes)
     found = [one for one in found if one.is_file() and not one.name.startswith(".")]

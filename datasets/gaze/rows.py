@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..fixations import OPTIONAL
 from .exports import Export
 
 NOWHERE = (np.nan,) * 4
@@ -48,6 +49,8 @@ class Rows:
         Fixations without an image, by the reason, which are not among the rows.
     columns : tuple of str
         Names of the columns of x and y.
+    order, start_ms : int64 and float arrays, shape (n,), optional
+        See `Fixations`.
     """
 
     form: str
@@ -67,6 +70,8 @@ class Rows:
     screen_px_per_degree: float | None = None
     dropped: Counter[str] = field(default_factory=Counter)
     columns: tuple[str, ...] = ()
+    order: np.ndarray | None = None
+    start_ms: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.image)
@@ -77,6 +82,7 @@ class Rows:
         lists = ("places", "image", "subject", "eye")
         arrays = ("x", "y", "duration_ms", "shown", "centred")
         parts = {name: [getattr(self, name)[k] for k in places] for name in lists}
+        arrays += tuple(name for name in OPTIONAL if getattr(self, name) is not None)
         parts |= {name: getattr(self, name)[places] for name in arrays}
         return Rows(**{**vars(self), **parts})
 

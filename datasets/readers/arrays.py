@@ -62,6 +62,26 @@ def read_hdf5_marks(path: Path) -> tuple[dict[str, str], dict[str, dict[str, str
     return found["file"], found["datasets"]
 
 
+def read_hdf5_tree(path: Path) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+    """Read all of an HDF5 file in a process of its own.
+
+    Returns
+    -------
+    attributes : dict of dict
+        Those of each group, by its path with a slash at the end; of the file by "".
+    datasets : dict
+        Arrays of numbers, and lists of texts or of lists of numbers, by their paths.
+
+    Raises
+    ------
+    InputError
+        If it is missing, malformed, larger than `MOST_BYTES`, crashes or stalls the reader, or
+        has links or data in other files.
+    """
+    found = asked(path, "hdf5-tree", MOST_BYTES)
+    return found["attributes"], found["datasets"]
+
+
 def read_npy(path: Path) -> np.ndarray:
     """Read an array of NumPy's; nothing is unpickled.
 

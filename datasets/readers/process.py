@@ -49,7 +49,7 @@ def check_file(path: Path, *, whole: bool = True) -> None:
 
 def asked(
     path: Path,
-    kind: Literal["mat", "hdf5", "hdf5-marks", "parquet"],
+    kind: Literal["mat", "hdf5", "hdf5-marks", "hdf5-tree", "parquet"],
     most_bytes: int,
     **options: Any,
 ) -> dict[str, Any]:

@@ -81,6 +81,53 @@ def read_hdf5_marks(path: str, most_bytes: int) -> dict:
         return {"file": texts(file), "datasets": datasets}
 
 
+def read_hdf5_tree(path: str, most_bytes: int) -> dict:
+    """Return all of an HDF5 file: attributes by group, and datasets of numbers and texts by path.
+
+    Numbers of varying length (as pysaliency's shapes) become lists; other values are left out.
+    """
+    import h5py
+
+    def text(value: Any) -> Any:
+        return value.decode("utf-8") if isinstance(value, bytes) else value
+
+    found: dict[str, Any] = {}
+    attributes: dict[str, dict[str, Any]] = {}
+    total = 0
+
+    def walk(group: Any, place: str) -> None:
+        nonlocal total
+        attributes[place] = {name: text(group.attrs[name]) for name in group.attrs}
+        for name in group:
+            where = f"{place}{name}"
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise Refused(f"{where!r:.60} is a link; expected the data themselves")
+            one = group[name]
+            if isinstance(one, h5py.Group):
+                if where.count("/") > 4:
+                    raise Refused("groups lie deeper than pysaliency's")
+                walk(one, f"{where}/")
+                continue
+            if one.is_virtual or one.external:
+                raise Refused(f"{where!r:.60} takes its data from other files")
+            total += int(one.nbytes)
+            if total > most_bytes:
+                raise Refused(f"declares {total} bytes, more than can be read")
+            if one.shape is None:
+                continue
+            if one.dtype.kind in "biuf":
+                found[where] = one[()]
+            elif one.dtype.kind in "SO":
+                values = [
+                    v.tolist() if isinstance(v, np.ndarray) else text(v) for v in one[()].flat
+                ]
+                found[where] = values
+
+    with h5py.File(path, "r") as file:
+        walk(file, "")
+    return {"attributes": attributes, "datasets": found}
+
+
 def read_parquet(path: str, most_bytes: int, wanted: list[str]) -> dict:
     """Return the names of all columns, and the wanted ones as a stream of Arrow's.
 
@@ -116,6 +163,7 @@ _READERS: dict[str, Callable[..., dict]] = {
     "mat": read_mat,
     "hdf5": read_hdf5,
     "hdf5-marks": read_hdf5_marks,
+    "hdf5-tree": read_hdf5_tree,
     "parquet": read_parquet,
 }
 

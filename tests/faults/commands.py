@@ -238,7 +238,7 @@ def _fitting(folder: str) -> tuple[str, ...]:
 
 
 def _export(form: str, target: str, before: tuple[str, ...] = ()) -> Command:
-    root = " --root pictures" if form in ("labelme", "label-studio") else ""
+    root = " --root pictures" if form in ("labelme", "label-studio", "pysaliency") else ""
     writes = (target, f"{Path(target).stem}.xml")
     line = f"annotate export masks.json --format {form} -o {target}{root}"
     return Command(f"export {form}", line, writes, before)
@@ -274,6 +274,7 @@ COMMANDS = [
     _export("png", "made"),
     _export("coco", "made.json", ("annotate export second.json --format coco -o made.json",)),
     _export("label-studio", "made.json"),
+    _export("pysaliency", "made"),
     Command(
         "import labelme",
         "annotate import made --like masks.json -o back.json",

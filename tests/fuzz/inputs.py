@@ -26,6 +26,7 @@ from salprobe.annotate.labelstudio.push import plan_push
 from salprobe.annotate.labelstudio.tasks import prediction, task_data
 from salprobe.annotate.review.journal import Review
 from salprobe.datasets.files import parse_json
+from salprobe.datasets.gaze.pysaliency.write import write_pysaliency
 from salprobe.datasets.gaze.read import read_gaze
 from salprobe.datasets.masks.mask_set import MaskSet, new_mask_set
 from salprobe.datasets.masks.outlines import outline_of_mask, outline_of_polygons
@@ -118,6 +119,8 @@ def write_inputs(folder: Path) -> None:
     (folder / "salicon" / "fixations_train2014.json").write_text(json.dumps(salicon))
     gaze = [{"fixations": np.array([[1, 2], [3, 4]])}, {"fixations": np.array([[5, 6]])}]
     savemat(folder / "salicon-mat" / f"{coco}.mat", {"resolution": [30, 40], "gaze": gaze})
+    (folder / "pysaliency").mkdir()
+    write_pysaliency(folder / "pysaliency", _stimuli(folder / "images"), known.fixations)
     for name in ("Data Viewer", "EyeLink .asc", "Tobii Studio", "Gazepoint, all gaze", "BIDS"):
         CASES[name].write(folder)
     (folder / "tasks.json").write_text(json.dumps(tasks()))
@@ -158,6 +161,10 @@ def _tasks(path: Path) -> None:
 
 def _table(path: Path) -> None:
     read_gaze(path, _stimuli(path), 20)
+
+
+def _pysaliency(path: Path) -> None:
+    read_gaze(path.parent, _stimuli(path.parent), 20)
 
 
 def _gaze(name: str, top: str = "") -> Callable[[Path], Any]:
@@ -216,6 +223,10 @@ INPUTS = [
             "recording-eye1_physio.tsv.gz",
             "recording-eye1_physioevents.tsv.gz",
         )
+    ),
+    *(
+        Reader(f"pysaliency {name}", f"pysaliency/{name}.hdf5", _pysaliency)
+        for name in ("fixations", "stimuli")
     ),
     Reader("OSIE", "osie/fixations.mat", lambda path: read_fixations_mat(path, _stimuli(path))),
     Reader("SALICON", "salicon/fixations_train2014.json", lambda path: load_salicon(path.parent)),

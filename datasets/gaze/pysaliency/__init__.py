@@ -1,0 +1,1 @@
+"""Fixations and stimuli in the HDF5 files of pysaliency."""
