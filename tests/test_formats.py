@@ -459,14 +459,136 @@ def test_coco_as_others_write_it(tmp_path: Path) -> None:
     }
 
 
+def square(**keys) -> dict:
+    return {"segmentation": [[1, 1, 9, 1, 9, 9, 1, 9]], **keys}
+
+
+def written(tmp_path: Path, images: list, annotations: list, categories: list) -> Path:
+    path = tmp_path / "_annotations.coco.json"
+    content = {"images": images, "annotations": annotations, "categories": categories}
+    path.write_text(json.dumps(content))
+    return path
+
+
+def named(found) -> dict[int, str]:
+    names = found.masks.category_of()
+    return {one.id: names[one.category_id] for one in found.masks.annotations}
+
+
+def test_coco_by_roboflow(tmp_path: Path) -> None:
+    """All ids from 0; a category that stands for all; pictures under other names."""
+    Image.new("RGB", (30, 20)).save(tmp_path / "beach.jpg")
+    path = written(
+        tmp_path,
+        [
+            {
+                **{"id": 0, "license": 1, "file_name": "beach_jpg.rf.0a1b2c.jpg"},
+                **{"height": 20, "width": 30, "extra": {"name": "beach.jpg"}},
+            },
+            {"id": 1, "file_name": "other_jpg.rf.9f.jpg", "height": 20, "width": 30},
+        ],
+        [
+            square(id=0, image_id=0, category_id=1, iscrowd=0),
+            square(id=1, image_id=1, category_id=2, iscrowd=0),
+        ],
+        [
+            {"id": 0, "name": "things", "supercategory": "none"},
+            {"id": 1, "name": "text", "supercategory": "things"},
+            {"id": 2, "name": "food", "supercategory": "things"},
+        ],
+    )
+    found = import_masks(path, root=tmp_path)
+    assert named(found) == {1: "text", 2: "food"}
+    assert [image.file_name for image in found.masks.images] == [
+        "beach.jpg",
+        "other_jpg.rf.9f.jpg",
+    ]
+    assert dict(found.lost) == {"the category 'things', which stands for all others": 1}
+    plain = import_masks(path)
+    assert plain.masks.images[0].file_name == "beach_jpg.rf.0a1b2c.jpg", "without --root"
+
+
+def test_coco_by_fiftyone(tmp_path: Path) -> None:
+    """Absolute paths, ids that are texts, categories from 0."""
+    pictures = tmp_path / "data"
+    (pictures / "sub").mkdir(parents=True)
+    Image.new("RGB", (30, 20)).save(pictures / "sub" / "a.png")
+    images = [
+        {"id": "f0e1", "file_name": str(pictures / "sub" / "a.png"), "width": 30, "height": 20},
+        {"id": "f0e2", "file_name": "/elsewhere/b.png", "width": 30, "height": 20},
+        {"id": "f0e3", "file_name": "C:\\pictures\\c.png", "width": 30, "height": 20},
+    ]
+    regions = [
+        square(id="x1", image_id="f0e1", category_id=0, supercategory=None),
+        square(id="x2", image_id="f0e3", category_id=1),
+    ]
+    categories = [{"id": 0, "name": "text"}, {"id": 1, "name": "food", "supercategory": None}]
+    found = import_masks(written(tmp_path, images, regions, categories), root=pictures)
+    assert named(found) == {1: "text", 2: "food"}
+    assert [image.file_name for image in found.masks.images] == ["sub/a.png", "b.png", "c.png"]
+    assert [one.image_id for one in found.masks.annotations] == [
+        found.masks.images[0].id,
+        found.masks.images[2].id,
+    ]
+    again = [*images, {**images[1], "id": "f0e4", "file_name": "/another/b.png"}]
+    path = written(tmp_path, again, regions, categories)
+    with pytest.raises(InputError, match=r"b.png"):
+        import_masks(path)
+
+
+def test_coco_by_cvat(tmp_path: Path) -> None:
+    """Masks as run lengths of columns, attributes, boxes without an outline."""
+    rle = {"counts": [20, 4, 576], "size": [20, 30]}
+    path = written(
+        tmp_path,
+        [{"id": 1, "file_name": "a.png", "width": 30, "height": 20, "date_captured": 0}],
+        [
+            square(id=1, image_id=1, category_id=1, attributes={"occluded": False}),
+            {
+                **{"id": 2, "image_id": 1, "category_id": 1, "iscrowd": 1},
+                **{"segmentation": rle, "attributes": {"occluded": True}},
+            },
+            {"id": 3, "image_id": 1, "category_id": 1, "segmentation": [], "bbox": [1, 1, 4, 4]},
+        ],
+        [{"id": 1, "name": "text", "supercategory": ""}],
+    )
+    found = import_masks(path)
+    assert [one.area for one in found.masks.annotations] == [64, 4]
+    assert dict(found.lost) == {"an annotation without an outline": 1}
+
+
+def test_coco_without_sizes_takes_them_from_the_pictures(tmp_path: Path) -> None:
+    Image.new("RGB", (30, 20)).save(tmp_path / "a.png")
+    images = [{"id": 1, "file_name": "a.png", "width": None}]
+    categories = [{"id": 1, "name": "text"}]
+    path = written(tmp_path, images, [square(id=1, image_id=1, category_id=1)], categories)
+    assert import_masks(path, root=tmp_path).masks.images[0].size == (20, 30)
+    with pytest.raises(InputError, match=r"images\[0\]: 'a.png' has no size: --root names"):
+        import_masks(path)
+    outside = [{"id": 1, "file_name": "../a.png"}]
+    path = written(tmp_path, outside, [square(id=1, image_id=1, category_id=1)], categories)
+    with pytest.raises(InputError, match=r"\.\./a\.png"):
+        import_masks(path, root=tmp_path)
+
+
+def test_an_unknown_category_does_not_become_another(tmp_path: Path) -> None:
+    """With ids from 0, the number after the last is that of the last as we count."""
+    images = [{"id": 0, "file_name": "a.png", "width": 30, "height": 20}]
+    categories = [{"id": 0, "name": "text"}, {"id": 1, "name": "food"}]
+    path = written(tmp_path, images, [square(id=0, image_id=0, category_id=2)], categories)
+    with pytest.raises(InputError, match="no category has id 2"):
+        import_masks(path)
+
+
 @pytest.mark.parametrize(
     ("key", "value", "says"),
     [
-        ("id", "1", r"annotations\[0\].id: expected a valid integer"),
+        ("id", None, r"annotations\[0\].id: expected a valid integer"),
+        ("id", "3", r"annotations: id '3' occurs twice"),
         ("image_id", 9, "no image has id 9"),
         ("segmentation", [[1, 1, float("nan"), 1, 9, 9]], "expected a finite number"),
         ("segmentation", [[0.5] * 10**6], "500000 points, more than 100000"),
-        ("category_id", 5, "no category has id 6"),
+        ("category_id", 5, r"annotations\[0\].category_id: no category has id 5"),
     ],
 )
 def test_hostile_coco_files_are_refused(key: str, value, says: str, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from ...datasets.categories import UNLABELLED
@@ -14,6 +14,7 @@ from ...datasets.masks.annotation import RLE
 from ...datasets.masks.mask_set import MaskSet
 from ...datasets.masks.outlines import outline_of_mask, outline_of_polygons
 from ...datasets.masks.regions import mask_of
+from ...datasets.stimuli import Stimuli, Stimulus, image_size
 from ..regions.draft import Draft, Region
 
 OURS = ("id", "image_id", "category_id", "segmentation", "bbox", "area")
@@ -30,20 +31,27 @@ def recognises(source: Path) -> bool:
 def read(source: Path, root: Path | None = None) -> Draft:
     """Read a COCO file, tolerating what other programs omit or write differently.
 
-    Category ids may start at 0; areas and boxes are recomputed. Annotations without an outline
-    (only a box), and polygons of fewer than three points, count as lost.
+    Ids may start at 0, or be texts; areas and boxes are recomputed. Sizes that are missing are
+    those of the image files, and absolute paths become names below ``root``. Annotations without
+    an outline (only a box), and polygons of fewer than three points, count as lost; so does
+    Roboflow's category that stands for all others.
+
+    Parameters
+    ----------
+    source : Path
+    root : Path, optional
+        Folder of the images.
 
     Raises
     ------
     InputError
         If it is malformed in any other way; the message names the place.
     """
-    del root
     content: Any = read_json(source)
     if not recognises(source):
         raise InputError(f"{source}: not a COCO file (images, annotations, categories)")
     draft = Draft("coco")
-    cleaned, draft.lost = _cleaned(source, content)
+    cleaned, draft.lost = _cleaned(source, content, root)
     masks = MaskSet.from_dict(cleaned, str(source))
     names = masks.category_of()
     draft.images = {image.file_name: image for image in masks.images}
@@ -85,7 +93,7 @@ def write(masks: MaskSet, target: Path, root: Path | None = None) -> list[str]:
     return ["the fixations and the origin of the regions"]
 
 
-def _cleaned(source: Path, content: dict) -> tuple[dict, Counter[str]]:
+def _cleaned(source: Path, content: dict, root: Path | None) -> tuple[dict, Counter[str]]:
     """Return content that a mask set can be built from, and what had to be left out."""
     lost: Counter[str] = Counter()
     content = {key: content[key] for key in ("images", "annotations", "categories")}
@@ -104,13 +112,82 @@ def _cleaned(source: Path, content: dict) -> tuple[dict, Counter[str]]:
             lost["an annotation without an outline"] += 1
             continue
         annotations.append({**entry, "segmentation": outline, "bbox": [], "area": 0.0})
-    content["annotations"] = annotations
-    if any(entry.get("id") == 0 for entry in content["categories"]):
-        content["categories"] = [_shifted(entry, "id") for entry in content["categories"]]
-        content["annotations"] = [_shifted(entry, "category_id") for entry in annotations]
+    content["images"] = [
+        _image(f"{source}: images[{k}]", entry, root) for k, entry in enumerate(content["images"])
+    ]
+    used = {str(entry.get("category_id")) for entry in annotations}
+    above = {entry.get("supercategory") for entry in content["categories"]}
+    for entry in list(content["categories"]):
+        name = entry.get("name")
+        if name in above and str(entry.get("id")) not in used and above <= {name, "none", None}:
+            lost[f"the category {name!r:.60}, which stands for all others"] += 1
+            content["categories"].remove(entry)
+    images = _numbers(f"{source}: images", content["images"], first=0)
+    categories = _numbers(f"{source}: categories", content["categories"], first=1)
+    regions = _numbers(f"{source}: annotations", annotations, first=1)
+    places = {"image": images, "category": categories}
+    content["images"] = [_with(entry, "id", images) for entry in content["images"]]
+    content["categories"] = [_with(entry, "id", categories) for entry in content["categories"]]
+    content["annotations"] = []
+    for k, entry in enumerate(annotations):
+        for what, known in places.items():
+            number = entry.get(f"{what}_id")
+            if known and f"{what}_id" in entry and str(number) not in known:
+                place = f"{source}: annotations[{k}].{what}_id"
+                raise InputError(f"{place}: no {what} has id {number!r:.60}")
+            entry = _with(entry, f"{what}_id", known)
+        content["annotations"].append(_with(entry, "id", regions))
     return content, lost
 
 
-def _shifted(entry: dict, key: str) -> dict:
-    number = entry.get(key)
-    return {**entry, key: number + 1} if type(number) is int else entry
+def _image(place: str, entry: dict, root: Path | None) -> dict:
+    """Return an image's entry with a relative name and its size."""
+    name = entry.get("file_name")
+    if not isinstance(name, str):
+        return entry
+    path = PureWindowsPath(name) if "\\" in name or name[1:2] == ":" else PurePosixPath(name)
+    if path.is_absolute():
+        below = root is not None and Path(name).is_relative_to(root.resolve())
+        name = Path(name).relative_to(root.resolve()).as_posix() if root and below else path.name
+    elif isinstance(path, PureWindowsPath):
+        name = path.as_posix()
+    own = entry.get("extra")
+    if root is not None and not (root / name).exists() and isinstance(own, dict):
+        shown = own.get("name")  # Roboflow renames the pictures
+        if (
+            isinstance(shown, str)
+            and PurePosixPath(shown).name == shown
+            and (root / shown).exists()
+        ):
+            name = shown
+    entry = {**entry, "file_name": name}
+    if entry.get("width") and entry.get("height"):
+        return entry
+    if root is None:
+        raise InputError(f"{place}: {name!r:.80} has no size: --root names the images' folder")
+    stimulus = Stimulus(id=0, file_name=name, width=1, height=1)
+    height, width = image_size(Stimuli(root, (stimulus,)).path(stimulus))
+    return {**entry, "width": width, "height": height}
+
+
+def _numbers(place: str, entries: list[dict], first: int) -> dict[str, int]:
+    """Return a whole number for each id, as it is if it can be, by the id as text."""
+    ids = [entry.get("id") for entry in entries]
+    if any(not isinstance(one, int | str) or isinstance(one, bool) for one in ids):
+        return {}  # a mask set refuses it, with its place
+    whole = [one for one in ids if isinstance(one, int)]
+    shift = max(0, first - min(whole, default=first))
+    named = len(whole) < len(ids)
+    numbers = range(1, len(ids) + 1) if named else [one + shift for one in whole]
+    found = dict(zip(map(str, ids), numbers, strict=True))
+    if len(found) < len(ids):
+        counts = Counter(map(str, ids))
+        again = next(one for one in ids if counts[str(one)] > 1)
+        raise InputError(f"{place}: id {again!r:.60} occurs twice")
+    return found
+
+
+def _with(entry: dict, key: str, numbers: dict[str, int]) -> dict:
+    """Return an entry with another number for an id, if it has one."""
+    number = numbers.get(str(entry.get(key)))
+    return entry if number is None else {**entry, key: number}
