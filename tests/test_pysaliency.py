@@ -19,6 +19,7 @@ from salprobe.datasets.masks.mask_set import MaskSet
 from salprobe.datasets.sources.load import load_dataset
 from salprobe.datasets.sources.osie import load_osie
 from salprobe.datasets.stimuli import Stimuli
+from salprobe.probe.saliency.writing import write_maps
 
 SIZES = {"a.png": (40, 30), "b.png": (20, 25), "c.png": (10, 10)}
 
@@ -272,3 +273,21 @@ def test_osie_bit_for_bit(osie_root: Path, tmp_path: Path, theirs) -> None:
     for one in (left, right):
         one[:] = one[:, np.lexsort(one[::-1])]
     np.testing.assert_array_equal(left, right)
+
+
+@PEER
+def test_a_density_that_probe_maps_writes_is_a_model_of_pysaliencys(
+    stimuli: Stimuli, tmp_path: Path, theirs
+) -> None:
+    def log_density(picture: np.ndarray) -> np.ndarray:
+        shape = picture.shape[:2]
+        density = np.random.default_rng(shape[0]).random(shape) + 0.1
+        return np.log(density / density.sum())
+
+    models = {"m": lambda one: log_density(np.asarray(stimuli.read(one)))}
+    write_maps(stimuli, models, tmp_path, format="hdf5")
+    files = theirs.FileStimuli([str(stimuli.path(one)) for one in stimuli])
+    model = theirs.HDF5Model(files, str(tmp_path / "m.hdf5"))
+    for one, theirs_too in zip(stimuli, files, strict=True):
+        expected = log_density(np.asarray(stimuli.read(one))).astype(np.float32)
+        np.testing.assert_array_equal(model.log_density(theirs_too), expected)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+from io import BytesIO
 from pathlib import Path
 
 import h5py
 import numpy as np
 from PIL import Image
 
-from ...disk import writing
 from ...errors import InputError, reading
+from ...files import atomic_write
 from ...fixations import Fixations
 from ...stimuli import Stimuli
 from .files import FIXATIONS, STIMULI
@@ -42,11 +43,14 @@ def write_pysaliency(folder: Path, stimuli: Stimuli, fixations: Fixations) -> li
     """
     if not len(fixations):
         raise InputError("no fixations to write")
-    said = []
-    with writing(folder / STIMULI), h5py.File(folder / STIMULI, "w") as file:
+    contents = {name: BytesIO() for name in (STIMULI, FIXATIONS)}
+    with h5py.File(contents[STIMULI], "w") as file:
         _stimuli(file, folder, stimuli)
-    with writing(folder / FIXATIONS), h5py.File(folder / FIXATIONS, "w") as file:
-        said += _trains(file, stimuli, fixations)
+    with h5py.File(contents[FIXATIONS], "w") as file:
+        said = _trains(file, stimuli, fixations)
+    for name, content in contents.items():  # HDF5 itself crashes on a full disk
+        with atomic_write(folder / name) as file:
+            file.write(content.getvalue())
     return said
 
 
