@@ -80,7 +80,10 @@ def export(
     form: Annotated[Format, typer.Option("--format", help="Format to write.")],
     root: RootOption = None,
 ) -> None:
-    """Export labelled regions for another program, and report what its format cannot hold."""
+    """Export labelled regions for another program, and report what its format cannot hold.
+
+    For pysaliency these are not the regions, but the stimuli and the fixations.
+    """
     from ...datasets.masks.mask_set import MaskSet
     from ...datasets.sources.load import mask_path, root_of
     from ..formats.exchange import export_masks
@@ -107,7 +110,10 @@ def export(
             folder = None
     with working(f"writing {output}"):
         lost = export_masks(mask_set, output, form, folder)
-    notes.print(f"{output}: {len(mask_set.annotations)} regions as {form}")
+    what = f"{len(mask_set.annotations)} regions"
+    if form == "pysaliency":
+        what = f"{len(mask_set.images)} stimuli and their fixations"
+    notes.print(f"{output}: {what} as {form}", markup=False)
     if form == "label-studio" and not is_stream(output):
         notes.print(f"{output.with_suffix('.xml')}: the labelling interface")
     for text in lost:
