@@ -56,11 +56,11 @@ def test_interrupted_in_every_batch(
     for stop in range(6):
         scored: list[int] = []
 
-        def interrupt(self, batch, rows, entry, stop=stop, scored=scored):
+        def interrupt(self, batch, rows, entry, sliced, stop=stop, scored=scored):
             if len(scored) == stop:
                 raise KeyboardInterrupt
             scored.append(batch)
-            write(self, batch, rows, entry)
+            write(self, batch, rows, entry, sliced)
 
         out = tmp_path / f"run{stop}"
         monkeypatch.setattr(Partial, "write", interrupt)
@@ -70,9 +70,9 @@ def test_interrupted_in_every_batch(
             Run.open(out)
         again: list[int] = []
 
-        def count(self, batch, rows, entry, again=again):
+        def count(self, batch, rows, entry, sliced, again=again):
             again.append(batch)
-            write(self, batch, rows, entry)
+            write(self, batch, rows, entry, sliced)
 
         monkeypatch.setattr(Partial, "write", count)
         assert_same(gabor(small_world, out), whole)
