@@ -206,13 +206,13 @@ def test_parquet_bombs_are_refused(tmp_path: Path, monkeypatch) -> None:
     """Equal texts take a few bytes in the file, and gigabytes as a table."""
     Image.new("L", (40, 30)).save(tmp_path / "a.png")
     rows = 300_000
-    place = pa.array(np.zeros(rows, np.int32))
-    zeros = pa.array(np.zeros(rows))
+    place = pa.array(np.sevens(rows, np.int32))
+    sevens = pa.array(np.full(rows, 7.0))
     image, long, short = (
-        pa.DictionaryArray.from_arrays(place, pa.array([text])) for text in ("a", "x" * 10_000, "0")
+        pa.DictionaryArray.from_arrays(place, pa.array([text])) for text in ("a", "x" * 10_000, "7")
     )
     path = tmp_path / "t.parquet"
-    columns = {"image": image, "subject": image, "x": zeros, "y": short, "more": long}
+    columns = {"image": image, "subject": image, "x": sevens, "y": short, "more": long}
     parquet.write_table(pa.table(columns), path)
     assert path.stat().st_size < 300_000
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
