@@ -15,14 +15,22 @@ from ...datasets.errors import InputError
 from ...datasets.files import atomic_write, read_json, sha256
 from ...datasets.masks.mask_set import MaskSet
 from ...datasets.progress import SILENT, Progress
+from ...datasets.readers.tables import read_columns
 from ...datasets.sources.load import root_of
 from ...datasets.stimuli import Stimuli
 from ..architectures.saliency_network import SaliencyNetwork
 from ..explain.rebuilt import folder_of, is_explained
 from ..networks.load import is_training, load_model
-from ..popout.measures import SearchArray, measure_models, search_arrays, summarise_models
+from ..popout.measures import (
+    MEASURES,
+    SearchArray,
+    measure_models,
+    search_arrays,
+    summarise_models,
+)
 from ..popout.units import unit_maps, unit_nmm
 from ..records.explain_info import ExplainInfo
+from ..records.loose_info import SearchInfo
 from ..records.record import Weights, provenance
 from ..runs.images import digest
 from ..runs.resuming import check_same, locked, make_folder
@@ -33,8 +41,8 @@ from ..sources.libraries import is_factory
 
 
 @dataclass(frozen=True, eq=False)
-class Search:
-    """The result of `popout`, which also writes it as files of the same names.
+class SearchTables:
+    """The tables of search arrays, which `popout` writes as files of the same names.
 
     Attributes
     ----------
@@ -44,6 +52,57 @@ class Search:
         A row for each saliency model; see `summarise_models`.
     units, layers : DataFrame
         Scores of the networks, by ``model``; see `unit_nmm`.
+    """
+
+    measures: pd.DataFrame
+    models: pd.DataFrame
+    units: pd.DataFrame
+    layers: pd.DataFrame
+
+    @classmethod
+    def open(cls, folder: Path) -> SearchTables:
+        """Read the tables of a folder of pop-out results.
+
+        Raises
+        ------
+        InputError
+            If it holds none, is unfinished, or a table is damaged.
+        """
+        if not is_search(folder):
+            raise InputError(f"{folder}: not a folder of pop-out results")
+        info = SearchInfo.read(folder)
+        if info.arrays is None:
+            raise InputError(f"{folder}: this search is unfinished; repeat its command")
+        measures = models = units = layers = pd.DataFrame()
+        if info.models:
+            columns = (["model", "feature"], [], ["contrast", *MEASURES])
+            measures = read_columns(folder / "measures.parquet", *columns)
+            columns = (["model"], ["arrays"], [*_NMM, "found", *MEASURES[1:]])
+            models = read_columns(folder / "models.parquet", *columns)
+        if info.networks:
+            columns = (["model", "layer"], ["unit"], ["nmm"])
+            units = read_columns(folder / "units.parquet", *columns)
+            columns = (["model", "layer"], [], [*_NMM, "nmm_crossval"])
+            layers = read_columns(folder / "layers.parquet", *columns)
+        return SearchTables(measures, models, units, layers)
+
+
+_NMM = ("nmm", "nmm_low", "nmm_high")
+
+
+def is_search(folder: Path) -> bool:
+    """Return whether a folder holds pop-out results."""
+    path = folder / "run.json"
+    content = read_json(path) if path.is_file() else None
+    return isinstance(content, dict) and content.get("kind") == "popout"
+
+
+@dataclass(frozen=True, eq=False)
+class Search(SearchTables):
+    """The result of `popout`.
+
+    Attributes
+    ----------
     resized : dict
         Number of resized maps for each folder of maps.
     arrays : list of SearchArray
@@ -55,10 +114,6 @@ class Search:
     folder : Path
     """
 
-    measures: pd.DataFrame
-    models: pd.DataFrame
-    units: pd.DataFrame
-    layers: pd.DataFrame
     resized: dict[str, int]
     arrays: list[SearchArray]
     stimuli: Stimuli
@@ -242,11 +297,10 @@ def _write_info(out: Path, info: Mapping[str, object]) -> None:
 @contextmanager
 def _entered(out: Path, description: Mapping[str, object]) -> Iterator[None]:
     """Begin the folder for results, or return to one that holds results of the same inputs."""
-    path = out / "run.json"
     fresh = make_folder(out)
     if not fresh:
-        content = read_json(path) if path.is_file() else None
-        if not isinstance(content, dict) or content.get("kind") != "popout":
+        content = read_json(out / "run.json") if is_search(out) else None
+        if not isinstance(content, dict):
             raise InputError(f"{out}: exists and is not a folder of pop-out results")
         check_same(out, content, description, list(description))
     with locked(out):

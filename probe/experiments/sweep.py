@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ...datasets.errors import InputError
-from ...datasets.files import sha256
+from ...datasets.files import check_part, sha256
 from ...datasets.masks.mask_set import MaskSet
 from ...datasets.progress import SILENT, Progress
 from ...datasets.readers.tables import read_columns
@@ -25,6 +25,7 @@ from ..networks.device import DEFAULT_EXECUTION, Execution
 from ..networks.heads import Tune
 from ..networks.load import Backbone, load_trained
 from ..popout.units import unit_nmm
+from ..records.train_info import TrainInfo
 from ..runs.images import digest
 from ..runs.probing import probe
 from ..runs.run import Run
@@ -33,7 +34,7 @@ from ..training.recipe import Recipe
 from ..training.split import Split, usual_split
 from ..training.store import read_test, write_table
 from ..training.train import train
-from .trainings import changes, entered, unseen_regions, with_q
+from .trainings import CHANGE, changes, entered, read_result, unseen_regions, with_q
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +67,28 @@ class Sweep:
     categories: pd.DataFrame
     prediction: pd.DataFrame
     popout: pd.DataFrame
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Sweep:
+        """Open the folder of a finished sweep.
+
+        Raises
+        ------
+        InputError
+            If it holds none, it is unfinished, or a file is damaged.
+        """
+        folder = Path(folder)
+        bounds = [f"top10_{name}" for name in ("mean", "low", "high", "crossval")]
+        numbers = [*bounds, "above_threshold", *CHANGE]
+        categories = read_result(folder, "sweep", "categories", ["tune", "category"], numbers)
+        keys = [f"{name}{end}" for name in ("nss", "change") for end in ("", "_low", "_high")]
+        prediction = read_result(folder, "sweep", "prediction", ["tune"], keys)
+        popout = read_result(folder, "sweep", "popout", ["tune"], _POPOUT[1:])
+        names = list(dict.fromkeys(categories["tune"]))
+        steps = {name: folder / check_part(f"tune-{name}") for name in names}
+        runs = {name: Run.open(step / "run") for name, step in steps.items()}
+        backbone = TrainInfo.read(steps[names[0]]).parameters.backbone
+        return cls(folder, runs, backbone.model, backbone.layer, categories, prediction, popout)
 
 
 def sweep(

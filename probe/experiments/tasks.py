@@ -27,6 +27,7 @@ from ..networks.activation import activation
 from ..networks.device import DEFAULT_EXECUTION, Execution
 from ..networks.load import Backbone
 from ..networks.model import Model
+from ..records.train_info import TrainInfo
 from ..runs.probing import probe
 from ..runs.run import Run
 from ..saliency.metrics import nss
@@ -35,7 +36,7 @@ from ..training.recipe import Recipe
 from ..training.split import stratified_split
 from ..training.store import read_test, write_table
 from ..training.train import train
-from .trainings import changes, entered, unseen_regions, with_q
+from .trainings import CHANGE, changes, entered, read_result, unseen_regions, with_q
 
 TASKS = {
     "pt": "pre-trained",
@@ -44,7 +45,6 @@ TASKS = {
 }
 """The paper's names of the three networks."""
 
-_CHANGE = ("change", "change_low", "change_high", "change_p", "change_q")
 _TRAINED: dict[str, Task] = {"sp": "saliency", "sr": "scenes"}
 
 
@@ -84,6 +84,34 @@ class Tasks:
     images: pd.DataFrame
     attention: pd.DataFrame
     accuracy: dict[str, float]
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Tasks:
+        """Open the folder of a finished comparison.
+
+        Raises
+        ------
+        InputError
+            If it holds none, it is unfinished, or a file is damaged.
+        """
+        folder = Path(folder)
+        bounds = [f"top10_{name}" for name in ("mean", "low", "high", "crossval")]
+        keys = ["task", "category"]
+        numbers = [*bounds, "above_threshold", *CHANGE]
+        categories = read_result(folder, "tasks", "categories", keys, numbers)
+        between = read_result(folder, "tasks", "between", keys, CHANGE)
+        texts = ["image", "scene", "predicted", "correct"]
+        images = read_result(folder, "tasks", "images", texts, list(TASKS), ["image_id"])
+        images["correct"] = images["correct"] == "True"
+        attention = read_result(
+            *(folder, "tasks", "attention", ["prediction", "task"], ["nss", "low", "high"], ["n"])
+        )
+        runs = {name: Run.open(folder / f"run-{name}") for name in TASKS}
+        backbone = TrainInfo.read(folder / "sp").parameters.backbone
+        return cls(
+            *(folder, runs, backbone.model, backbone.layer),
+            *(categories, between, images, attention, _accuracy(images)),
+        )
 
 
 def compare_tasks(
@@ -197,7 +225,6 @@ def compare_tasks(
                 images[name] = _attention(dataset, tested, network, cut, advance)
         rows = {name: changes(runs["pt"], run, cut, recipe.seed) for name, run in runs.items()}
         between = changes(runs["sr"], runs["sp"], cut, recipe.seed)
-        recalls = images.groupby("scene")["correct"].mean()
         steps = [table.assign(task=name) for name, table in rows.items()]
         result = Tasks(
             out,
@@ -205,14 +232,19 @@ def compare_tasks(
             backbone.model,
             cut,
             with_q(pd.concat(steps, ignore_index=True)),
-            with_q(between)[["category", *_CHANGE]].assign(task="sp over sr"),
+            with_q(between)[["category", *CHANGE]].assign(task="sp over sr"),
             images,
             _table8(images),
-            {"test": float(recalls.mean()), "chance": 1 / len(recalls)},
+            _accuracy(images),
         )
         for name in ("categories", "between", "images", "attention"):
             write_table(out / f"{name}.csv", getattr(result, name))
         return result
+
+
+def _accuracy(images: pd.DataFrame) -> dict[str, float]:
+    recalls = images.groupby("scene")["correct"].mean()
+    return {"test": float(recalls.mean()), "chance": 1 / max(1, len(recalls))}
 
 
 def mean_map(model: Model, layer: Layer, dataset: Dataset, stimulus: Stimulus) -> np.ndarray:

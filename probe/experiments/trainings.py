@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from ...datasets.files import atomic_write, read_json
 from ...datasets.interval import Interval
 from ...datasets.masks.mask_set import MaskSet
 from ...datasets.progress import SILENT, Progress
+from ...datasets.readers.tables import read_columns
 from ...datasets.stimuli import Dataset, Stimuli
 from ..analysis.compare import compare
 from ..processes import check_alone
@@ -22,6 +23,42 @@ from ..runs.resuming import check_same, locked, make_folder
 from ..runs.run import Run
 from ..statistics.clusters import q_values
 from ..training.split import Split
+
+CHANGE = ("change", "change_low", "change_high", "change_p", "change_q")
+"""Columns of a table of changes."""
+
+
+def read_result(
+    folder: Path,
+    kind: str,
+    name: str,
+    texts: Sequence[str],
+    numbers: Sequence[str],
+    whole: Sequence[str] = (),
+) -> pd.DataFrame:
+    """Read a table from the folder of several trainings.
+
+    Parameters
+    ----------
+    folder : Path
+    kind : str
+        ``sweep`` or ``tasks``.
+    name : str
+        Of the table.
+    texts, numbers, whole : sequence of str
+        Its columns; see `read_columns`.
+
+    Raises
+    ------
+    InputError
+        If the folder holds something else, is unfinished, or the table is damaged.
+    """
+    if not (folder / f"{kind}.json").is_file():
+        raise InputError(f"{folder}: holds no {kind} (no {kind}.json)")
+    path = folder / f"{name}.csv"
+    if not path.is_file():
+        raise InputError(f"{folder}: this {kind} is unfinished; repeat its command to resume it")
+    return read_columns(path, texts, whole, numbers)
 
 
 def unseen_regions(

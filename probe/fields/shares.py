@@ -9,6 +9,8 @@ statistical inference", Journal of the American Statistical Association 22(158),
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from scipy.stats import binomtest
 from statsmodels.stats.proportion import proportion_confint
 
 from ...datasets.interval import Interval
+from ...datasets.readers.tables import read_columns
 from ..statistics.clusters import MIN_STIMULI, mean_interval, means, q_values
 
 ESTIMATES = {"gradient": "gradients at maxima", "noise": "average of noise"}
@@ -102,3 +105,25 @@ def mcnemar(difference: np.ndarray) -> float:
 
 def _paired(difference: np.ndarray) -> float:
     return float(means(difference[:, None], np.arange(len(difference))).p[0])
+
+
+def read_shares(folder: Path, networks: Collection[str]) -> pd.DataFrame:
+    """Read the table of `shares` from a folder of `fields`.
+
+    Parameters
+    ----------
+    folder : Path
+    networks : collection of str
+        ``before``, and ``after`` if there are two.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    paired = "after" in networks
+    names = [*networks, *(["change"] if paired else [])]
+    numbers = [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
+    numbers += ["change_p", "change_q"] if paired else []
+    texts = ["layer", "measure", "estimate"]
+    return read_columns(folder / "shares.csv", texts, ["units"], numbers)

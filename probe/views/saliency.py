@@ -12,12 +12,12 @@ from rich.text import Text
 
 from ...datasets.interval import Interval
 from ...terminal.tables import plain_table
-from ..experiments.popout import Search
+from ..experiments.popout import SearchTables
 from ..statistics.selectivity import TOP
 from .cells import number, paper_tables, with_interval
 
 
-def render_search(search: Search) -> Group:
+def render_search(search: SearchTables) -> Group:
     """Return the terminal view of a search: models, features, layers, the paper's values."""
     paper = paper_tables()
     parts: list[RenderableType] = []

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
+import pandas as pd
 from rich.console import Group
 from rich.text import Text
 
@@ -34,24 +37,41 @@ _CHANGE_NOTE = (
 
 def render_fields(found: Fields) -> Group:
     """Return the terminal view of receptive fields: shares by layer, and their changes."""
-    paired = "after" in found.networks
-    columns = ("units", *found.networks, *(["change"] if paired else []))
+    sizes = {name: (window.side, window.block) for name, window in found.windows.items()}
+    return render_shares(found.shares, found.networks, sizes)
+
+
+def render_shares(
+    shares: pd.DataFrame, networks: Mapping[str, str], sizes: Mapping[str, tuple[int, int]]
+) -> Group:
+    """Return the terminal view of a table of `shares`.
+
+    Parameters
+    ----------
+    shares : DataFrame
+    networks : mapping of str
+        What ``before`` is, and ``after`` if there are two.
+    sizes : mapping of (int, int)
+        By layer, the side of a field and of the blocks that it is described on, in pixels.
+    """
+    paired = "after" in networks
+    columns = ("units", *networks, *(["change"] if paired else []))
     if not paired:
         columns = ("units", "share or mean")
     tables = []
-    for layer, window in found.windows.items():
-        title = f"{layer}: fields of {window.side} pixels, in blocks of {window.block}"
+    for layer, (side, block) in sizes.items():
+        title = f"{layer}: fields of {side} pixels, in blocks of {block}"
         table = plain_table(title, "measure", columns)
-        for row in found.shares[found.shares["layer"] == layer].to_dict("records"):
+        for row in shares[shares["layer"] == layer].to_dict("records"):
             name = _MEASURES[row["measure"]]
             name += f", {ESTIMATES[row['estimate']]}" if row["estimate"] else ""
             share = row["measure"] in SHARES
-            cells = [_cell(Interval.of(row, one), share) for one in found.networks]
+            cells = [_cell(Interval.of(row, one), share) for one in networks]
             if paired:
                 cells.append(_change(Interval.of(row, "change"), row["change_q"], share))
             table.add_row(name, str(row["units"]), *cells)
         tables.append(table)
-    head = Text("\n".join(f"{one}: {name}" for one, name in found.networks.items()), style="bold")
+    head = Text("\n".join(f"{one}: {name}" for one, name in networks.items()), style="bold")
     notes = [*_NOTES, *([_CHANGE_NOTE] if paired else [])]
     return Group(head, *tables, *(Text(note, style="dim") for note in notes))
 
