@@ -106,10 +106,23 @@ def figure(
 
 @app.command(epilog="Example: [bold]probe report runs/osie_sr-vgg16 -o site[/bold]")
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run folders.")],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder to write; a report in it is replaced.")
+    results: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FOLDER...",
+            help="Runs; folders of a training, sweep, tasks, search arrays, explanation, "
+            "dissection or fields; or folders of such folders.",
+        ),
     ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", help="Folder to write, or with --single a file; a report is replaced."
+        ),
+    ],
+    single: Annotated[
+        bool, typer.Option("--single", help="Write one file, pictures and all.")
+    ] = False,
     pictures: Annotated[
         bool,
         typer.Option(
@@ -117,27 +130,34 @@ def report(
             help="Show the stimuli, or leave them out where they may not be passed on.",
         ),
     ] = True,
+    units: Annotated[int, typer.Option(help="How many units of each cell to list.")] = 10,
+    regions: Annotated[
+        int, typer.Option(help="How many of each unit's highest, and lowest, regions to show.")
+    ] = 8,
     masks: MasksNow = None,
     root: RootNow = None,
     model: ModelNow = None,
 ) -> None:
-    """Write runs as a site to look at and to send: table, cells, units, regions.
+    """Write results as a site to look at and to send: tables, plots, units, regions.
 
     Open its index.html; it needs no network and no server.
     """
-    from ..runs.run import Run
     from ..views.report.site import write_report
 
     page = write_report(
-        [Run.open(run) for run in runs],
+        results,
         output,
+        single=single,
         pictures=pictures,
+        units=units,
+        regions=regions,
         masks=masks,
         root=root,
         model=model,
         progress=progress,
     )
-    size = sum(path.stat().st_size for path in output.rglob("*") if path.is_file())
+    files = [output] if single else [path for path in output.rglob("*") if path.is_file()]
+    size = sum(path.stat().st_size for path in files)
     notes.print(f"report: {page} ({size / 1e6:.1f} MB)", markup=False)
 
 
@@ -183,7 +203,8 @@ def compare(
         return
     from ..analysis.compare import compare as compare_runs
     from ..runs.run import Run
-    from ..views.run import as_html, formatted, render_differences
+    from ..views.report.page import as_html
+    from ..views.run import formatted, render_differences
 
     runs = Run.open(before), Run.open(after)
     if unit and transitions:
@@ -245,7 +266,8 @@ def transfer(
     from ..analysis.transfer import transfer as transfer_units
     from ..runs.run import Run
     from ..views.changes import render_transfer
-    from ..views.run import as_html, formatted
+    from ..views.report.page import as_html
+    from ..views.run import formatted
 
     runs = Run.open(chosen_on), Run.open(scored_on)
     found = transfer_units(*runs)
@@ -295,7 +317,8 @@ def output(
     from ..runs.run import Run
     from ..views.changes import render_output
     from ..views.figures import draw_output
-    from ..views.run import as_html, formatted
+    from ..views.report.page import as_html
+    from ..views.run import formatted
 
     opened = Run.open(run)
     result = compare_output(

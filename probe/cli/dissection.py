@@ -79,7 +79,8 @@ def dissect(
     from ..networks.load import Backbone
     from ..runs.run import Run
     from ..views.dissection import draw_detectors, render_dissection
-    from ..views.run import as_html, formatted
+    from ..views.report.page import as_html
+    from ..views.run import formatted
 
     opened = Run.open(run) if run else None
     found = dissect_network(
@@ -143,7 +144,8 @@ def ablate(
     from ..networks.device import Execution
     from ..runs.run import Run
     from ..views.dissection import render_ablation
-    from ..views.run import as_html, formatted
+    from ..views.report.page import as_html
+    from ..views.run import formatted
 
     opened = Run.open(run)
     found = ablate_units(

@@ -88,7 +88,8 @@ def explain(
     from ..networks.device import Execution
     from ..networks.load import Backbone
     from ..views.explain import render_explanation
-    from ..views.run import as_html, formatted
+    from ..views.report.page import as_html
+    from ..views.run import formatted
 
     found = explain_units(
         source,
@@ -128,7 +129,8 @@ def colour(
     from ..analysis.colour import colour as compare_colours
     from ..networks.load import load_model
     from ..views.explain import render_colour
-    from ..views.run import as_html, formatted
+    from ..views.report.page import as_html
+    from ..views.run import formatted
 
     loaded = load_model(
         *(model, weights), seed=seed, weights_key=weights_key, weights_prefix=weights_prefix
@@ -152,7 +154,8 @@ def show_explanation(folder: Path, most: int, format: Format) -> None:
     """Print an explanation's table, and its units that are explained best."""
     from ..explain.explanation import Explanation
     from ..views.explain import render_explained_units, render_explanation
-    from ..views.run import as_html, formatted
+    from ..views.report.page import as_html
+    from ..views.run import formatted
 
     found = Explanation.open(folder)
     if format in ("table", "html"):
@@ -166,7 +169,8 @@ def compare_explanations(before: Path, after: Path, format: Format) -> None:
     """Print how much more of each layer one explanation explains than another."""
     from ..explain.explanation import Explanation
     from ..views.explain import render_against
-    from ..views.run import as_html, formatted
+    from ..views.report.page import as_html
+    from ..views.run import formatted
 
     opened = Explanation.open(before), Explanation.open(after)
     table = opened[1].against(opened[0])

@@ -88,7 +88,8 @@ def fields(
     from ..saliency.writing import pictures
     from ..views.fields.pictures import draw_fields
     from ..views.fields.table import render_fields
-    from ..views.run import as_html, formatted
+    from ..views.report.page import as_html
+    from ..views.run import formatted
 
     recipe = FieldRecipe(best, noise, seed)
     if most < 1:

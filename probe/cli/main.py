@@ -177,7 +177,8 @@ def show(
         cli_explain.show_explanation(folder, most, format)
         return
     from ..runs.run import Run
-    from ..views.run import as_html, for_print, formatted, render_run, render_units
+    from ..views.report.page import as_html
+    from ..views.run import for_print, formatted, render_run, render_units
 
     result = Run.open(folder)
     if by:

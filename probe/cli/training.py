@@ -226,7 +226,6 @@ def sweep(
     Regions on training and validation stimuli are not probed. If interrupted, the same command
     resumes the sweep; finished steps are not repeated.
     """
-    from ...datasets.files import atomic_write
     from ...datasets.sources.load import load_dataset
     from ..experiments.sweep import sweep as run_sweep
     from ..networks.device import Execution
@@ -234,7 +233,7 @@ def sweep(
     from ..training.recipe import Recipe, parse_tune
     from ..training.split import read_split
     from ..views.figures import draw_gains
-    from ..views.run import as_html
+    from ..views.report.site import write_results
     from ..views.training import render_sweep
 
     recipe = Recipe(
@@ -263,12 +262,10 @@ def sweep(
         execution=Execution(device, workers, precision, batch_size),
         progress=progress,
     )
-    view = render_sweep(result)
-    print_data(view)
-    with atomic_write(out / "report.html") as file:
-        file.write(as_html(view, f"salprobe: sweep of {model}").encode())
+    print_data(render_sweep(result))
+    page = write_results(out)
     draw_gains(result, out / "gains.png")
-    notes.print(f"sweep: {out}\nreport: {out / 'report.html'}", markup=False)
+    notes.print(f"sweep: {out}\nreport: {page}", markup=False)
 
 
 @app.command(epilog="Example: [bold]probe tasks osie --scenes osie-scenes --masks osie-sr[/bold]")
@@ -320,7 +317,6 @@ def tasks(
     pt is the pre-trained network, sp the one trained for saliency prediction, sr the one trained
     for scene recognition. If interrupted, the same command resumes the comparison.
     """
-    from ...datasets.files import atomic_write
     from ...datasets.sources.load import load_dataset, scenes_path
     from ..experiments.tasks import compare_tasks
     from ..networks.device import Execution
@@ -328,7 +324,7 @@ def tasks(
     from ..training.recipe import Recipe, parse_tune
     from ..training.scenes import read_scenes
     from ..views.figures import draw_tasks
-    from ..views.run import as_html
+    from ..views.report.site import write_results
     from ..views.training import render_tasks
 
     recipe = Recipe(
@@ -356,9 +352,7 @@ def tasks(
         execution=Execution(device, workers, precision, batch_size),
         progress=progress,
     )
-    view = render_tasks(result)
-    print_data(view)
-    with atomic_write(out / "report.html") as file:
-        file.write(as_html(view, f"salprobe: tasks of {model}").encode())
+    print_data(render_tasks(result))
+    page = write_results(out)
     draw_tasks(result, dataset, out / "tasks.png")
-    notes.print(f"tasks: {out}\nreport: {out / 'report.html'}", markup=False)
+    notes.print(f"tasks: {out}\nreport: {page}", markup=False)

@@ -273,13 +273,18 @@ class Run:
             units = units.assign(name=[names.get(key, "") for key in keys])
         units = units.sort_values("mean", ascending=False, kind="stable", ignore_index=True)
         chosen = units.head(len(units) if most is None else most).copy()
-        group = groups(self.regions, self.categories, 0, resamples=1)[category]
-        for name, n_stimuli in zip(("mean", "contrast"), group.n_stimuli, strict=True):
+        for name, n_stimuli in zip(("mean", "contrast"), self._n_stimuli[category], strict=True):
             own = Interval.of(dict(chosen.items()), name)
             widened = widened_for_selection(own, n_stimuli, len(chosen), len(units))
             chosen = chosen.assign(**widened.columns(name))
         first = [name for name in UNIT_COLUMNS if name not in ("category", "sd", "n")]
         return chosen[[*first, "sd", "n", *(["name"] if names else [])]]
+
+    @cached_property
+    def _n_stimuli(self) -> dict[str, tuple[int, int]]:
+        """Of how many stimuli each category's means and contrasts are."""
+        found = groups(self.regions, self.categories, 0, resamples=1)
+        return {category: group.n_stimuli for category, group in found.items()}
 
     def best_mean(self, category: str, most: int) -> Interval:
         """Return the mean NSS of the best units of all layers, cross-fitted, with its interval.

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from rich.color import Color
+from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
@@ -21,6 +23,9 @@ MARKS = (
     f"± half its 95 % interval (bold: not 0, at a false discovery rate of {FDR:.0%} in this table)"
 )
 """What a title says of a table of changes."""
+
+SHADES = 10
+"""Of the heat maps in pages; the stylesheet has as many."""
 
 
 def grid(
@@ -154,9 +159,10 @@ def shaded(value: float, *, bold: bool = True) -> Text:
     if np.isnan(value):
         return Text("–", style="dim")
     strength = min(1.0, max(0.0, (value - 0.5) / 2.5))
-    red, green, blue = (round(a + (b - a) * strength) for a, b in ((140, 0), (140, 175), (140, 80)))
-    weight = "bold " if bold and value > THRESHOLD else ""
-    return Text(f"{value:.2f}", style=f"{weight}rgb({red},{green},{blue})")
+    colour = Color.from_rgb(*(a + (b - a) * strength for a, b in ((140, 0), (140, 175), (140, 80))))
+    shade = {"shade": round(SHADES * strength)}  # for pages
+    style = Style(color=colour, bold=(bold and value > THRESHOLD) or None, meta=shade)
+    return Text(f"{value:.2f}", style=style)
 
 
 def change(value: float, low: float, high: float, q: float) -> Text:

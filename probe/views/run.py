@@ -1,9 +1,6 @@
-"""A run's results as tables for people: terminal, Markdown, CSV, JSON, LaTeX, HTML."""
+"""A run's results as tables for people: terminal, Markdown, CSV, JSON, LaTeX."""
 
 from __future__ import annotations
-
-import io
-from html import escape
 
 import numpy as np
 import pandas as pd
@@ -13,8 +10,7 @@ from rich.text import Text
 
 from ...datasets.errors import InputError
 from ...datasets.interval import Interval
-from ...datasets.texts import csv_of, latex_text, markdown_text, printable
-from ...terminal.console import TextConsole
+from ...datasets.texts import csv_of, latex_text, markdown_text
 from ...terminal.tables import plain_table
 from ..analysis.compare import shared_regions
 from ..choices import Format
@@ -38,11 +34,6 @@ from .cells import (
     wide,
     with_count,
     with_interval,
-)
-
-_POLICY = (
-    '<meta http-equiv="Content-Security-Policy" '
-    "content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">"
 )
 
 
@@ -211,15 +202,6 @@ def for_print(run: Run) -> pd.DataFrame:
     )
     cells.insert(0, "layer", list(mean.index))
     return cells
-
-
-def as_html(renderable: RenderableType, title: str) -> str:
-    """Return a terminal view as an HTML page, which may load and run nothing."""
-    console = TextConsole(record=True, width=108, file=io.StringIO(), color_system="truecolor")
-    console.print(renderable)
-    page = console.export_html(inline_styles=True)
-    head = f"<head>\n{_POLICY}\n<title>{escape(printable(title))}</title>"
-    return page.replace("<head>", head, 1)
 
 
 def notes_of(run: Run) -> list[Text]:

@@ -1,21 +1,22 @@
-"""The first page of a run's site: the table in every measure, and how the run was made."""
+"""The first page of a run: the table in every measure, and how the run was made."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from ....datasets.interval import Interval
 from ....datasets.texts import printable
+from ...records.record import Record
 from ...runs.run import Run
 from ...statistics.selectivity import THRESHOLD, TOP
-from ..cells import bracketed, number
+from ..cells import SHADES, bracketed, number
 from ..run import paper_table
 from .content import Content
 
-_SHADES = 10  # of the heat map; the stylesheet has as many
 _MEASURES = (
     (
         "top10_crossval",
@@ -107,13 +108,13 @@ def _cell(key: str, value: float, half: float, strength: float) -> dict[str, Any
     whole = key in ("above_threshold", "selective")
     text = f"{value:.0%}" if key == "share" else f"{value:.0f}" if whole else f"{value:.2f}"
     below = "" if math.isnan(half) else f"±{half:.2f}"
-    shade = round(_SHADES * min(1.0, max(0.0, strength)))
+    shade = round(SHADES * min(1.0, max(0.0, strength)))
     return {"text": text, "below": below, "value": round(value, 6), "shade": shade}
 
 
 def facts(run: Run) -> list[list[list[tuple[str, str]]]]:
     """Return all that is known of each cell, as pairs of texts: layers, the last first."""
-    shares, rows = run.shares(), {}
+    shares, paper, rows = run.shares(), paper_table(run), {}
     for row in run.summary.to_dict("records"):
         share = shares.loc[row["layer"], row["category"]]
         fitted = Interval(row["top10_crossval"], row["top10_low"], row["top10_high"])
@@ -127,6 +128,9 @@ def facts(run: Run) -> list[list[list[tuple[str, str]]]]:
             (f"units above T = {THRESHOLD}", _count(row["above_threshold"])),
             ("selective units", _count(row["selective"])),
         ]
+        if paper is not None and row["layer"] in paper.index and row["category"] in paper:
+            value = number(paper.loc[row["layer"], row["category"]])
+            rows[row["layer"], row["category"]].append(("He et al. 2019, top 10", value))
     return [
         [rows[layer.name, category] for category in run.categories]
         for layer in reversed(run.info.layers)
@@ -139,58 +143,94 @@ def _count(value: float) -> str:
 
 def table(content: Content) -> dict[str, Any]:
     """Return the heat map for the template: its columns, its rows and what stands below."""
-    run, shown, known = content.run, measures(content.run), facts(content.run)
+    run, shown = content.run, measures(content.run)
     rows = []
     for place, layer in enumerate(reversed(run.info.layers)):
         cells = [
             {
                 **(shown[0]["cells"][place][column] if shown else {"text": "–", "shade": 0}),
                 "address": content.address(layer.name, category),
-                "title": _title(layer.name, category, known[place][column]),
                 "empty": not content.counts[category],
             }
             for column, category in enumerate(run.categories)
         ]
         rows.append({"layer": printable(layer.name), "units": layer.units, "cells": cells})
     ceilings = [number(value) for value in run.table("ceiling").iloc[0]]
+    chances = [number(value) for value in run.table("shuffled").max()]
     return {
         "categories": [printable(name) for name in run.categories],
         "rows": rows,
         "ceilings": ceilings if run.summary["ceiling"].notna().any() else None,
+        "chances": chances if run.summary["shuffled"].notna().any() else None,
         "counts": list(content.counts.values()),
         "measures": shown,
     }
 
 
-def _title(layer: str, category: str, known: list[tuple[str, str]]) -> str:
-    lines = (f"{name}: {value}" for name, value in known)
-    return "\n".join([f"{printable(layer)}, {printable(category)}", *lines])
+def highlights(content: Content) -> list[tuple[str, str, str]]:
+    """Return what stands out: a name, what it is, and the address of its cell or ""."""
+    run, info = content.run, content.run.info
+    found = [
+        ("images", f"{info.images}", ""),
+        ("salient regions", f"{info.regions}", ""),
+        ("layers, units", f"{len(info.layers)}, {sum(one.units for one in info.layers)}", ""),
+    ]
+    known = run.summary.dropna(subset=["top10_low"])
+    if len(known):
+        best = known.sort_values("top10_crossval").iloc[-1]
+        value = number(best["top10_crossval"])
+        text = printable(f"{best['category']} in {best['layer']}: {value}")
+        found.append(("highest NSS", text, content.address(best["layer"], best["category"])))
+    return found
+
+
+def verified(run: Run) -> str:
+    """Say what is known of whether the labels were verified."""
+    said = (run.info.annotator or "").lower()
+    if "not verified" in said:
+        return "Nobody has verified them: read every category as what the labeller took it for."
+    return "Whether anybody else verified them is not recorded."
 
 
 def parameters(run: Run) -> list[tuple[str, str]]:
     """Return how the run was made, as pairs of texts: everything its numbers depend on."""
-    info = run.info
+    pairs = pairs_of(run.info)
+    pairs[4:4] = [("mask file", run.info.masks), ("dataset", run.info.dataset)]
+    return texts(pairs)
+
+
+def pairs_of(info: Record) -> list[tuple[str, Any]]:
+    """Return how the results of a record were made, as pairs."""
     pairs: list[tuple[str, Any]] = [
         ("started", info.started),
-        ("finished", info.finished),
+        ("finished", getattr(info, "finished", None)),
         ("device", info.device),
         ("salprobe", info.salprobe),
         *info.versions.items(),
-        ("mask file", info.masks),
-        ("dataset", info.dataset),
     ]
-    for name, value in info.parameters.model_dump().items():
+    content = info.model_dump(mode="json")
+    own = {
+        name: content[name] for name in ("masks", "networks") if isinstance(content.get(name), dict)
+    }
+    for name, value in {**content.get("parameters", {}), **own}.items():
         nested = value if isinstance(value, dict) else {"": value}
         pairs += [(f"{name} {key}".strip().replace("_", " "), one) for key, one in nested.items()]
-    hashes = {"masks": "SHA-256 of the masks", "fixations": "SHA-256 of the fixations"}
+    return pairs
+
+
+def texts(pairs: Iterable[tuple[str, Any]]) -> list[tuple[str, str]]:
+    """Return pairs as texts, without those that hold nothing."""
+    hashes = {name: f"SHA-256 of the {name}" for name in ("masks", "fixations", "images")}
     return [
-        (hashes.get(name, name), printable(_plain(value)))
+        (hashes.get(name, printable(name)), printable(_plain(value)))
         for name, value in pairs
-        if value not in (None, "", [])
+        if value not in (None, "", [], {})
     ]
 
 
 def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_plain(one)}" for name, one in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(map(_plain, value))
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

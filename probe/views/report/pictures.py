@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from ....datasets.errors import reading
+from ....datasets.fixations import Fixations
 from ....datasets.masks.annotation import RLE, Annotation
 from ....datasets.masks.mask_set import MaskSet
 from ....datasets.masks.regions import mask_of
@@ -77,6 +79,28 @@ def draw(
             picture.save(folder / f"{stimulus.id}.webp", quality=_QUALITY, method=4)
             advance(1)
     return contours
+
+
+def looked_at(fixations: Fixations, image: int) -> str:
+    """Return a stimulus's fixations as an SVG path of dots, in pixels of the stimulus."""
+    own = fixations.of(image)
+    places = zip(own.x.tolist(), own.y.tolist(), strict=True)
+    return "".join(f"M{round(x)} {round(y)}h0" for x, y in places)
+
+
+def small_picture(source: Path, target: Path, side: int) -> tuple[int, int]:
+    """Write a figure as a small WebP, and return its width and height.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    with reading(source), Image.open(source, formats=["PNG"]) as figure:
+        drawn = figure.convert("RGB")
+    drawn.thumbnail((side, side), Image.Resampling.LANCZOS)
+    drawn.save(target, quality=70, method=4)
+    return drawn.size
 
 
 def contour(activation: np.ndarray, size: tuple[int, int], level: float) -> str:

@@ -1,49 +1,12 @@
 "use strict";
 
-/* Builds the pages of cells and units from what data/*.js hold. Names are only ever set as text. */
+/* Builds the pages of a run's cells and units from its data. Names are only ever set as text. */
 
-const waiting = new Map();
-
-globalThis.salprobe = {
-  receive(name, content) {
-    waiting.get(name).done(content);
-  },
-};
-
-/** Load data/NAME.js once: pages opened from disk may load scripts, but no JSON. */
-function load(name) {
-  if (!waiting.has(name)) {
-    const one = {};
-    one.promise = new Promise((done, failed) => {
-      one.done = done;
-      const script = document.createElement("script");
-      script.src = `data/${name}.js`;
-      script.onerror = () => failed(new Error(`data/${name}.js is missing`));
-      document.head.append(script);
-    });
-    waiting.set(name, one);
-  }
-  return waiting.get(name).promise;
-}
-
-function fill(node, attributes, children) {
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  node.append(...children);
-  return node;
-}
-
-const html = (tag, attributes = {}, ...children) =>
-  fill(document.createElement(tag), attributes, children);
-const svg = (tag, attributes = {}, ...children) =>
-  fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
-
-const two = (value) => (value === null ? "–" : value.toFixed(2).replace("-", "−"));
-const small = (q) => (q === null ? "–" : q < 0.001 ? "<0.001" : q.toFixed(3));
 const nth = (rank) => `${rank}${["th", "st", "nd", "rd"][rank] ?? "th"}`;
 const address = (layer, place) => `#${encodeURIComponent(layer)}/${encodeURIComponent(place)}`;
 
 /** Return one scale for several values: a function to pixels of a strip. */
-const WIDTH = 180;
+const WIDTH = innerWidth < 700 ? 180 : 340;
 function scale(values) {
   const known = values.filter((value) => value !== null);
   const low = Math.min(0, ...known);
@@ -58,27 +21,6 @@ function strip(label, ...parts) {
 
 const upright = (x, name) => svg("line", { x1: x, x2: x, y1: 1, y2: 15, class: name });
 const level = (a, b, name) => svg("line", { x1: a, x2: b, y1: 8, y2: 8, class: name });
-
-/** Make the rows of a table sortable by its headers; `key` gives a row's value in a column. */
-function sortable(table, key, start = null) {
-  const body = table.tBodies[0];
-  const heads = [...table.tHead.rows[0].cells];
-  heads.forEach((head, column) => {
-    const button = head.querySelector("button");
-    if (!button) return;
-    button.addEventListener("click", () => {
-      const first = column === start ? "ascending" : "descending";
-      const other = first === "ascending" ? "descending" : "ascending";
-      const order = head.getAttribute("aria-sort") === first ? other : first;
-      for (const one of heads) one.setAttribute("aria-sort", "none");
-      head.setAttribute("aria-sort", order);
-      const sign = order === "ascending" ? 1 : -1;
-      const rows = [...body.rows].map((row) => [key(row, column), row]);
-      rows.sort(([a], [b]) => (a === null) - (b === null) || sign * (a - b) || 0);
-      body.append(...rows.map(([, row]) => row));
-    });
-  });
-}
 
 function overview(run) {
   const table = document.getElementById("heat");
@@ -106,6 +48,21 @@ function overview(run) {
       }
     });
   }
+  // Beside a cell that is pointed at or has the focus: all that is known of it.
+  const last = run.layers.length - 1;
+  for (const row of table.tBodies[0].rows) {
+    const place = last - Number(row.dataset.place);
+    [...row.cells].slice(1).forEach((node, column) => {
+      const link = node.querySelector("a");
+      if (!link) return;
+      const title = `${run.layers[place]}, ${run.categories[column].name}`;
+      const say = () => tip.show(link, [title, ...run.facts[place][column]]);
+      link.addEventListener("pointerenter", (event) => event.pointerType === "mouse" && say());
+      link.addEventListener("pointerleave", () => tip.hide());
+      link.addEventListener("focus", () => link.matches(":focus-visible") && say());
+      link.addEventListener("blur", () => tip.hide());
+    });
+  }
 }
 
 function trail(...steps) {
@@ -130,8 +87,9 @@ function cellPage(run, place, category) {
     const units = data.cells[category.slug];
     const named = units.some((unit) => "name" in unit);
     const x = scale(units.flatMap((u) => [u.mean, u.mean_low, u.mean_high, u.shuffled, run.threshold]));
+    const dissected = units.some((unit) => "iou" in unit);
     const columns = ["unit", ...(named ? ["name"] : []), "NSS", "95\u00a0% interval", "contrast", "q"];
-    columns.push("shuffled", "sd", "regions");
+    columns.push("chance", "sd", "regions", ...(dissected ? ["IoU"] : []));
     const head = columns.map((name) => {
       const plain = name === "95\u00a0% interval" || name === "name";
       const inner = plain ? name : html("button", { type: "button" }, name);
@@ -139,7 +97,7 @@ function cellPage(run, place, category) {
     });
     const rows = units.map((unit) => {
       const ends = `${two(unit.mean_low)} to ${two(unit.mean_high)}`;
-      const label = `NSS ${two(unit.mean)}, ${ends}; shuffled ${two(unit.shuffled)}`;
+      const label = `NSS ${two(unit.mean)}, ${ends}; chance ${two(unit.shuffled)}`;
       const parts = [upright(x(0), "axis"), upright(x(run.threshold), "threshold")];
       if (unit.shuffled !== null) parts.push(upright(x(unit.shuffled), "chance"));
       if (unit.mean_low !== null) parts.push(level(x(unit.mean_low), x(unit.mean_high), "interval"));
@@ -148,7 +106,8 @@ function cellPage(run, place, category) {
         unit.contrast_low === null
           ? two(unit.contrast)
           : `${two(unit.contrast)} [${two(unit.contrast_low)}, ${two(unit.contrast_high)}]`;
-      const link = html("a", { href: address(layer, unit.unit) }, String(unit.unit));
+      const number = String(unit.unit);
+      const link = run.units ? html("a", { href: address(layer, unit.unit) }, number) : number;
       const values = [
         ...(named ? [[unit.name, null]] : []),
         [two(unit.mean), unit.mean],
@@ -158,6 +117,7 @@ function cellPage(run, place, category) {
         [two(unit.shuffled), unit.shuffled],
         [two(unit.sd), unit.sd],
         [String(unit.n), unit.n],
+        ...(dissected ? [[unit.iou == null ? "–" : unit.iou.toFixed(3), unit.iou]] : []),
       ];
       const row = html(
         "tr",
@@ -184,14 +144,15 @@ function cellPage(run, place, category) {
         "p",
         { class: "hint" },
         "The intervals allow for these units being selected from all of the layer's. Dashed: T\u00a0=\u00a0" +
-          `${run.threshold}; dotted: chance, the NSS at regions of the category from other stimuli.`,
+          `${run.threshold}; dotted: chance, the NSS at regions of the category from other stimuli.` +
+          (dissected ? " IoU: with the category, where the network was dissected." : ""),
       ),
       html("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "Units" }, table),
     ];
   });
 }
 
-function card(run, data, shared, unit, [id, nss]) {
+function card(run, data, shared, picture, unit, [id, nss]) {
   const region = shared.regions[id];
   const category = run.categories.find((one) => one.slug === region.category).name;
   const image = shared.images[region.image];
@@ -200,8 +161,8 @@ function card(run, data, shared, unit, [id, nss]) {
   const caption = html("figcaption", {}, html("strong", {}, two(nss)), ` ${category}`);
   caption.append(html("small", {}, `${name}, region ${id}`));
   if (!image) return html("figure", {}, caption);
-  const picture = svg("image", {
-    href: `pictures/${region.image}.webp`,
+  const stimulus = svg("image", {
+    href: picture(`${region.image}.webp`),
     width: image.width,
     height: image.height,
   });
@@ -211,36 +172,47 @@ function card(run, data, shared, unit, [id, nss]) {
   const drawing = svg(
     "svg",
     { viewBox: part, role: "img", "aria-label": label },
-    picture,
+    stimulus,
     svg("path", { d: contour, class: "contour-edge" }),
     svg("path", { d: contour, class: "contour" }),
     svg("path", { d: region.outline, class: "outline-edge" }),
     svg("path", { d: region.outline, class: "outline" }),
+    svg("path", { d: image.looked, class: "looked-edge" }),
+    svg("path", { d: image.looked, class: "looked" }),
   );
-  const button = html("button", { type: "button", title: "The whole stimulus, or this part" }, drawing);
+  const button = html("button", { type: "button", "aria-pressed": "false" }, drawing);
   button.addEventListener("click", () => {
-    const shown = drawing.getAttribute("viewBox");
-    drawing.setAttribute("viewBox", shown === part ? whole : part);
+    const wide = button.getAttribute("aria-pressed") === "false";
+    button.setAttribute("aria-pressed", String(wide));
+    drawing.setAttribute("viewBox", wide ? whole : part);
   });
   return html("figure", {}, button, caption);
 }
 
 function unitPage(run, place, unit) {
   const layer = run.layers[place];
-  return Promise.all([load(`layer-${place}`), load("regions")]).then(([data, shared]) => {
+  const needed = [load(`layer-${place}`), load("regions"), pictures()];
+  return Promise.all(needed).then(([data, shared, picture]) => {
     const one = data.units[unit];
-    if (!one) return missing(`${layer} has a unit ${unit} only outside the ten best of every category.`);
+    if (!one) return missing(`Of ${layer}, only units among the best of a category have a page: not ${unit}.`);
     const ranks = run.categories.flatMap((category) => {
       const rank = data.cells[category.slug].findIndex((found) => found.unit === Number(unit));
       return rank < 0 ? [] : [[rank, category]];
     });
     ranks.sort(([a], [b]) => a - b);
-    const among = html("p", {}, "Among the ten best units of the layer for: ");
+    const among = html("p", {}, ranks.length ? "Among the best units of the layer for: " : "Not among the best units of the layer for any category.");
     ranks.forEach(([rank, category], k) => {
       const link = html("a", { href: address(layer, category.slug) }, category.name);
       among.append(k ? ", " : "", link, ` (${nth(rank + 1)})`);
     });
-    const x = scale([...Object.values(one.scores).flat(), run.threshold]);
+    const found = [];
+    if (one.iou) {
+      const [category, iou, detects] = one.iou;
+      found.push(["highest IoU (dissection)", `${iou === null ? "–" : iou.toFixed(3)}, ${category}${detects ? "" : ": no detector"}`]);
+    }
+    const others = one.others ?? [];
+    const elsewhere = others.flatMap((means) => Object.values(means));
+    const x = scale([...Object.values(one.scores).flat(), ...elsewhere, run.threshold]);
     const rows = run.categories
       .filter((category) => category.slug in one.scores)
       .map((category) => {
@@ -253,6 +225,9 @@ function unitPage(run, place, unit) {
           level(x(p5), x(p95), "reach"),
           level(x(p25), x(p75), "middle"),
           upright(x(p50), "median"),
+          ...others
+            .filter((means) => means[category.slug] != null)
+            .map((means) => svg("circle", { cx: x(means[category.slug]), cy: 8, r: 3, class: "other" })),
           svg("circle", { cx: x(mean), cy: 8, r: 3.5 }),
         );
         const name = html("a", { href: address(layer, category.slug) }, category.name);
@@ -261,31 +236,35 @@ function unitPage(run, place, unit) {
           {},
           html("th", { scope: "row" }, name),
           html("td", {}, two(mean)),
+          ...others.map((means) => html("td", {}, two(means[category.slug]))),
           html("td", {}, drawn),
         );
       });
-    const title = data.cells[ranks[0][1].slug][ranks[0][0]].name;
+    const title = ranks.length ? data.cells[ranks[0][1].slug][ranks[0][0]].name : null;
     const cards = (list) =>
-      html("div", { class: "grid" }, ...list.map((pair) => card(run, data, shared, unit, pair)));
-    const head = ["category", "mean NSS"].map((name) => html("th", { scope: "col" }, name));
+      html("div", { class: "grid" }, ...list.map((pair) => card(run, data, shared, picture, unit, pair)));
+    const columns = ["category", "mean NSS", ...others.map((_, k) => `in ${run.others[k]}`)];
+    const head = columns.map((name) => html("th", { scope: "col" }, name));
     head.push(html("th", { scope: "col", class: "drawn" }, "regions' scores"));
     const legend = run.pictures
-      ? `White: the region. Orange: where a fixation would score above T\u00a0=\u00a0${run.threshold}. A click shows the whole stimulus.`
+      ? `White: the region. Orange: where a fixation would score above T\u00a0=\u00a0${run.threshold}. Dots: where people looked. A click shows the whole stimulus.`
       : "This report was made without pictures.";
     return [
       trail(
         ["overview", "#"],
-        [`${layer}, ${ranks[0][1].name}`, address(layer, ranks[0][1].slug)],
+        ...ranks.slice(0, 1).map(([, first]) => [`${layer}, ${first.name}`, address(layer, first.slug)]),
         [`unit ${unit}`],
       ),
       heading(`${layer}, unit ${unit}${title ? `: ${title}` : ""}`),
       among,
+      ...(found.length ? [pairs(found)] : []),
       html("h3", {}, "Scores by category"),
       html(
         "p",
         { class: "hint" },
         "Line: 90 % of the category's regions; bar: the middle half; upright: the median; dot: the mean. " +
-          `Dashed: T\u00a0=\u00a0${run.threshold}.`,
+          `Dashed: T\u00a0=\u00a0${run.threshold}.` +
+          (others.length ? " Hollow: the mean of the same unit in the other run." : ""),
       ),
       html(
         "div",
@@ -302,8 +281,18 @@ function unitPage(run, place, unit) {
       cards(one.best),
       html("h3", {}, "Where it scores lowest"),
       cards(one.worst),
+      ...(Array.isArray(one.sheet) ? sheet(picture, one.sheet, `${layer}, unit ${unit}`) : []),
     ];
   });
+}
+
+/** Return what `probe unit` drew of a unit. */
+function sheet(picture, [name, width, height], unit) {
+  const image = html("img", { class: "figure", src: picture(name), width, height, alt: `Sheet of ${unit}` });
+  const said =
+    "The stimuli that drive it most, cut to its receptive field; below, what in them does, by two methods, " +
+    "each above the same for shuffled weights.";
+  return [html("h3", {}, "Its sheet"), html("p", { class: "hint" }, said), image];
 }
 
 function missing(text) {
@@ -323,7 +312,7 @@ function page(run, hash) {
   }
   const at = run.layers.indexOf(layer);
   if (cut < 0 || at < 0) return Promise.resolve(missing("This run has no such layer."));
-  if (/^[0-9]+$/.test(place)) return unitPage(run, at, place);
+  if (run.units && /^[0-9]+$/.test(place)) return unitPage(run, at, place);
   const category = run.categories.find((one) => one.slug === place);
   if (!category) return Promise.resolve(missing("This run has no such category."));
   return cellPage(run, at, category);
@@ -331,6 +320,7 @@ function page(run, hash) {
 
 async function show(run) {
   const hash = location.hash;
+  tip.hide();
   for (const link of document.querySelectorAll("a.run")) link.hash = hash;
   const first = document.getElementById("overview");
   const detail = document.getElementById("detail");
@@ -350,11 +340,15 @@ async function show(run) {
   title?.focus({ preventScroll: true });
 }
 
-load("run").then((run) => {
-  overview(run);
-  addEventListener("hashchange", () => {
-    scrollTo(0, 0);
+load("plots").then(drawPlots);
+sortTables();
+if (document.getElementById("heat")) {
+  load("run").then((run) => {
+    overview(run);
+    addEventListener("hashchange", () => {
+      scrollTo(0, 0);
+      show(run);
+    });
     show(run);
   });
-  show(run);
-});
+}

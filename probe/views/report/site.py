@@ -1,56 +1,66 @@
-"""Writes runs as a site: pages, data, pictures, all of them beside one another."""
+"""Writes folders of results as a site, or one of them as one file."""
 
 from __future__ import annotations
 
-import json
-import shutil
+import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import dropwhile, takewhile
 from pathlib import Path
-from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-from ....datasets.errors import InputError
+from ....datasets.errors import InputError, reading
 from ....datasets.files import atomic_folder
-from ....datasets.masks.mask_set import MaskSet
 from ....datasets.progress import SILENT, Progress
-from ....datasets.stimuli import Stimuli
-from ....datasets.texts import csv_of, printable
-from ...layers.layers import Layer
-from ...networks.model import Model
-from ...runs.inputs import layers_of, masks_of, model_of
+from ....datasets.texts import printable
+from ...dissection.dissect import Dissection
 from ...runs.run import Run
-from ..run import describe, notes_of
-from . import overview
-from .content import Content, regions_of
-from .pictures import Contours, draw, places
+from ...statistics.selectivity import TOP
+from ..run import describe
+from .blocks import blocks_of
+from .content import Content, Extent
+from .page import MARK, SCRIPTS, STYLE, Page
+from .pictures import small_picture
+from .results import Results, results_of
+from .run_page import Inputs, Links, sheets_of, whole_page
 
-_HERE = Path(__file__).parent
-_ASSETS = ("report.css", "report.js")
-_MARK = '<meta name="generator" content="salprobe report">'
+_FIGURE_SIDE = 2000  # pixels
+_RUNS = "Runs"
+
+Result = Run | str | Path
+"""A run, or a folder of results."""
 
 
 def write_report(
-    runs: Run | Sequence[Run],
+    results: Result | Sequence[Result],
     out: str | Path,
     *,
+    single: bool = False,
     pictures: bool = True,
+    units: int = TOP,
+    regions: int = 8,
     masks: str | Path | None = None,
     root: str | Path | None = None,
     model: str | Path | None = None,
     progress: Progress = SILENT,
 ) -> Path:
-    """Write runs as a site of static pages, which opens from disk and needs no network.
+    """Write results as a site of static pages, which opens from disk and needs no network.
 
     Parameters
     ----------
-    runs : Run or sequence of Run
-        Of several, each has its own site in a folder ``1``, ``2`` …, below a page that lists them.
+    results : Run or path, or sequence of these
+        Runs, and folders of any results or of such folders. Of several results, each has its own
+        pages in a folder ``1``, ``2`` …, below a page that lists them.
     out : path
-        Folder to write; replaced if it is a report, and nothing else is in it.
+        Folder to write; replaced if it is a report, and nothing else is in it. With ``single``, a
+        file.
+    single : bool
+        Whether to write one file, of one result.
     pictures : bool
-        False leaves out whatever shows a stimulus, and needs only the run folders.
+        False leaves out whatever shows a stimulus, and needs only the folders.
+    units, regions : int
+        How many units of each cell are listed, and how many of each unit's highest, and lowest,
+        regions are shown.
     masks, root, model : path, optional
         The mask file, the folder of images, and the file of weights or training folder, if they
         have moved since the run.
@@ -64,8 +74,8 @@ def write_report(
     Raises
     ------
     InputError
-        If the folder is something else, an input is missing or not the run's, or no region of a
-        run has fixations.
+        If a number is out of range, the folder is something else, an input is missing or not the
+        run's, or no region of a run has fixations.
 
     Examples
     --------
@@ -75,31 +85,94 @@ def write_report(
     >>> run = sp.probe("sample/masks.json", model="gabor", fixations=gaze, out="run")
     >>> sp.write_report(run, "site").name
     'index.html'
+    >>> sp.write_report(run, "report.html", single=True, pictures=False).name
+    'report.html'
     """
-    runs, out = [runs] if isinstance(runs, Run) else list(runs), Path(out)
-    if not runs:
-        raise InputError("no run; expected one or more")
+    extent = Extent(units, regions)
+    given = [results] if isinstance(results, Run | str | Path) else list(results)
+    found, out = _found(given, parts=not single), Path(out)
+    runs = [one for one in found if isinstance(one, Run)]
     if len(runs) > 1 and model is not None:
         raise InputError("--model is for one run")
-    _check_own(out)
+    if single and len(found) > 1:
+        raise InputError(f"one file holds one result, but these are {len(found)}: write a folder")
+    if single:
+        _check_file(out)
+    else:
+        _check_own(out)
     moved = [None if one is None else Path(one) for one in (masks, root, model)]
-    inputs = [_Inputs.of(run, *moved) if pictures else None for run in runs]
-    names = [printable(run.name) for run in runs]
+    inputs = {one.folder: Inputs.of(one, *moved) for one in runs} if pictures else {}
+    site = _Site(found, extent, inputs, pictures, progress)
+    if single:
+        with tempfile.TemporaryDirectory() as below:
+            drawn = Path(below) / "pictures"
+            page = site.page(0, Path(below))
+            if isinstance(found[0], Results):  # which has its tables in its folder, at any size
+                page = replace(page, tables={})
+            return page.write_single(out, drawn if drawn.is_dir() else None)
     with atomic_folder(out) as folder:
-        for place, (run, sources) in enumerate(zip(runs, inputs, strict=True), start=1):
-            own = folder if len(runs) == 1 else folder / str(place)
+        for place in range(len(found)):
+            own = folder if len(found) == 1 else folder / str(place + 1)
             own.mkdir(exist_ok=True)
-            others = [
-                (name, f"../{other}/index.html")
-                for other, name in enumerate(names, start=1)
-                if other != place
-            ]
-            _write_run(run, own, sources, others, progress)
-        if len(runs) > 1:
-            listed = [(name, describe(run)) for name, run in zip(names, runs, strict=True)]
-            _write_page(folder, "runs.html", runs=listed)
-            shutil.copyfile(_HERE / "report.css", folder / "report.css")
+            site.page(place, own).write(own)
+        if len(found) > 1:
+            site.index().write(folder)
     return out / "index.html"
+
+
+def write_results(folder: Path) -> Path:
+    """Write the page of a folder of other results into it, as ``report.html``.
+
+    Raises
+    ------
+    InputError
+        If it holds none.
+    """
+    found = results_of(folder)
+    if found is None:
+        raise InputError(f"{folder}: holds no results")
+    return _results_page(found, None, []).write_single(folder / "report.html")
+
+
+def _found(given: Sequence[Result], *, parts: bool) -> list[Run | Results]:
+    """Return the results in the folders, each once: what they hold, or what is right below.
+
+    With ``parts``, also the trainings and runs that results consist of.
+    """
+    found: dict[Path, Run | Results] = {}
+
+    def add(folder: Path) -> bool:
+        known = folder.resolve()
+        if known in found:
+            return True
+        results = results_of(folder)
+        if results is None and not (folder / "run.json").is_file():
+            return False
+        found[known] = results if results is not None else Run.open(folder)
+        for part in results.parts if results is not None and parts else ():
+            add(part)
+        return True
+
+    for one in given:
+        if isinstance(one, Run):
+            found[one.folder.resolve()] = one
+            continue
+        folder = Path(one)
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such folder of results")
+        if not add(folder) and not [below for below in sorted(folder.iterdir()) if add(below)]:
+            raise InputError(f"{folder}: holds no results, and no folder in it does")
+    if not found:
+        raise InputError("no results; expected one or more folders")
+    return list(found.values())
+
+
+def _check_file(out: Path) -> None:
+    """Refuse to write over a file that is not a report."""
+    if out.is_dir():
+        raise InputError(f"{out}: is a folder; expected the name of a file, as in report.html")
+    if out.exists() and MARK not in out.read_text("utf-8", errors="replace")[:2000]:
+        raise InputError(f"{out}: is not a report, and would be replaced; name another file")
 
 
 def _check_own(out: Path) -> None:
@@ -112,155 +185,106 @@ def _check_own(out: Path) -> None:
     if not names:
         return
     page = out / "index.html"
-    if not page.is_file() or _MARK not in page.read_text("utf-8", errors="replace")[:2000]:
+    if not page.is_file() or MARK not in page.read_text("utf-8", errors="replace")[:2000]:
         raise InputError(f"{out}: is not a report, and would be replaced; name another folder")
-    own = {"index.html", *_ASSETS, "data", "pictures", "units.json", "summary.csv"}
+    own = {"index.html", STYLE, *SCRIPTS, "data", "pictures"}
+    own |= {"units.json", "summary.csv", "best-units.csv"}
     strange = {name for name in names - own if not name.isdecimal()}
     if strange:
         raise InputError(f"{out / min(strange)}: is no part of a report, and would be deleted")
 
 
-@dataclass(frozen=True)
-class _Inputs:
-    """What pictures are made from."""
+@dataclass(frozen=True, eq=False)
+class _Site:
+    """Several results, each with its page."""
 
-    masks: MaskSet
-    root: Path
-    model: Model
-    layers: dict[str, Layer]
+    found: list[Run | Results]
+    extent: Extent
+    inputs: dict[Path, Inputs]
+    pictures: bool
+    progress: Progress
 
-    @classmethod
-    def of(cls, run: Run, masks: Path | None, root: Path | None, model: Path | None) -> _Inputs:
-        """Find and check a run's inputs."""
-        mask_set, where, _ = masks_of(run, masks, root)
-        network = model_of(run, model, "--model")
-        return cls(mask_set, where, network, layers_of(run, network))
+    def page(self, place: int, folder: Path) -> Page:
+        """Return the page of a result, and write its pictures."""
+        one = self.found[place]
+        links = [
+            (other, (printable(other.name), f"../{k + 1}/index.html"))
+            for k, other in enumerate(self.found)
+            if k != place
+        ]
+        runs = [link for other, link in links if isinstance(other, Run)]
+        pages = [link for other, link in links if not isinstance(other, Run)]
+        if len(self.found) > 1:
+            pages.insert(0, ("all results", "../index.html"))
+        if isinstance(one, Results):
+            return _results_page(one, folder, [*pages, *runs], self.pictures)
+        content = self._contents[one.folder]
+        return whole_page(
+            *(content, self._more(one), self.inputs.get(one.folder), folder),
+            runs=runs,
+            pages=pages,
+            progress=self.progress,
+        )
+
+    def index(self) -> Page:
+        """Return the page that lists the results."""
+        groups: dict[str, list[tuple[str, str, str]]] = {}
+        for place, one in enumerate(self.found, start=1):
+            kind, what = (_RUNS, describe(one)) if isinstance(one, Run) else (one.kind, one.what)
+            what = "\n".join(map(printable, what.split("\n")))
+            groups.setdefault(kind, []).append((printable(one.name), what, f"{place}/index.html"))
+        return Page("list.html", {"count": len(self.found), "groups": list(groups.items())})
+
+    @cached_property
+    def _contents(self) -> dict[Path, Content]:
+        """What is said of each run, beside the others and its dissections."""
+        runs = [one for one in self.found if isinstance(one, Run)]
+        dissections = [one.source for one in self.found if isinstance(one, Results)]
+        contents = {}
+        for run in runs:
+            own = run.info.parameters
+            same = [
+                one
+                for one in dissections
+                if isinstance(one, Dissection)
+                and one.info.parameters.weights.sha256 == own.weights.sha256
+                and one.info.parameters.model == own.model
+            ]
+            others = [other for other in runs if other is not run]
+            contents[run.folder] = Content(run, self.extent, others, same, sheets_of(run))
+        return contents
+
+    def _more(self, run: Run) -> dict[str, list[int]]:
+        """Return the units that other runs list of layers that this one has too."""
+        own = {(layer.name, layer.units) for layer in run.info.layers}
+        more: dict[str, set[int]] = {}
+        for content in self._contents.values():
+            for layer in content.run.info.layers:
+                if (layer.name, layer.units) in own:
+                    more.setdefault(layer.name, set()).update(content.listed(layer.name))
+        return {name: sorted(units) for name, units in more.items()}
 
 
-def _write_run(
-    run: Run,
-    folder: Path,
-    inputs: _Inputs | None,
-    others: list[tuple[str, str]],
-    progress: Progress,
-) -> None:
-    """Write one run's site; without pictures where there are no inputs."""
-    content, info = Content(run), run.info
-    if not any(content.counts.values()):
-        raise InputError(f"{run.folder}: no labelled region has fixations")
-    layers = []
-    with progress.task("units", len(run.layers)) as advance:
-        for layer in run.layers:
-            layers.append(content.layer(layer.name))
-            advance(1)
-    table = run.regions[run.regions["annotation_id"].isin(regions_of(layers))]
-    columns = (table[name] for name in ("annotation_id", "image_id", "category"))
-    regions: dict[str, Any] = {
-        str(region): {"image": int(image), "category": content.slugs[category]}
-        for region, image, category in zip(*columns, strict=True)
+def _results_page(found: Results, folder: Path | None, links: Links, pictures: bool = True) -> Page:
+    """Return the page of results that are no run, and write its figures into a folder."""
+    figures, tables = [], {}
+    if folder is not None:  # else the page lies beside them
+        shown = [*found.figures, *(found.stimuli if pictures else ())]
+        for place, (title, source) in enumerate(shown):
+            (folder / "pictures").mkdir(exist_ok=True)
+            name = f"figure-{place}.webp"
+            size = small_picture(source, folder / "pictures" / name, _FIGURE_SIDE)
+            figures.append((title, name, *size))
+        for path in sorted(found.folder.glob("*.csv")):
+            with reading(path):
+                tables[f"data/{path.name}"] = path.read_text("utf-8")
+    plots, blocks = [plot.data() for plot in found.plots], list(blocks_of(found.view))
+    values = {
+        **found.values(),
+        "first": list(takewhile(lambda block: not block.rows, blocks)),
+        "blocks": list(dropwhile(lambda block: not block.rows, blocks)),
+        "plots": plots,
+        "figures": figures,
+        "others": list(links),
     }
-    data = {"run": info.model_dump(mode="json"), "layers": layers, "regions": regions}
-    (folder / "units.json").write_text(json.dumps(data), "utf-8")
-    (folder / "summary.csv").write_text(csv_of(run.summary), "utf-8")
-    (folder / "data").mkdir()
-    images: dict[str, Any] = {}
-    if inputs is not None:
-        contours = _draw(run, folder, inputs, layers, regions, images, progress)
-        _add_contours(run, layers, regions, contours)
-    for place, layer in enumerate(layers):
-        _write_data(folder, f"layer-{place}", layer)
-    _write_data(folder, "regions", {"regions": regions, "images": images})
-    heat_map = overview.table(content)
-    categories = zip(heat_map["categories"], content.slugs.values(), strict=True)
-    shown = {
-        "categories": [{"name": name, "slug": slug} for name, slug in categories],
-        "layers": [layer["layer"] for layer in layers],
-        "facts": overview.facts(run)[::-1],
-        "measures": heat_map["measures"],
-        "threshold": info.parameters.threshold,
-        "pictures": inputs is not None,
-    }
-    _write_data(folder, "run", shown)
-    for name in _ASSETS:
-        shutil.copyfile(_HERE / name, folder / name)
-    _write_page(
-        *(folder, "page.html"),
-        name=printable(run.name),
-        what=run.describe(),
-        annotator=printable(info.annotator) if info.annotator else None,
-        trained_on=info.trained_on,
-        simulated=info.simulated,
-        notes=[note.plain for note in notes_of(run)],
-        table=heat_map,
-        command=printable(info.command),
-        parameters=overview.parameters(run),
-        version=printable(info.salprobe),
-        pictures=inputs is not None,
-        others=others,
-    )
-
-
-def _draw(
-    run: Run,
-    folder: Path,
-    inputs: _Inputs,
-    layers: list[dict[str, Any]],
-    regions: dict[str, Any],
-    images: dict[str, Any],
-    progress: Progress,
-) -> Contours:
-    """Write the pictures, and add to the regions and images what is drawn of them."""
-    for region, place in places(inputs.masks, set(map(int, regions))).items():
-        regions[region] |= place
-    used = {region["image"] for region in regions.values()}
-    images |= {
-        str(image.id): {
-            "name": printable(image.file_name),
-            "width": image.width,
-            "height": image.height,
-        }
-        for image in inputs.masks.images
-        if image.id in used
-    }
-    (folder / "pictures").mkdir()
-    needed = {
-        (known.name, int(unit), regions[str(region)]["image"])
-        for known, layer in zip(run.layers, layers, strict=True)
-        for unit, one in layer["units"].items()
-        for region, _ in (*one["best"], *one["worst"])
-    }
-    return draw(
-        folder / "pictures",
-        Stimuli(inputs.root, tuple(inputs.masks.images)),
-        *(inputs.model, inputs.layers, needed),
-        level=run.info.parameters.threshold,
-        progress=progress,
-    )
-
-
-def _add_contours(
-    run: Run, layers: list[dict[str, Any]], regions: dict[str, Any], contours: Contours
-) -> None:
-    """Add to each unit the contours of its map, by image."""
-    for known, layer in zip(run.layers, layers, strict=True):
-        for unit, one in layer["units"].items():
-            shown = {regions[str(region)]["image"] for region, _ in (*one["best"], *one["worst"])}
-            one["contours"] = {
-                str(image): contours[known.name, int(unit), image] for image in sorted(shown)
-            }
-
-
-def _write_data(folder: Path, name: str, content: dict[str, Any]) -> None:
-    """Write what a page loads later: a script, as pages opened from disk may load no JSON."""
-    text = json.dumps(content, separators=(",", ":"), allow_nan=False)
-    script = f"salprobe.receive({json.dumps(name)},{text});\n"
-    (folder / "data" / f"{name}.js").write_text(script, "utf-8")
-
-
-def _write_page(folder: Path, template: str, **values: Any) -> None:
-    """Write ``index.html``."""
-    pages = Environment(
-        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    page = pages.get_template(template).render(**values)
-    (folder / "index.html").write_text(page, "utf-8")
+    return Page("results.html", values, {"plots": plots}, tables)
