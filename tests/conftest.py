@@ -1,15 +1,21 @@
 """Shared fixtures: the real data where it is at hand, and a small world of our own."""
 
+import json
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import numpy as np
 import pytest
 from PIL import Image
+from sites import EVIL, write_fields
 
+import salprobe as sp
 from salprobe.datasets.masks.mask_set import MaskSet, new_mask_set
 from salprobe.datasets.sources.load import load_dataset
 from salprobe.datasets.stimuli import Stimulus
@@ -146,3 +152,68 @@ def command():
         return done
 
     return run
+
+
+@pytest.fixture(scope="session")
+def evil_run(gaze_world: Path, tmp_path_factory: pytest.TempPathFactory) -> sp.Run:
+    """Return a run of two layers, whose folder, labeller, category and image have evil names."""
+    folder = tmp_path_factory.mktemp("evil")
+    content = json.loads((gaze_world / "masks.json").read_text())
+    for path in gaze_world.glob("*.png"):
+        shutil.copy(path, folder / path.name.replace("3.png", f"{EVIL}.png"))
+    for image in content["images"]:
+        image["file_name"] = image["file_name"].replace("3.png", f"{EVIL}.png")
+    for category in content["categories"]:
+        category["name"] = {"text": EVIL, "person part": "12"}.get(
+            category["name"], category["name"]
+        )
+    content["info"]["annotator"] = f"{EVIL}, not verified"
+    MaskSet.from_dict(content).write(folder / "masks.json")
+    return sp.probe(folder / "masks.json", root=folder, model="gabor", out=folder / EVIL)
+
+
+@pytest.fixture(scope="session")
+def evil_site(evil_run: sp.Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the report of that run, as a folder."""
+    folder = tmp_path_factory.mktemp("sites") / "site"
+    assert sp.write_report(evil_run, folder) == folder / "index.html"
+    return folder
+
+
+@pytest.fixture(scope="session")
+def results(gaze_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of folders: of every kind of results that has a page."""
+    folder, masks = tmp_path_factory.mktemp("results") / "all", gaze_world / "masks.json"
+    folder.mkdir()
+    gabor = sp.Backbone("gabor", input_size=(36, 48))
+    options = {"model": sp.Backbone("nets:small", input_size=(36, 48))}
+    execution, dataset = sp.Execution(batch_size=4), load_dataset(str(gaze_world))
+    recipe = sp.Recipe(epochs=2, rate=0.05, backbone_rate=0.01)
+    sp.probe(masks, root=gaze_world, model=gabor, out=folder / "gabor")
+    sp.dissect(masks, root=gaze_world, model=gabor, out=folder / "dissected")
+    sp.explain(masks, root=gaze_world, out=folder / "explained", **options)
+    arrays = sp.Arrays(count=3, width=400, height=300, catch=0)
+    sp.write_arrays(arrays, folder.parent / "arrays")
+    popout = folder.parent / "arrays" / "popout.json"
+    sp.popout(popout, ["spectral", "nets:small"], out=folder / "searched")
+    given = {"execution": execution, **options}
+    sp.sweep(dataset, recipe, [0, 1], folder / "swept", masks, popout=popout, **given)
+    scenes = {one.id: "odd" if one.id % 2 else "even" for one in dataset.stimuli}
+    sp.compare_tasks(dataset, scenes, recipe, folder / "tasks", masks, **given)
+    write_fields(folder / "fields")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Yield the system's Chromium."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("no chromium")
+    with playwright.sync_playwright() as driver:
+        found = driver.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+        yield found
+        found.close()

@@ -102,7 +102,7 @@ def test_a_merged_run_is_a_run(parts: Path, small_world: Path, tmp_path: Path, c
     out = tmp_path / "all"
     done = command("probe", "merge", *(parts / name for name in PARTS), "-o", out)
     assert "6 images, 12 regions" in done.stdout
-    assert "Mean NSS" in (out / "report.html").read_text()
+    assert "Layers × categories" in (out / "report.html").read_text("utf-8")
     run = Run.open(out)
     masks, root, fixations = masks_of(run)
     whole = MaskSet.read(small_world / "masks.json")

@@ -1,74 +1,40 @@
-"""`probe report`: a run as a site, read as files and in a browser, opened from disk."""
+"""`probe report`: a run as a site, or as one file, read as files."""
 
+import base64
+import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterator
-from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
+from sites import EVIL, Tags, data
 
 from salprobe.datasets.errors import InputError
 from salprobe.datasets.masks.mask_set import MaskSet
 from salprobe.datasets.masks.regions import mask_of
 from salprobe.datasets.stimuli import Stimulus
-from salprobe.probe.runs.probing import probe
+from salprobe.probe.runs.inputs import masks_of
 from salprobe.probe.runs.run import Run
 from salprobe.probe.views.report.content import Content
 from salprobe.probe.views.report.pictures import contour, outline, window
+from salprobe.probe.views.report.run_page import write_short
 from salprobe.probe.views.report.site import write_report
 
-EVIL = "<img src=x onerror=alert(1)>"
+
+@pytest.fixture
+def run(evil_run: Run) -> Run:
+    return evil_run
 
 
-@pytest.fixture(scope="module")
-def run(gaze_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Return a run of two layers, whose folder, labeller, category and image have evil names."""
-    folder = tmp_path_factory.mktemp("evil")
-    content = json.loads((gaze_world / "masks.json").read_text())
-    for path in gaze_world.glob("*.png"):
-        shutil.copy(path, folder / path.name.replace("3.png", f"{EVIL}.png"))
-    for image in content["images"]:
-        image["file_name"] = image["file_name"].replace("3.png", f"{EVIL}.png")
-    for category in content["categories"]:
-        category["name"] = {"text": EVIL, "person part": "12"}.get(
-            category["name"], category["name"]
-        )
-    content["info"]["annotator"] = f"{EVIL}, not verified"
-    MaskSet.from_dict(content).write(folder / "masks.json")
-    return probe(folder / "masks.json", root=folder, model="gabor", out=folder / EVIL)
-
-
-@pytest.fixture(scope="module")
-def site(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("sites") / "site"
-    assert write_report(run, folder) == folder / "index.html"
-    return folder
-
-
-def data(site: Path, name: str) -> Any:
-    """Return the content of a data script."""
-    text = (site / "data" / f"{name}.js").read_text("utf-8")
-    start = f"salprobe.receive({json.dumps(name)},"
-    assert text.startswith(start) and text.endswith(");\n")
-    return json.loads(text.removeprefix(start).removesuffix(");\n"))
-
-
-class Tags(HTMLParser):
-    """The tags of a page, and what its attributes load."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
+@pytest.fixture
+def site(evil_site: Path) -> Path:
+    return evil_site
 
 
 def test_the_page_loads_only_its_own_and_shows_names_as_text(site: Path) -> None:
@@ -76,7 +42,8 @@ def test_the_page_loads_only_its_own_and_shows_names_as_text(site: Path) -> None
     tags = Tags(page).tags
     assert not [one for one in tags if one[0] in ("img", "style", "iframe", "object")]
     scripts = [attributes for tag, attributes in tags if tag == "script"]
-    assert scripts == [{"src": "report.js", "defer": None}]
+    names = ("parts.js", "plots.js", "report.js")
+    assert scripts == [{"src": name, "defer": None} for name in names]
     assert not [one for one in tags if "style" in one[1] or any(k[:2] == "on" for k in one[1])]
     assert "unsafe" not in page and not re.search(r"https?://", page)
     assert "&lt;img src=x onerror=alert(1)&gt;, not verified" in page
@@ -194,9 +161,150 @@ def test_without_pictures_nothing_of_the_stimuli_is_needed_or_kept(
     write_report(Run.open(copied), tmp_path / "site", pictures=False)
     names = {path.name for path in (tmp_path / "site").iterdir()}
     assert names == {
-        *("index.html", "report.css", "report.js", "data", "units.json", "summary.csv"),
+        *("index.html", "report.css", "parts.js", "plots.js", "report.js", "data"),
+        *("units.json", "summary.csv", "best-units.csv"),
     }
     assert data(tmp_path / "site", "regions")["images"] == {}
+
+
+def test_one_file_holds_what_the_folder_does(run: Run, site: Path, tmp_path: Path) -> None:
+    path = write_report(run, tmp_path / "one.html", single=True)
+    assert list(tmp_path.iterdir()) == [path]
+    page = Tags(path.read_text("utf-8"))
+    assert not [one for tag, one in page.tags if tag in ("link", "img", "iframe")]
+    assert not [one for _, one in page.tags if "style" in one or any(k[:2] == "on" for k in one)]
+    assert [one["src"] for _, one in page.tags if "src" in one] == []
+    # Only scripts and styles with their hash in the policy run; what else there is, is data.
+    kinds = [one.get("type") for tag, one in page.tags if tag == "script"]
+    texts = [text for tag, text in page.inline if tag == "script"]
+    for tag, text in page.inline:
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        runs = tag == "style" or kinds[texts.index(text)] is None
+        assert (f"'sha256-{digest}'" in page.policy) == runs
+    assert kinds.count(None) == 3 and "unsafe" not in page.policy
+    assert page.policy.startswith("default-src 'none';")
+    ids = [str(one["id"]) for tag, one in page.tags if tag == "script" and "id" in one]
+    held = {
+        name.removeprefix("data-"): json.loads(text)
+        for name, text in zip(ids, [t for t in texts if t[0] in "[{"], strict=True)
+    }
+    embedded = held.pop("pictures")
+    assert held == {path.stem: data(site, path.stem) for path in (site / "data").iterdir()}
+    assert embedded.keys() == {path.name for path in (site / "pictures").iterdir()}
+    for name, address in embedded.items():
+        content = base64.b64decode(address.removeprefix("data:image/webp;base64,"))
+        assert content == (site / "pictures" / name).read_bytes()
+    links = {one["download"]: str(one["href"]) for _, one in page.tags if "download" in one}
+    table = base64.b64decode(links["summary.csv"].partition(",")[2])
+    assert table == (site / "summary.csv").read_bytes()
+    write_report(run, path, single=True, pictures=False)  # a report is replaced
+    path.write_text("mine")
+    with pytest.raises(InputError, match="is not a report"):
+        write_report(run, path, single=True)
+    with pytest.raises(InputError, match="is a folder"):
+        write_report(run, tmp_path, single=True)
+
+
+def test_the_short_report_needs_no_scores(run: Run, tmp_path: Path) -> None:
+    own = tmp_path / "run"
+    shutil.copytree(run.folder, own)
+    opened = Run.open(own)
+    opened.__dict__["scores"] = None  # a cached property: whoever reads it fails
+    path = write_short(opened)
+    assert path == own / "report.html"
+    page = path.read_text("utf-8")
+    held = dict(re.findall(r'<script type="application/json" id="data-(.*?)">(.*?)</script>', page))
+    assert held.keys() == {"run", "plots", "layer-0", "layer-1"}
+    for layer in (json.loads(held["layer-0"]), json.loads(held["layer-1"])):
+        assert layer["units"] == {}
+        best = run.best_units("person head", 10, layer["layer"])["unit"]
+        assert [one["unit"] for one in layer["cells"]["person-head"]] == list(best)
+
+
+def test_plots_say_what_the_run_says(run: Run, site: Path) -> None:
+    above, against, distribution = data(site, "plots")
+    assert above["names"] == [layer.name for layer in run.info.layers]
+    table, shown = run.table("above_threshold"), [one["name"] for one in above["series"]]
+    assert shown == [name for name in run.categories if (run.regions["category"] == name).any()]
+    for one in above["series"]:
+        assert [mark["y"] for mark in one["marks"]] == list(table[one["name"]][above["names"]])
+        assert all(mark["href"].startswith("#") for mark in one["marks"])
+    summary = run.summary.set_index("category")
+    for one in against["series"]:
+        rows = summary.loc[[one["name"]]]
+        for name, key in (("x", "top10_mean"), ("y", "top10_crossval"), ("low", "top10_low")):
+            found = [mark[name] for mark in one["marks"]]
+            assert found == pytest.approx(list(rows[key]), abs=1e-4)
+    bins, units = distribution["bins"], run.units
+    for row in bins["rows"]:
+        for name, counts in zip(bins["choices"], row["counts"], strict=True):
+            own = units[(units["layer"] == row["name"]) & (units["category"] == name)]["mean"]
+            ends = [bins["start"] + k * bins["width"] for k in range(len(counts) + 1)]
+            pairs = pairwise(ends)
+            # The bounds are rounded in the file: a mean on one may fall to either side.
+            for count, (low, high) in zip(counts, pairs, strict=True):
+                inner = ((own > low + 1e-3) & (own < high - 1e-3)).sum()
+                outer = ((own > low - 1e-3) & (own < high + 1e-3)).sum()
+                assert inner <= count <= outer
+            assert sum(counts) == own.notna().sum()
+
+
+def test_fixations_and_extent(run: Run, tmp_path: Path) -> None:
+    write_report(run, tmp_path / "site", units=2, regions=1)
+    shared = data(tmp_path / "site", "regions")
+    looked = masks_of(run)[2]
+    for image, one in shared["images"].items():
+        own = looked.of(int(image))
+        places = re.findall(r"M(-?\d+) (-?\d+)h0", one["looked"])
+        assert [tuple(map(int, place)) for place in places] == [
+            (round(x), round(y)) for x, y in zip(own.x.tolist(), own.y.tolist(), strict=True)
+        ]
+    for place in range(2):
+        layer = data(tmp_path / "site", f"layer-{place}")
+        assert {len(cell) for cell in layer["cells"].values()} <= {0, 2}
+        assert {len(unit["best"]) for unit in layer["units"].values()} == {1}
+    with pytest.raises(InputError, match="units 0: expected 1 or more"):
+        write_report(run, tmp_path / "none", units=0)
+
+
+def test_sheets_of_the_same_run_are_shown(run: Run, tmp_path: Path) -> None:
+    own = tmp_path / "run"
+    shutil.copytree(run.folder, own)
+    (own / "units").mkdir()
+    scores = hashlib.sha256((own / "scores.npy").read_bytes()).hexdigest()
+    listed = Content(run).listed("log_gabor")
+    unlisted = next(unit for unit in range(24) if unit not in listed)
+    for unit, made_of in ((unlisted, scores), (listed[0], "of another run"), (99, scores)):
+        figure = own / "units" / f"log_gabor-{unit}.png"
+        Image.new("RGB", (3000, 1500), (200, 30, 30)).save(figure)
+        figure.with_suffix(".json").write_text(json.dumps({"made_of": {"scores": made_of}}))
+    site = write_report(Run.open(own), tmp_path / "site").parent
+    place = [layer.name for layer in run.info.layers].index("log_gabor")
+    units = data(site, f"layer-{place}")["units"]
+    assert {unit for unit, one in units.items() if "sheet" in one} == {str(unlisted)}
+    name, width, height = units[str(unlisted)]["sheet"]
+    assert (width, height) == (1600, 800)
+    with Image.open(site / "pictures" / name) as picture:
+        assert picture.size == (1600, 800)
+
+
+def test_of_two_runs_each_lists_the_others_units(run: Run, tmp_path: Path) -> None:
+    own = tmp_path / "after"
+    shutil.copytree(run.folder, own)
+    units = pd.read_parquet(own / "units.parquet")
+    units["mean"] = units["mean"] * -1 + 7  # other units are the best
+    units.to_parquet(own / "units.parquet")
+    write_report([run, Run.open(own)], tmp_path / "site", pictures=False)
+    for layer in range(2):
+        before, after = (data(tmp_path / "site" / name, f"layer-{layer}") for name in "12")
+        assert before["units"].keys() == after["units"].keys()
+        listed = {one["unit"] for cell in before["cells"].values() for one in cell}
+        assert {int(unit) for unit in before["units"]} > listed
+        for unit, one in before["units"].items():
+            (means,) = one["others"]
+            rows = units[(units["layer"] == before["layer"]) & (units["unit"] == int(unit))]
+            known = rows.set_index("category")["mean"]["person head"]
+            assert means["person-head"] == pytest.approx(known, abs=1e-4)
 
 
 def test_a_folder_of_another_kind_is_refused_and_a_report_replaced(
@@ -225,7 +333,7 @@ def test_an_interrupted_report_leaves_the_old_one(
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("salprobe.probe.views.report.site.draw", interrupt)
+    monkeypatch.setattr("salprobe.probe.views.report.run_page.draw", interrupt)
     with pytest.raises(KeyboardInterrupt):
         write_report(run, own)
     assert sorted(own.rglob("*")) == before
@@ -234,153 +342,10 @@ def test_an_interrupted_report_leaves_the_old_one(
 
 def test_the_command(command, run: Run, tmp_path: Path) -> None:
     out = tmp_path / "site"
-    done = command("probe", "report", run.folder, run.folder, "-o", out, "--no-pictures")
+    shutil.copytree(run.folder, tmp_path / "after")
+    both = (run.folder, tmp_path / "after")
+    done = command("probe", "report", *both, "-o", out, "--no-pictures")
     assert f"report: {out / 'index.html'}" in done.stderr.replace("\n", "")
     assert EVIL not in (out / "index.html").read_text("utf-8")
     assert (out / "2" / "data" / "run.js").is_file()
     assert command("probe", "report", run.folder, "-o", run.folder, check=2).stdout == ""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("no chromium")
-    with playwright.sync_playwright() as driver:
-        found = driver.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"]
-        )
-        yield found
-        found.close()
-
-
-class Watched:
-    """A page opened from disk, and everything it should not do."""
-
-    def __init__(self, browser: Any, site: Path, **options: Any) -> None:
-        self.site = site
-        self.page = browser.new_page(**options)
-        self.wrong: list[str] = []
-        self.page.on("console", lambda message: self.wrong.append(message.text))
-        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        self.page.on("dialog", lambda dialog: (self.wrong.append("dialog"), dialog.dismiss()))
-        self.page.on("request", self._asked)
-        self.page.on("requestfailed", lambda request: self.wrong.append(request.url))
-
-    def _asked(self, request: Any) -> None:
-        if not request.url.startswith(self.site.as_uri()):
-            self.wrong.append(request.url)
-
-    def open(self, address: str = "") -> Any:
-        self.page.goto("about:blank")
-        self.page.goto(f"{self.site.as_uri()}/index.html{address}")
-        if address:
-            self.page.wait_for_selector("#detail h2")
-        else:
-            self.page.wait_for_function("document.querySelector('#detail').hidden")
-        return self.page
-
-
-def first_column(page: Any, table: str) -> list[str]:
-    return page.locator(f"{table} tbody th").all_inner_texts()
-
-
-def test_in_a_browser(browser: Any, run: Run, site: Path) -> None:
-    watched = Watched(browser, site)
-    page = watched.open()
-    page.wait_for_function("waiting.has('run')")
-    page.wait_for_timeout(100)
-    # The table is sorted by a category, and back by the layer's place.
-    column = run.table("top10_crossval")["person head"]
-    assert first_column(page, "#heat") == list(column.index)
-    page.get_by_role("button", name="person head").click()
-    head = page.locator("#heat thead th").nth(1)
-    assert head.get_attribute("aria-sort") == "descending"
-    ordered = list(column.sort_values(ascending=False).index)
-    assert first_column(page, "#heat") == ordered
-    page.get_by_role("button", name="person head").click()
-    assert first_column(page, "#heat") == ordered[::-1]
-    page.get_by_role("button", name="layer", exact=True).press("Enter")
-    assert first_column(page, "#heat") == list(column.index)
-    # Other measures.
-    page.get_by_role("button", name="as in the paper").click()
-    shown = page.locator("#heat tbody td").first.inner_text().strip()
-    assert shown == f"{run.table().iloc[0, 0]:.2f}"
-    # To a cell and on to a unit, and back.
-    layer, category = column.index[0], "person-head"
-    page.locator("#heat tbody tr").first.locator("a").first.click()
-    page.wait_for_selector("#detail table")
-    assert page.evaluate("location.hash") == f"#{layer}/{category}"
-    assert not page.locator("#overview").is_visible()
-    units = list(map(str, run.best_units("person head", 10, layer)["unit"]))
-    assert first_column(page, "#detail") == units
-    page.get_by_role("button", name="unit", exact=True).click()
-    assert first_column(page, "#detail") == sorted(units, key=int)
-    page.get_by_role("link", name=units[0], exact=True).click()
-    page.wait_for_selector("figure")
-    assert page.evaluate("location.hash") == f"#{layer}/{units[0]}"
-    assert page.title().startswith(f"{layer}, unit {units[0]}")
-    assert page.locator("figure").count() == 16
-    before = page.locator("figure svg").first.get_attribute("viewBox")
-    page.locator("figure button").first.click()
-    assert page.locator("figure svg").first.get_attribute("viewBox") == "0 0 96 72" != before
-    page.go_back()
-    page.wait_for_selector("#detail td .strip .interval", state="attached")
-    page.go_back()
-    page.wait_for_selector("#heat", state="visible")
-    assert watched.wrong == []
-    page.close()
-
-
-def test_addresses_open_directly_and_wrong_ones_say_so(browser: Any, run: Run, site: Path) -> None:
-    watched = Watched(browser, site)
-    unit = run.best_units(EVIL, 1, "log_gabor")["unit"].iloc[0]
-    page = watched.open(f"#log_gabor/{unit}")
-    page.wait_for_selector("figure")
-    assert EVIL in page.locator("#detail").inner_text()
-    assert page.locator("img").count() == 0
-    for address in ("#log_gabor/99999", "#nowhere/1", "#log_gabor/nothing", "#%/1", f"#{EVIL}"):
-        page = watched.open(address)
-        assert page.locator("#detail h2").inner_text() == "Nothing here"
-    assert watched.wrong == []
-    page.close()
-
-
-def test_of_two_runs_the_same_place_is_a_click_away(browser: Any, run: Run, tmp_path: Path) -> None:
-    other = tmp_path / "after"
-    shutil.copytree(run.folder, other)
-    write_report([run, Run.open(other)], tmp_path / "site", pictures=False)
-    watched = Watched(browser, tmp_path / "site")
-    page = watched.page
-    page.goto((tmp_path / "site" / "index.html").as_uri())
-    assert page.locator("main a").all_inner_texts() == [EVIL, "after"]
-    page.get_by_role("link", name="after").click()
-    page.wait_for_selector("#heat a")
-    page.locator("#heat tbody a").first.click()
-    page.wait_for_selector("#detail tbody a")
-    page.locator("#detail tbody a").first.click()
-    page.wait_for_selector("figure")
-    address = page.evaluate("location.hash")
-    page.locator("a.run").click()
-    page.wait_for_url(f"**/site/1/index.html{address}")
-    page.wait_for_selector("figure")
-    assert watched.wrong == []
-    page.close()
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone_shows_pages_without_scrolling_sideways(
-    browser: Any, run: Run, site: Path, scheme: str
-) -> None:
-    size = {"width": 390, "height": 800}
-    watched = Watched(browser, site, viewport=size, color_scheme=scheme)
-    unit = run.best_units("person head", 1, "log_gabor")["unit"].iloc[0]
-    for address in ("", "#log_gabor/person-head", f"#log_gabor/{unit}"):
-        page = watched.open(address)
-        page.wait_for_timeout(100)
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390
-        colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
-        assert (colour == "rgb(255, 255, 255)") == (scheme == "light")
-    assert watched.wrong == []
-    page.close()

@@ -26,13 +26,22 @@ from salprobe.datasets.stimuli import Stimuli
 from salprobe.datasets.texts import as_cell, csv_of, figure_text, harmless, of_cell
 from salprobe.probe.training.split import read_labels
 from salprobe.probe.training.store import write_table
-from salprobe.probe.views.run import as_html, formatted
+from salprobe.probe.views.report.page import as_html
+from salprobe.probe.views.run import formatted
 from salprobe.terminal.console import TextConsole
 from salprobe.terminal.tables import plain_table
 from salprobe.tui.labels.review import LabelReview
 
 EVIL = "[link=javascript:alert(1)]a[/b] \x1b]0;x\x07\x1b[31m\x9b2J$\\frac$<img src=x>"
 CATEGORIES = [EVIL, "=1+1|2", "a_b & 100 %", "[bold]b", "\u202etxet", ":smile:"]
+
+
+ALLOWED = {
+    *("html", "head", "meta", "title", "style", "script", "body", "header", "main", "section"),
+    *("h1", "h2", "p", "div", "span", "strong", "small", "pre", "code", "ul", "li", "cite", "a"),
+    *("table", "thead", "tbody", "tfoot", "tr", "th", "td", "dl", "dt", "dd", "details", "summary"),
+    *("figure", "button", "noscript"),
+}
 
 
 class Page(HTMLParser):
@@ -56,7 +65,11 @@ class Page(HTMLParser):
 def checked(page: str) -> Page:
     found = Page(page)
     tags = {tag for tag, _ in found.elements}
-    assert tags <= {"html", "head", "meta", "title", "style", "body", "pre", "code", "span"}, tags
+    assert tags <= ALLOWED, tags
+    scripts = [attrs for tag, attrs in found.elements if tag == "script"]
+    assert not any("src" in attrs for attrs in scripts)  # by the policy, only ours run
+    links = [attrs["href"] for tag, attrs in found.elements if tag == "a"]
+    assert all(link.startswith(("#", "data:text/csv;charset=utf-8;base64,")) for link in links)
     assert not any(name.startswith("on") for _, attrs in found.elements for name in attrs)
     policy = [a for tag, a in found.elements if a.get("http-equiv") == "Content-Security-Policy"]
     assert policy and policy[0]["content"].startswith("default-src 'none'")

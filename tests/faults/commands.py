@@ -381,6 +381,13 @@ COMMANDS = [
         ("rebuilt.png",),
         (_EXPLAIN,),
     ),
+    Command("report", f"probe {_TRUST} report run -o site", ("site",), (_OLD_RUN,)),
+    Command(
+        "report --single",
+        f"probe {_TRUST} report run -o one.html --single",
+        ("one.html",),
+        (_OLD_RUN,),
+    ),
     Command("figure", f"probe {_TRUST} figure run -o units.png", ("units.png",), (_OLD_RUN,)),
     Command(
         "compare --figure",

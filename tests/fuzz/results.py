@@ -14,6 +14,7 @@ from fuzz.inputs import masks
 from fuzz.reader import Reader
 from PIL import Image
 from scipy.io import savemat
+from sites import write_fields
 
 from salprobe.annotate.popout.arrays import Arrays, write_arrays
 from salprobe.datasets.errors import InputError
@@ -41,6 +42,8 @@ from salprobe.probe.saliency.writing import write_maps
 from salprobe.probe.scoring.slices import Slicing
 from salprobe.probe.sources.factory import trust
 from salprobe.probe.views.explain import render_explained_units, render_explanation
+from salprobe.probe.views.report.results import results_of
+from salprobe.probe.views.report.run_page import short_page
 from salprobe.probe.views.run import for_print, formatted, render_run, render_units
 from salprobe.probe.views.slices.picture import draw_slices
 from salprobe.probe.views.slices.table import render_slices
@@ -98,6 +101,7 @@ def write_results(folder: Path) -> None:
         Image.fromarray((255 * saliency).astype(np.uint8)).save(
             folder / "maps-png" / image.file_name
         )
+    write_fields(folder / "fields")
     _explain(folder / "explained")
     _write_maps(folder / "written", "npy")
     _write_maps(folder / "written", "hdf5")
@@ -137,6 +141,7 @@ def _run(path: Path) -> None:
     formatted(for_print(run), "latex")
     formatted(run.summary, "json")
     render_units(run, "person head", 3)
+    short_page(run).single()
     layer = run.layers[0].name
     unit_change(run, run, layer, 0)
     transitions(run, run, layer)
@@ -233,6 +238,13 @@ RESULTS = [
     *(
         Reader(f"popout {file}", file, lambda path: read_search(path.parent))
         for file in ("popout/measures.parquet", "units/layers.parquet")
+    ),
+    *(
+        Reader(f"page of {file}", file, lambda path: results_of(path.parent))
+        for file in (
+            *("popout/run.json", "popout/measures.parquet", "popout/models.parquet"),
+            *("units/layers.parquet", "fields/fields.json", "fields/shares.csv"),
+        )
     ),
     *(
         Reader(f"map {suffix}", f"maps-{suffix}/1.{suffix}", _maps)
