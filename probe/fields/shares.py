@@ -18,6 +18,7 @@ import pandas as pd
 from scipy.stats import binomtest
 from statsmodels.stats.proportion import proportion_confint
 
+from ...datasets.errors import InputError
 from ...datasets.interval import Interval
 from ...datasets.readers.tables import read_columns
 from ..statistics.clusters import MIN_STIMULI, mean_interval, means, q_values
@@ -27,6 +28,9 @@ ESTIMATES = {"gradient": "gradients at maxima", "noise": "average of noise"}
 
 SHARES = ("centre-surround", "opponent")
 """Measures that are shares of the units; the others are means."""
+
+
+MEASURES = (*SHARES, "reliability", "suppression")
 
 
 def shares(units: pd.DataFrame, gratings: pd.DataFrame) -> pd.DataFrame:
@@ -125,5 +129,10 @@ def read_shares(folder: Path, networks: Collection[str]) -> pd.DataFrame:
     names = [*networks, *(["change"] if paired else [])]
     numbers = [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
     numbers += ["change_p", "change_q"] if paired else []
-    texts = ["layer", "measure", "estimate"]
-    return read_columns(folder / "shares.csv", texts, ["units"], numbers)
+    texts, path = ["layer", "measure", "estimate"], folder / "shares.csv"
+    table = read_columns(path, texts, ["units"], numbers)
+    for name, known in (("measure", MEASURES), ("estimate", ("", *ESTIMATES))):
+        strange = set(table[name]).difference(known)
+        if strange:
+            raise InputError(f"{path}: no {name} is called {min(strange)!r:.60}")
+    return table
