@@ -24,7 +24,9 @@ from ...networks.model import Model
 from ...runs.inputs import layers_of, masks_of, model_of
 from ...runs.run import Run
 from ..run import notes_of
+from ..slices.table import render_slices
 from . import overview
+from .blocks import blocks_of
 from .charts import plots_of
 from .content import Content, regions_of
 from .page import Page
@@ -189,6 +191,7 @@ def _page(
         "table": heat_map,
         "highlights": overview.highlights(content),
         "plots": plots,
+        "slices": [] if info.parameters.by is None else list(blocks_of(render_slices(run))),
         "command": printable(info.command),
         "parameters": overview.parameters(run),
         "version": printable(info.salprobe),
