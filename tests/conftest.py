@@ -204,7 +204,7 @@ def results(gaze_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Yield the system's Chromium."""
     playwright = pytest.importorskip("playwright.sync_api")
