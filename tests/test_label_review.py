@@ -204,8 +204,9 @@ async def test_it_saves_when_no_key_follows(path: Path, small_world: Path) -> No
 
 @pytest.mark.parametrize(("answer", "first"), [("mine", 5), ("theirs", 4)])
 async def test_a_file_that_changed_is_asked_about(
-    path: Path, small_world: Path, answer: str, first: int
+    path: Path, small_world: Path, answer: str, first: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("salprobe.tui.labels.saving._SAVE_S", 600)  # not before the other change
     app = review_of(path, small_world)
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("5")
