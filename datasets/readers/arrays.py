@@ -31,6 +31,38 @@ def read_mat(path: Path) -> dict[str, Any]:
     return asked(path, "mat", MOST_BYTES)
 
 
+def read_mat_map(path: Path, name: str) -> dict[str, Any]:
+    """Read a ``containers.Map`` with texts as keys, of a MATLAB file, in a process of its own.
+
+    Returns
+    -------
+    dict
+        Its values by key: structures as dicts, cells as lists, texts as str.
+
+    Raises
+    ------
+    InputError
+        If the variable is missing or no map, or as `read_mat`.
+    """
+    return asked(path, "mat-map", MOST_BYTES, name=name)
+
+
+def read_hdf5_cells(path: Path, name: str) -> list[np.ndarray]:
+    """Read a cell array of numbers from a MATLAB file of version 7.3, in a process of its own.
+
+    Returns
+    -------
+    list of array
+        HDF5's order: an array that MATLAB shows as n × 3 has the shape (3, n).
+
+    Raises
+    ------
+    InputError
+        If the variable is missing or no such cell array, or as `read_hdf5`.
+    """
+    return asked(path, "hdf5-cells", MOST_BYTES, name=name)["cells"]
+
+
 def read_hdf5(path: Path) -> dict[str, Any]:
     """Read the arrays of numbers at the root of an HDF5 file in a process of its own.
 

@@ -49,7 +49,9 @@ def check_file(path: Path, *, whole: bool = True) -> None:
 
 def asked(
     path: Path,
-    kind: Literal["mat", "hdf5", "hdf5-marks", "hdf5-tree", "parquet"],
+    kind: Literal[
+        "mat", "mat-map", "hdf5", "hdf5-cells", "hdf5-marks", "hdf5-tree", "parquet"
+    ],
     most_bytes: int,
     **options: Any,
 ) -> dict[str, Any]:

@@ -8,6 +8,7 @@ eight bytes, the head (JSON), and the arrays' bytes one after the other.
 
 import json
 import sys
+from collections import UserDict
 from collections.abc import Callable
 from typing import Any
 
@@ -51,6 +52,76 @@ def read_hdf5(path: str, most_bytes: int) -> dict:
             if data.dtype.kind in "biuf" and data.shape is not None:
                 arrays[name] = data[()]
     return arrays
+
+
+def read_mat_map(path: str, most_bytes: int, name: str) -> dict:
+    """Return a variable of a MATLAB file that is a containers.Map with texts as keys.
+
+    SciPy does not know the objects of MATLAB's classes.
+    """
+    import matio
+
+    found: Any = matio.load_from_mat(path, variable_names=[name]).get(name)
+    if not isinstance(found, UserDict):
+        raise Refused(f"has no containers.Map {name!r}")
+    if any(not isinstance(key, str) for key in found):
+        raise Refused(f"the keys of {name!r} are not texts")
+    if (size := sum(map(_size, found.values()))) > most_bytes:
+        raise Refused(f"holds {size} bytes, more than can be read")
+    return {key: _simple(value) for key, value in found.items()}
+
+
+def _size(value: Any) -> int:
+    """Return the bytes of an array and of all arrays in it."""
+    value = np.asarray(value)
+    if value.dtype.names or value.dtype == object:
+        parts = value.ravel().tolist()
+        return sum(_size(one) for part in parts for one in np.atleast_1d(np.asarray(part, object)))
+    return value.nbytes
+
+
+def _simple(value: Any) -> Any:
+    """Return MATLAB's arrays of structures, cells and texts as dicts, lists and str."""
+    if not isinstance(value, np.ndarray):
+        return value
+    if value.dtype.names:
+        made = [
+            {name: _simple(part) for name, part in zip(value.dtype.names, one, strict=True)}
+            for one in value.ravel().tolist()
+        ]
+        return made[0] if len(made) == 1 else made
+    if value.dtype == object:
+        return [_simple(one) for one in value.ravel().tolist()]
+    if value.dtype.kind in "US":
+        return str(value.ravel()[0]) if value.size == 1 else [str(one) for one in value.ravel()]
+    return value
+
+
+def read_hdf5_cells(path: str, most_bytes: int, name: str) -> dict:
+    """Return the arrays of a MATLAB cell array in an HDF5 file, where it is one of references."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+            raise Refused(f"has no {name!r} of its own")
+        cells = file[name]
+        if not isinstance(cells, h5py.Dataset) or cells.dtype != h5py.ref_dtype:
+            raise Refused(f"{name!r} is not a cell array")
+        if cells.is_virtual or cells.external or 8 * (cells.size or 0) > most_bytes:
+            raise Refused(f"{name!r} is too large, or takes its data from other files")
+        arrays, total = [], 0
+        for reference in cells[()].ravel():
+            data = file[reference]
+            if not isinstance(data, h5py.Dataset) or data.is_virtual or data.external:
+                raise Refused(f"a cell of {name!r} is not an array of its own")
+            if data.dtype.kind not in "biuf" or data.shape is None:
+                raise Refused(f"a cell of {name!r} is not an array of numbers")
+            total += int(data.nbytes)
+            if total > most_bytes:
+                raise Refused(f"declares {total} bytes, more than can be read")
+            # MATLAB writes an empty array as its shape, and a mark.
+            arrays.append(np.empty(0) if "MATLAB_empty" in data.attrs else data[()])
+        return {"cells": arrays}
 
 
 def read_hdf5_marks(path: str, most_bytes: int) -> dict:
@@ -161,7 +232,9 @@ def read_parquet(path: str, most_bytes: int, wanted: list[str]) -> dict:
 
 _READERS: dict[str, Callable[..., dict]] = {
     "mat": read_mat,
+    "mat-map": read_mat_map,
     "hdf5": read_hdf5,
+    "hdf5-cells": read_hdf5_cells,
     "hdf5-marks": read_hdf5_marks,
     "hdf5-tree": read_hdf5_tree,
     "parquet": read_parquet,
