@@ -141,7 +141,7 @@ def test_clustering(tmp_path: Path, small_world: Path, refused) -> None:
         "nowhere",
         "-o",
         "x.json",
-        says="nowhere: expected osie, salicon, a folder",
+        says="nowhere: expected a data set (`annotate datasets` lists them), a folder",
     )
     refused("annotate", "cluster", small_world, "-o", "x.json", says="pixels per degree")
     with_scale = ("annotate", "cluster", small_world, "-o", "x.json", "--px-per-degree", 20)

@@ -8,7 +8,8 @@ from typer.testing import CliRunner
 from salprobe.annotate.cli.main import app
 from salprobe.datasets.catalogue.cards import Card, card_of, cards, parse_card
 from salprobe.datasets.errors import InputError
-from salprobe.datasets.sources.load import PUBLISHED
+from salprobe.datasets.published.read import READERS
+from salprobe.datasets.sources.load import NAMED, PUBLISHED
 from salprobe.datasets.sources.salicon import NAME as SALICON
 
 CARD = 'name = "toy"\ntitle = "Toy"\ncitation = "c"\ntask = "t"\nimages = 3\n'
@@ -16,7 +17,8 @@ CARD = 'name = "toy"\ntitle = "Toy"\ncitation = "c"\ntask = "t"\nimages = 3\n'
 
 def test_what_is_read_is_what_can_be_loaded() -> None:
     read = {card.name: card.reads for card in cards().values() if card.reads != "no"}
-    assert read == {"osie": "seen", SALICON: "built"}
+    assert read == {"osie": "seen", **dict.fromkeys((SALICON, *READERS), "built")}
+    assert set(read) == set(NAMED)
     assert next(iter(cards())) == "osie"
     assert len(cards()) == 14
 
@@ -65,16 +67,15 @@ def test_the_command() -> None:
         assert name in listed.stdout
     one = CliRunner().invoke(app, ["datasets", "cat2000"]).stdout
     assert "pixels per degree: ~38" in one
-    assert "note: Positions are 1-based, and many points are repeated." in one
+    assert "note: Positions are 1-based, and many points are repeated; rows of NaN" in one
     assert (
         "file: trainSet.zip, MD5 56ad5c77e6c8f72ed9ef2901628d6e48, http://saliency.mit.edu" in one
     )
-    assert "read: not yet: as a folder of images with a table" in one
     assert "read: yes, not yet seen with the real files" in (
-        CliRunner().invoke(app, ["datasets", "salicon"]).stdout
+        CliRunner().invoke(app, ["datasets", "koehler"]).stdout
     )
     found = json.loads(CliRunner().invoke(app, ["datasets", "osie", "--json"]).stdout)
     assert (found[0]["name"], found[0]["images"]) == ("osie", 700)
     missing = CliRunner().invoke(app, ["datasets", "osi"])
     assert isinstance(missing.exception, InputError)
-    assert "no data set 'osi' in the catalogue: osie, salicon" in str(missing.exception)
+    assert "no data set 'osi' in the catalogue: osie, cat2000" in str(missing.exception)

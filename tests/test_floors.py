@@ -20,7 +20,7 @@ FLOORS = {
 # Each floor's rooms, the lowest first: a room imports only those before it. A floor's own files
 # are its room "".
 ROOMS = {
-    "datasets": ("", "readers", "masks", "gaze", "catalogue", "sources"),
+    "datasets": ("", "readers", "masks", "gaze", "catalogue", "published", "sources"),
     "annotate": (*("", "regions", "labels", "review", "labelstudio", "formats", "popout", "cli"),),
     "probe": (
         *(

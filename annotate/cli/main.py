@@ -87,7 +87,8 @@ def cluster(
         str,
         typer.Argument(
             metavar="SOURCE",
-            help="osie, a folder of images, or a table of fixations next to its images.",
+            help="Data set (osie, mit1003: see annotate datasets), a folder of images, or a table "
+            "of fixations next to its images.",
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Mask file to write.")],
@@ -128,6 +129,8 @@ def cluster(
 
     [bold]annotate gaze[/bold] shows first what is understood of the fixations.
     """
+    import numpy as np
+
     from ...datasets.sources.load import load_dataset, load_masks, mask_path
     from ..labels.transfer import transfer_labels
     from ..regions.cluster import Clustering
@@ -163,6 +166,8 @@ def cluster(
         text += f"; {count - unlabelled} labelled as in {labels}"
     if dataset.dropped:
         text += f"; {dataset.dropped} invalid fixations dropped"
+    if not count and len(np.unique(dataset.fixations.subject)) < min_subjects:
+        text += f"; fewer subjects than --min-subjects {min_subjects}"
     notes.print(text)
 
 

@@ -96,6 +96,11 @@ def cluster(
         All stimuli, their regions in the category ``unlabelled`` (densest first), and the
         fixations. The same input gives the same bytes.
 
+    Raises
+    ------
+    InputError
+        If there are no fixations.
+
     Examples
     --------
     >>> import salprobe as sp
@@ -105,6 +110,8 @@ def cluster(
     >>> len(masks.images), {region.source for region in masks.annotations}
     (8, {'cluster'})
     """
+    if not len(dataset.fixations):
+        raise InputError(f"{dataset.name} has no fixations to cluster")
     annotations: list[dict] = []
     with progress.task("clustering", len(dataset.stimuli)) as advance:
         for stimulus in dataset.stimuli:

@@ -15,6 +15,7 @@ from ..gaze.read import EXPORT_SUFFIXES, read_gaze
 from ..masks.consistency import check_inside
 from ..masks.mask_set import MaskSet
 from ..progress import SILENT, Progress
+from ..published.read import READERS, load_published, scale_of
 from ..stimuli import Dataset, Stimuli
 from .folder import (
     PLAIN,
@@ -31,6 +32,8 @@ from .salicon import load_salicon
 
 PUBLISHED = {OSIE.name: OSIE}
 
+NAMED = (*PUBLISHED, SALICON, *READERS)
+"""Published data sets that are read by name."""
 
 SHIPPED = {"osie-sr": "osie_sr.json", "osie-sr-second": "osie_sr.second.json"}
 """Mask sets shipped with the package, without fixations: see docs/osie-sr.md."""
@@ -108,13 +111,15 @@ def load_dataset(
     Parameters
     ----------
     source : str
-        ``osie``, ``salicon``, a folder of images, or a table of fixations next to its images.
+        A published data set (``osie``, ``mit1003``: see ``annotate datasets``), a folder of images,
+        or a table of fixations next to its images.
     root : path, optional
         Folder of the images, if not the default one.
     table : path, optional
         Table of the fixations on your own images.
     px_per_degree : float, optional
-        Pixels in one degree of visual angle, for your own images.
+        Pixels in one degree of visual angle, for your own images and for published ones whose
+        scale is not known.
     table_format : TableFormat
         How to read the table.
     progress : Progress
@@ -133,25 +138,21 @@ def load_dataset(
     (8, 1320, True)
     """
     root, table = (Path(path) if path else None for path in (root, table))
-    own = source in (*PUBLISHED, SALICON)
-    if own and (table is not None or px_per_degree is not None or table_format != PLAIN):
+    scaled = px_per_degree is not None and source not in READERS
+    if source in NAMED and (table is not None or scaled or table_format != PLAIN):
         raise InputError(
             f"{source} has its own fixations and scale; --fixations, --columns, --unit, "
             "--drop-invalid, --screen, --image-at, --image-scale, --eye and --px-per-degree are "
             "for a folder of images"
         )
-    if source in PUBLISHED:
+    if source in NAMED:
         root = root or default_root(source)
+        if source in READERS:
+            scale_of(source, px_per_degree)
         if not root.is_dir():
-            raise InputError(
-                f"{root}: no such folder; `annotate fetch {source}` downloads it there"
-            )
-        return load_osie(root)
-    if source == SALICON:
-        root = root or default_root(source)
-        if not root.is_dir():
-            raise InputError(f"{root}: no such folder; --root names the folder of SALICON")
-        return load_salicon(root, progress)
+            hint = f"`annotate fetch {source}` downloads it there, --root names another"
+            raise InputError(f"{root}: no such folder; {hint}")
+        return _load_named(source, root, px_per_degree, progress)
     path = Path(source)
     if path.is_file() and path.suffix.lower() in (*TABLE_SUFFIXES, *EXPORT_SUFFIXES):
         if table is not None:
@@ -159,8 +160,8 @@ def load_dataset(
         return load_folder(root or path.parent, path, px_per_degree, table_format, progress)
     if not path.is_dir():
         raise InputError(
-            f"{source}: expected {', '.join((*PUBLISHED, SALICON))}, a folder, or a table of "
-            f"fixations ({', '.join((*TABLE_SUFFIXES, *EXPORT_SUFFIXES))})"
+            f"{source}: expected a data set (`annotate datasets` lists them), a folder, or a "
+            f"table of fixations ({', '.join((*TABLE_SUFFIXES, *EXPORT_SUFFIXES))})"
         )
     if root is not None:
         raise InputError(f"{source} is the images' folder itself; expected no --root")
@@ -176,9 +177,9 @@ def root_of(masks: MaskSet, root: str | Path | None, beside: Path) -> Path:
         If the folder does not exist.
     """
     name = masks.info.salprobe.dataset
-    root = Path(root) if root else (default_root(name) if name in (*PUBLISHED, SALICON) else beside)
+    root = Path(root) if root else (default_root(name) if name in NAMED else beside)
     if not root.is_dir():
-        hint = f"; `annotate fetch {name}` or --root" if name in PUBLISHED else ""
+        hint = f"; `annotate fetch {name}` or --root" if name in NAMED else ""
         raise InputError(f"{root}: no such folder of images{hint}")
     return root
 
@@ -191,7 +192,7 @@ def fixations_of(
     ``progress`` is told how another program's table was understood.
 
     They come from ``table`` if given, else from the mask file, else from its dataset below
-    ``root``: OSIE's or SALICON's files, or a table ``fixations.csv`` (``.tsv``, ``.parquet``).
+    ``root``: a published data set's files, or a table ``fixations.csv`` (``.tsv``, ``.parquet``).
 
     Raises
     ------
@@ -211,8 +212,9 @@ def fixations_of(
         fixations = masks.fixations
     elif dataset == OSIE.name:
         fixations = read_fixations_mat(find_fixations_mat(root), stimuli, partly=True)
-    elif dataset == SALICON:
-        fixations = _salicon_on(stimuli)
+    elif dataset in NAMED:
+        scale = masks.info.salprobe.px_per_degree if dataset in READERS else None
+        fixations = _on(stimuli, _load_named(dataset, root, scale, progress))
     else:
         try:
             table = find_table(root)
@@ -226,9 +228,16 @@ def fixations_of(
     return fixations
 
 
-def _salicon_on(stimuli: Stimuli) -> Fixations:
-    """Return SALICON's fixations on some of its images, which may have other ids."""
-    whole = load_salicon(stimuli.root)
+def _load_named(name: str, root: Path, px_per_degree: float | None, progress: Progress) -> Dataset:
+    if name == OSIE.name:
+        return load_osie(root)
+    if name == SALICON:
+        return load_salicon(root, progress)
+    return load_published(name, root, px_per_degree, progress)
+
+
+def _on(stimuli: Stimuli, whole: Dataset) -> Fixations:
+    """Return a data set's fixations on some of its images, which may have other ids."""
     known = {image.file_name: image.id for image in whole.stimuli}
     parts = [whole.fixations.of(known.get(image.file_name, -1)) for image in stimuli]
     ids = np.repeat([image.id for image in stimuli], [len(part) for part in parts])

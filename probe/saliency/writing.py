@@ -22,14 +22,13 @@ from ...datasets.gaze.strict import TABLE_SUFFIXES
 from ...datasets.masks.mask_set import MaskSet
 from ...datasets.progress import SILENT, Progress
 from ...datasets.sources.load import (
-    PUBLISHED,
+    NAMED,
     SHIPPED,
     fixations_of,
     load_dataset,
     mask_path,
     root_of,
 )
-from ...datasets.sources.salicon import NAME as SALICON
 from ...datasets.stimuli import IMAGE_SUFFIXES, Dataset, Stimuli, Stimulus, image_size
 from ..choices import MapFormat
 from ..explain.rebuilt import folder_of, is_explained
@@ -297,7 +296,7 @@ def pictures(
         looked = fixations_of(masks, folder, table, progress)
         return stimuli, Dataset(path.stem, stimuli, looked, scale)
     table = path.is_file() and path.suffix.lower() in (*TABLE_SUFFIXES, *EXPORT_SUFFIXES)
-    if needed or table or not path.is_dir() or str(source) in (*PUBLISHED, SALICON):
+    if needed or table or not path.is_dir() or str(source) in NAMED:
         dataset = load_dataset(str(source), root, fixations, px_per_degree, progress=progress)
         return dataset.stimuli, dataset
     names, good = _images_below(path), []

@@ -13,6 +13,7 @@ import pandas as pd
 from exports import CASES
 from fuzz.reader import Reader
 from PIL import Image
+from published import WRITERS
 from scipy.io import savemat
 
 from salprobe.annotate.formats.exchange import export_masks, import_masks
@@ -25,11 +26,14 @@ from salprobe.annotate.labelstudio.pull import from_project, pull
 from salprobe.annotate.labelstudio.push import plan_push
 from salprobe.annotate.labelstudio.tasks import prediction, task_data
 from salprobe.annotate.review.journal import Review
+from salprobe.datasets.errors import reading
 from salprobe.datasets.files import parse_json
 from salprobe.datasets.gaze.pysaliency.write import write_pysaliency
 from salprobe.datasets.gaze.read import read_gaze
 from salprobe.datasets.masks.mask_set import MaskSet, new_mask_set
 from salprobe.datasets.masks.outlines import outline_of_mask, outline_of_polygons
+from salprobe.datasets.progress import SILENT
+from salprobe.datasets.published.read import READERS as PUBLISHED
 from salprobe.datasets.readers.arrays import read_arrays
 from salprobe.datasets.sources.folder import read_description
 from salprobe.datasets.sources.osie import read_fixations_mat
@@ -123,6 +127,9 @@ def write_inputs(folder: Path) -> None:
     write_pysaliency(folder / "pysaliency", _stimuli(folder / "images"), known.fixations)
     for name in ("Data Viewer", "EyeLink .asc", "Tobii Studio", "Gazepoint, all gaze", "BIDS"):
         CASES[name].write(folder)
+    for name, write in WRITERS.items():
+        (folder / name).mkdir()
+        write(folder / name)
     (folder / "tasks.json").write_text(json.dumps(tasks()))
     export_masks(known, folder / "labelme", "labelme")
     export_masks(known, folder / "coco.json", "coco")
@@ -182,6 +189,31 @@ def _gaze(name: str, top: str = "") -> Callable[[Path], Any]:
     return read
 
 
+def _published(name: str) -> Callable[[Path], Any]:
+    def read(path: Path) -> None:
+        root = next(parent for parent in path.parents if parent.name == name)
+        with reading(root):
+            PUBLISHED[name](root, SILENT).fixations()
+
+    return read
+
+
+PUBLISHED_FILES = {
+    "mit1003": "DATA/ajs/i1.mat",
+    "cat2000": "trainSet/allFixData.mat",
+    "toronto": "eyetrackingdata/fixdens/origfixdata.mat",
+    "figrim": "allImages_release.mat",
+    "pascal-s": "datasets/fixations/pascalFix.mat",
+    "nusef": "NUSEF_database/fix_data/10/subject07+10.fix",
+    "coco-freeview": "COCOFreeView_fixations_trainval.json",
+    "coco-search18": "coco_search18_fixations_TP_train_split1.json",
+    "daemons": "eye_movement/SAC_train.csv",
+    "dut-omron": "DUT-OMRON-eye-fixations/mat/im005.mat",
+    "koehler": "ObserverData.mat",
+    "mit300": "BenchmarkIMAGES/i1.jpg",
+}
+
+
 def _stimuli(folder: Path) -> Stimuli:
     return Stimuli(folder, tuple(masks().images))
 
@@ -234,6 +266,10 @@ INPUTS = [
         "SALICON .mat",
         "salicon-mat/COCO_train2014_000000000009.mat",
         lambda path: load_salicon(path.parent),
+    ),
+    *(
+        Reader(name, f"{name}/{file}", _published(name), 0.3)
+        for name, file in PUBLISHED_FILES.items()
     ),
     *(
         Reader(

@@ -1,0 +1,1 @@
+"""Readers of published data sets, each after the structure that its authors publish."""

@@ -1,0 +1,161 @@
+"""What a reader of a published data set gathers: images, and the fixations on them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+from ..fixations import Fixations, pixel
+from ..stimuli import Stimuli, Stimulus, image_size, numbered
+
+
+@dataclass
+class Gathered:
+    """Images and the fixations that were found on them so far.
+
+    Attributes
+    ----------
+    stimuli : Stimuli
+    dropped : int
+        Number of fixations outside their image, or nowhere (NaN).
+    """
+
+    stimuli: Stimuli
+    dropped: int = 0
+    _columns: list[list[np.ndarray]] = field(default_factory=list)
+
+    def add(
+        self,
+        image: Stimulus,
+        subject: int | str | np.ndarray,
+        x: Any,
+        y: Any,
+        duration_ms: Any = np.nan,
+    ) -> None:
+        """Add fixations on an image; those outside it are counted, and left out.
+
+        Parameters
+        ----------
+        image : Stimulus
+        subject : int, str, or an array of shape (n,)
+        x, y : float arrays, shape (n,)
+            0-based pixels; a whole number is the centre of a pixel.
+        duration_ms : float, or an array of shape (n,)
+        """
+        x, y = (np.atleast_1d(np.asarray(one, dtype=np.float64)) for one in (x, y))
+        with np.errstate(invalid="ignore"):
+            inside = (x >= -0.5) & (x < image.width - 0.5) & (y >= -0.5) & (y < image.height - 0.5)
+        subject = np.broadcast_to(np.asarray(subject), x.shape)[inside]
+        duration = np.broadcast_to(np.asarray(duration_ms, dtype=np.float64), x.shape)[inside]
+        self.dropped += int((~inside).sum())
+        ids = np.full(len(subject), image.id)
+        self._columns.append([ids, subject, pixel(x[inside]), pixel(y[inside]), duration])
+
+    def fixations(self) -> Fixations:
+        """Return all fixations image by image, those of an image as they were added."""
+        if not self._columns:
+            return Fixations(*(np.empty(0) for _ in range(5)))
+        place = {image.id: k for k, image in enumerate(self.stimuli)}
+        ordered = sorted(
+            self._columns, key=lambda one: place.get(one[0][0], 0) if len(one[0]) else 0
+        )
+        return Fixations(*(np.concatenate(one) for one in zip(*ordered, strict=True)))
+
+
+def files_below(root: Path, pattern: str) -> list[Path]:
+    """Return the files below a folder that match, without hidden ones and those of archivers."""
+    found = []
+    for path in root.rglob(pattern):
+        parts = path.relative_to(root).parts
+        if path.is_file() and not any(part[0] == "." or part == "__MACOSX" for part in parts):
+            found.append(path)
+    return sorted(found, key=lambda path: natural(path.relative_to(root).as_posix()))
+
+
+def file_below(root: Path, *patterns: str) -> Path:
+    """Return the only file below a folder that matches one of the patterns.
+
+    Raises
+    ------
+    InputError
+        If there is none, or more than one.
+    """
+    found = [path for pattern in patterns for path in files_below(root, pattern)]
+    if len(found) != 1:
+        many = f"{len(found)} files" if found else "no file"
+        raise InputError(f"{root}: has {many} {' or '.join(patterns)}, expected one")
+    return found[0]
+
+
+def images_of(root: Path, paths: Iterable[Path]) -> Stimuli:
+    """Return images as stimuli, in the order given; ids as by `numbered`.
+
+    Raises
+    ------
+    InputError
+        If there are none, or one cannot be opened.
+    """
+    paths = list(paths)
+    if not paths:
+        raise InputError(f"{root}: has none of the images")
+    images = []
+    for number, path in zip(numbered([path.name for path in paths]), paths, strict=True):
+        height, width = image_size(path)
+        name = path.relative_to(root).as_posix()
+        images.append(Stimulus(id=number, file_name=name, width=width, height=height))
+    return Stimuli(root, tuple(images))
+
+
+def by_name(stimuli: Stimuli) -> dict[str, Stimulus]:
+    """Return images by their file names without folders.
+
+    Raises
+    ------
+    InputError
+        If two have the same.
+    """
+    known: dict[str, Stimulus] = {}
+    for image in stimuli:
+        name = image.file_name.rpartition("/")[2]
+        if name in known:
+            raise InputError(
+                f"{stimuli.root}: {image.file_name} and {known[name].file_name} have the same name"
+            )
+        known[name] = image
+    return known
+
+
+def natural(text: str) -> list[tuple[int, int, str]]:
+    """Return a key by which ``image_2`` is before ``image_10``."""
+    parts = re.findall(r"[0-9]+|[^0-9]+", text)
+    return [(0, int(one), "") if one[0] in "0123456789" else (1, 0, one) for one in parts]
+
+
+def structs(value: Any) -> list[Any]:
+    """Return a MATLAB array of structures as a list: one comes as itself, none as an array."""
+    if isinstance(value, dict):
+        return [value]
+    return list(value) if value is not None else []
+
+
+def rows(value: Any, columns: int) -> np.ndarray:
+    """Return a MATLAB matrix as float64 (n, columns); one row comes as a vector, none as empty.
+
+    Raises
+    ------
+    ValueError
+        If it has another number of columns.
+    """
+    found = np.asarray(value, dtype=np.float64)
+    if found.size == 0:
+        return np.empty((0, columns))
+    found = found[None] if found.ndim == 1 else found
+    if found.ndim != 2 or found.shape[1] != columns:
+        raise ValueError(f"expected {columns} columns, found {found.shape}")
+    return found
