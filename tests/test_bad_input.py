@@ -171,7 +171,10 @@ def test_clustering(tmp_path: Path, small_world: Path, refused) -> None:
         *("--fixations", table),
         says="no/such/x.json: cannot be written",
     )
-    refused("annotate", "fetch", "salicon", says="no dataset 'salicon'")
+    refused("annotate", "fetch", "osi", says="no data set 'osi' in the catalogue")
+    refused(
+        "annotate", "fetch", "koehler", "--root", "o", says="comes by a form or login: get it at"
+    )
     refused("annotate", "fetch", "osie", "--from", "nowhere", "--root", "o", says="no such folder")
 
 

@@ -243,7 +243,7 @@ def test_a_folder_without_what_it_needs(folder: Path, tmp_path: Path) -> None:
         load_folder(folder, px_per_degree=20)
     with pytest.raises(InputError, match="pixels per degree unknown"):
         load_folder(folder)
-    with pytest.raises(InputError, match="lists them[)], a folder, or a table"):
+    with pytest.raises(InputError, match=r"lists them\), a folder, or a table"):
         load_dataset(str(tmp_path / "nowhere"))
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no images"):

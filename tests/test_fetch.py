@@ -114,7 +114,8 @@ def test_a_local_copy_that_is_not_the_published_one(published: Path, tmp_path: P
 
 def test_osie_from_a_local_copy(osie_root: Path, tmp_path: Path, command) -> None:
     done = command("annotate", "fetch", "osie", "--root", tmp_path / "osie", "--from", osie_root)
-    assert "701 files, 701 of them new (licence: MIT)" in done.stderr
+    assert "OSIE: licence: MIT" in done.stderr
+    assert "701 files, 701 of them new" in done.stderr
     assert len(list((tmp_path / "osie" / "stimuli").iterdir())) == 700
     assert (tmp_path / "osie" / "eye" / "fixations.mat").exists()
 

@@ -32,50 +32,6 @@ from .gaze import (
 app = new_app("Turn eye fixations into salient regions, and regions into labelled masks.")
 
 
-@app.command(epilog="Example: [bold]annotate fetch sample --root sample[/bold]")
-def fetch(
-    name: Annotated[
-        str, typer.Argument(metavar="DATASET", help="Dataset to fetch: osie or sample.")
-    ],
-    root: Annotated[
-        Path | None, typer.Option(help="Folder to store it in (default: the user's data folder).")
-    ] = None,
-    source: Annotated[
-        Path | None,
-        typer.Option("--from", help="Copy the files from this folder instead of downloading."),
-    ] = None,
-) -> None:
-    """Download a dataset, or resume a download; every file is verified.
-
-    [bold]sample[/bold] needs no network: eight photographs from installed packages, with masks
-    drawn by hand and simulated gaze.
-    """
-    from ...datasets.sources.fetch import copy, download
-    from ...datasets.sources.load import PUBLISHED, default_root
-
-    root = root or default_root(name)
-    if name == "sample":
-        from ...datasets.sources.sample import write_sample
-
-        if source is not None:
-            raise InputError("sample comes with the installation and takes no --from")
-        write_sample(root)
-        notes.print(f"{root}: 8 images, masks.json, SIMULATED fixations")
-        return
-    if name not in PUBLISHED:
-        raise InputError(f"no dataset {name!r}: expected {', '.join(PUBLISHED)} or sample")
-    description = PUBLISHED[name]
-    if source is not None:
-        new = copy(description, root, source, progress)
-    else:
-        new = download(description, root, progress=progress)
-    notes.print(
-        f"{root}: {len(description.files())} files, {new} of them new "
-        f"(licence: {description.licence})\n"
-        f"Please cite: {description.citation}",
-    )
-
-
 @app.command(
     epilog="Example: [bold]annotate cluster osie -o osie_regions.json[/bold]\n\n"
     "Your own: [bold]annotate cluster pictures/ --fixations gaze.csv --columns "

@@ -31,13 +31,23 @@ class PublishedFile(_Strict):
     name : str
     url : str
         "" if it comes by a form, or its address has been lost.
+    mirrors : tuple of str
+        Other addresses of the same file.
     md5 : str
-        As pysaliency publishes it; not a promise that the server still gives the same file.
+        As pysaliency publishes it; not a promise that the server still gives the same file. "" if
+        none is published.
+    sha256 : str
+        "" until the file was seen.
+    optional : bool
+        Whether the file is fetched only where it is asked for: what no reader needs.
     """
 
     name: str
     url: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
-    md5: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+    mirrors: tuple[Annotated[str, Field(pattern=r"^https?://\S+$")], ...] = ()
+    md5: Annotated[str, Field(pattern=r"^([0-9a-f]{32})?$")] = ""
+    sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
+    optional: bool = False
 
 
 class Card(_Strict):
@@ -68,6 +78,8 @@ class Card(_Strict):
         other images).
     quirks : tuple of str
         What a reader has to know.
+    form : str
+        Where the data set is asked for, if it is not public.
     files : tuple of PublishedFile
     """
 
@@ -87,6 +99,7 @@ class Card(_Strict):
     ] = ()
     lacks: tuple[Literal["order", "subject"], ...] = ()
     quirks: tuple[str, ...] = ()
+    form: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
     files: tuple[PublishedFile, ...] = ()
 
     def text(self, attribute: str) -> str:

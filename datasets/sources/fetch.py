@@ -68,7 +68,7 @@ def copy(description: Description, root: Path, source: Path, progress: Progress 
             content = original.read_bytes()
             if hashlib.sha256(content).hexdigest() != digest:
                 raise InputError(f"{original}: not the published file (its SHA-256 differs)")
-            _make_folder((root / path).parent)
+            make_folder((root / path).parent)
             with atomic_write(root / path) as file:
                 file.write(content)
             advance(1)
@@ -105,7 +105,7 @@ def download(
     """
     wanted = missing_files(description, root)
     for folder in {(root / path).parent for path in wanted} | {root}:
-        _make_folder(folder)
+        make_folder(folder)
     base_url = base_url or description.base_url
 
     def fetch(path: str) -> None:
@@ -157,7 +157,14 @@ def _fetching(
     return progress.task(f"fetching {description.name}", total, done=total - len(wanted))
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it.
+
+    Raises
+    ------
+    InputError
+        If the disk refuses.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
