@@ -64,6 +64,7 @@ def test_mit1003(tmp_path: Path) -> None:
     for (_, _, x, y), expected in zip(found[:3], [(20, 30), (100, 80), (110, 20)], strict=True):
         assert abs(x - expected[0]) <= 1 and abs(y - expected[1]) <= 1
     assert len(found) == 12 and dataset.px_per_degree == 35
+    assert dataset.fixations.starts()[0] == pytest.approx(64 * 1000 / 240, abs=20)
     assert "16 fixations found in the raw gaze by salprobe's own filter" in told
     assert "the first fixation of each of 4 scanpaths is left out" in told
 
@@ -132,6 +133,7 @@ def test_cat2000(keys: tuple[str, ...], tmp_path: Path) -> None:
         ("001.jpg", "xyz", 47, 26),
     ]
     assert dataset.fixations.of(3).y.tolist() == [0, 10, 0, 26]
+    assert dataset.fixations.of(3).orders().tolist() == [1, 2, 3, 1]
     assert dataset.dropped == 6  # 49 and 0 of each image
     assert "3 repeats of the same point and 3 rows of padding left out" in told
     by = "name" if "Art_001" in keys else "order"
@@ -213,6 +215,7 @@ def test_coco_freeview(tmp_path: Path) -> None:
     assert table(dataset) == [("000000000009.jpg", 1, 840, 525), ("000000000009.jpg", 1, 3, 2)]
     assert dataset.fixations.duration_ms.tolist() == [200, 210]
     assert dataset.dropped == 1
+    assert dataset.fixations.orders().tolist() == [1, 2]
     assert "2 trials (1 of split train, 1 of split valid)" in told
     assert "2 images occur under several targets, with equal bytes" in told
     assert "the fixations of the test part are held out" in told
@@ -241,9 +244,9 @@ def test_daemons(tmp_path: Path) -> None:
     dataset, told = loaded("daemons", tmp_path / "d")
     assert table(dataset) == [("F001.jpg", "1", 0, 0), ("F001.jpg", "2", 1919, 1079)]
     np.testing.assert_array_equal(dataset.fixations.duration_ms, [200, np.nan])
-    assert dataset.dropped == 1 and dataset.px_per_degree == 60
-    assert "2 forced fixations left out (1 trials have more than one), 1 without a position" in told
-    assert "1 blinkFix, 0 sticky, 0 mask_shown, 1 forced_end" in told
+    assert dataset.dropped == 2 and dataset.px_per_degree == 60  # NA, and 40°
+    assert "2 forced fixations left out (1 trials have more than one); 1 without a position" in told
+    assert "2 blinkFix, 0 sticky, 0 mask_shown, 1 forced_end" in told
     assert "493 and 681" in told
 
 
@@ -292,7 +295,8 @@ def test_cluster_reads_it_by_name_and_its_fixations_are_found_again(
     masks = MaskSet.read(output)
     assert masks.info.salprobe.dataset == name
     content = {key: value for key, value in masks.to_dict().items() if key != "fixations"}
-    assert fixations_of(MaskSet.from_dict(content), root).sha256() == dataset.fixations.sha256()
+    again = fixations_of(MaskSet.from_dict(content), root)
+    assert again.to_columns() == dataset.fixations.to_columns()
 
 
 def test_pixels_per_degree_are_known_or_given(tmp_path: Path) -> None:

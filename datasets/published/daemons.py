@@ -46,7 +46,6 @@ def read_daemons(root: Path, progress: Progress) -> Gathered:
         table = table[~table["forced_fix"]]
         nowhere = table[["x", "y"]].isna().any(axis=1)
         missing += int(nowhere.sum())
-        table = table[~nowhere]
         for name in FLAGS:
             marked[name] += int(table[name].sum())
         for name, part in table.groupby("Img", sort=False):
@@ -58,7 +57,7 @@ def read_daemons(root: Path, progress: Progress) -> Gathered:
             found.add(image, subjects, x, y, durations)
     progress.say(
         f"daemons: degrees from the lower left, {PX_PER_DEGREE:g} px/°; {forced} forced fixations "
-        f"left out ({several} trials have more than one), {missing} without a position"
+        f"left out ({several} trials have more than one); {missing} without a position"
     )
     flags = ", ".join(f"{count} {name}" for name, count in marked.items())
     progress.say(f"daemons: marked, and kept: {flags}; the fixations of the test part are held out")

@@ -22,12 +22,9 @@ class Gathered:
     Attributes
     ----------
     stimuli : Stimuli
-    dropped : int
-        Number of fixations outside their image, or nowhere (NaN).
     """
 
     stimuli: Stimuli
-    dropped: int = 0
     _columns: list[list[np.ndarray]] = field(default_factory=list)
 
     def add(
@@ -37,8 +34,9 @@ class Gathered:
         x: Any,
         y: Any,
         duration_ms: Any = np.nan,
+        start_ms: Any = np.nan,
     ) -> None:
-        """Add fixations on an image; those outside it are counted, and left out.
+        """Add a scanpath's fixations on an image, in their order, with those outside it.
 
         Parameters
         ----------
@@ -46,26 +44,33 @@ class Gathered:
         subject : int, str, or an array of shape (n,)
         x, y : float arrays, shape (n,)
             0-based pixels; a whole number is the centre of a pixel.
-        duration_ms : float, or an array of shape (n,)
+        duration_ms, start_ms : float, or arrays of shape (n,)
         """
         x, y = (np.atleast_1d(np.asarray(one, dtype=np.float64)) for one in (x, y))
         with np.errstate(invalid="ignore"):
             inside = (x >= -0.5) & (x < image.width - 0.5) & (y >= -0.5) & (y < image.height - 0.5)
-        subject = np.broadcast_to(np.asarray(subject), x.shape)[inside]
-        duration = np.broadcast_to(np.asarray(duration_ms, dtype=np.float64), x.shape)[inside]
-        self.dropped += int((~inside).sum())
-        ids = np.full(len(subject), image.id)
-        self._columns.append([ids, subject, pixel(x[inside]), pixel(y[inside]), duration])
+        x, y = (pixel(np.where(inside, one, -1)) for one in (x, y))
+        rest = (np.broadcast_to(np.asarray(one), x.shape) for one in (duration_ms, start_ms))
+        subject = np.broadcast_to(np.asarray(subject), x.shape)
+        self._columns.append([np.full(len(x), image.id), subject, x, y, *rest])
 
-    def fixations(self) -> Fixations:
-        """Return all fixations image by image, those of an image as they were added."""
+    def fixations(self) -> tuple[Fixations, int]:
+        """Return the fixations inside their images, and the number of the others.
+
+        They are image by image, those of an image as they were added; the others count in the
+        order of a scanpath.
+        """
         if not self._columns:
-            return Fixations(*(np.empty(0) for _ in range(5)))
+            return Fixations(*(np.empty(0) for _ in range(5))), 0
         place = {image.id: k for k, image in enumerate(self.stimuli)}
-        ordered = sorted(
-            self._columns, key=lambda one: place.get(one[0][0], 0) if len(one[0]) else 0
+        parts = sorted(
+            (one for one in self._columns if len(one[0])), key=lambda one: place[one[0][0]]
         )
-        return Fixations(*(np.concatenate(one) for one in zip(*ordered, strict=True)))
+        *columns, start = (
+            np.concatenate(one) for one in zip(*(parts or self._columns), strict=True)
+        )
+        whole = Fixations(*columns, start_ms=None if np.isnan(start).all() else start)
+        return whole.leave_out(whole.x < 0), int((whole.x < 0).sum())
 
 
 def files_below(root: Path, pattern: str) -> list[Path]:

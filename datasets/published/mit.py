@@ -58,8 +58,9 @@ def read_mit1003(root: Path, progress: Progress) -> Gathered:
             image = images[path.stem]
             looks = find_fixations(_gaze(path))
             whole += len(looks.x)
-            x, y = (np.floor(one[1:]) for one in (looks.x, looks.y))
-            found.add(image, path.parent.name, x, y, looks.duration_ms[1:])
+            # As the authors do: 0 is outside, and the pixel is the position rounded down.
+            x, y = (np.where(one[1:] > 0, np.floor(one[1:]), np.nan) for one in (looks.x, looks.y))
+            found.add(image, path.parent.name, x, y, looks.duration_ms[1:], looks.start_ms[1:])
             advance(1)
     progress.say(
         f"mit1003: {whole} fixations found in the raw gaze by salprobe's own filter "

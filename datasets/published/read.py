@@ -70,4 +70,5 @@ def load_published(
     scale = scale_of(name, px_per_degree)
     with reading(root):
         found = READERS[name](root, progress)
-        return Dataset(name, found.stimuli, found.fixations(), scale, dropped=found.dropped)
+        fixations, dropped = found.fixations()
+        return Dataset(name, found.stimuli, fixations, scale, dropped=dropped)

@@ -49,9 +49,7 @@ def check_file(path: Path, *, whole: bool = True) -> None:
 
 def asked(
     path: Path,
-    kind: Literal[
-        "mat", "mat-map", "hdf5", "hdf5-cells", "hdf5-marks", "hdf5-tree", "parquet"
-    ],
+    kind: Literal["mat", "mat-map", "hdf5", "hdf5-cells", "hdf5-marks", "hdf5-tree", "parquet"],
     most_bytes: int,
     **options: Any,
 ) -> dict[str, Any]:

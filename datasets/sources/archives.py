@@ -7,6 +7,7 @@ import stat
 import zipfile
 from pathlib import Path, PurePosixPath
 
+from ..disk import CountingFile, write_all
 from ..errors import InputError, reading
 from ..files import atomic_folder, check_relative
 from ..progress import SILENT, Progress
@@ -61,8 +62,9 @@ def unpack(archive: Path, folder: Path, progress: Progress = SILENT) -> int:
             for name, entry in entries.items():
                 target = made / name
                 target.parent.mkdir(parents=True, exist_ok=True)
-                with target.open("xb") as output, file.open(entry) as source:
-                    shutil.copyfileobj(source, output, 2**20)
+                with CountingFile(target, "xb") as output, file.open(entry) as source:
+                    while chunk := source.read(2**20):
+                        write_all(output, chunk)
                 advance(1)
     return len(entries)
 

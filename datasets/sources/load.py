@@ -10,7 +10,7 @@ import numpy as np
 import platformdirs
 
 from ..errors import InputError
-from ..fixations import COLUMNS, Fixations
+from ..fixations import Fixations
 from ..gaze.read import EXPORT_SUFFIXES, read_gaze
 from ..masks.consistency import check_inside
 from ..masks.mask_set import MaskSet
@@ -241,5 +241,6 @@ def _on(stimuli: Stimuli, whole: Dataset) -> Fixations:
     known = {image.file_name: image.id for image in whole.stimuli}
     parts = [whole.fixations.of(known.get(image.file_name, -1)) for image in stimuli]
     ids = np.repeat([image.id for image in stimuli], [len(part) for part in parts])
-    columns = [np.concatenate([getattr(p, name) for p in parts]) for name in COLUMNS[1:]]
-    return Fixations(ids, *columns)
+    names = whole.fixations.columns()[1:]
+    columns = {name: np.concatenate([getattr(p, name) for p in parts]) for name in names}
+    return Fixations(ids, **columns)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import requests
 
-from ..disk import writing
+from ..disk import CountingFile, write_all, writing
 from ..errors import InputError
 from ..files import atomic_write
 from ..progress import SILENT, Advance, Progress
@@ -133,11 +133,11 @@ def _ask(url: str, target: Path, progress: Progress) -> None:
 
 def _receive(answer: requests.Response, part: Path, have: int, advance: Advance) -> None:
     with writing(part):
-        file = part.open("ab" if have else "wb")
+        file = CountingFile(part, "ab" if have else "wb")
     with file:
         for chunk in answer.iter_content(_CHUNK):
             with writing(part):  # a network's errors are an OSError too
-                file.write(chunk)
+                write_all(file, chunk)
             advance((have + len(chunk)) // _MB - have // _MB)
             have += len(chunk)
             if have > MOST_BYTES:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -191,6 +192,25 @@ def _download() -> None:
         download(Toy(**{**vars(OSIE), "name": "toy"}), Path("toy"), address)
 
 
+def _archive() -> None:
+    """Put an archive and a table where `_fetch_card` finds them."""
+    Path("archives").mkdir(exist_ok=True)
+    Path("archives", "table.csv").write_bytes(b"a,b")
+    with zipfile.ZipFile(Path("archives", "pictures.zip"), "w") as file:
+        for k in range(3):
+            file.writestr(zipfile.ZipInfo(f"in/{k}.txt"), f"picture {k}" * 500)
+
+
+def _fetch_card() -> None:
+    """Fetch the files of a card from a folder."""
+    from salprobe.datasets.catalogue.cards import Card, PublishedFile
+    from salprobe.datasets.sources.published import fetch_published
+
+    files = tuple(PublishedFile(name=name) for name in ("pictures.zip", "table.csv"))
+    card = Card(name="toy", title="Toy", citation="c", task="t", files=files)
+    fetch_published(card, Path("card"), "archives")
+
+
 def _share() -> None:
     """Show pictures to the local Label Studio, whose secret is made, without starting it."""
     from salprobe.annotate.labelstudio.server import LocalServer
@@ -332,6 +352,7 @@ COMMANDS = [
         ("toy",),
         (_publish,),
     ),
+    Command("fetch of a card", _fetch_card, ("card",), (_archive,), ("card/fetched.json",)),
     Command("images shared with Label Studio", _share, ("server",)),
     Command(
         "merge of runs",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from salprobe.datasets.masks.outlines import outline_of_mask, outline_of_polygon
 from salprobe.datasets.progress import SILENT
 from salprobe.datasets.published.read import READERS as PUBLISHED
 from salprobe.datasets.readers.arrays import read_arrays
+from salprobe.datasets.sources.archives import unpack
 from salprobe.datasets.sources.folder import read_description
 from salprobe.datasets.sources.osie import read_fixations_mat
 from salprobe.datasets.sources.salicon import load_salicon
@@ -127,6 +129,10 @@ def write_inputs(folder: Path) -> None:
     write_pysaliency(folder / "pysaliency", _stimuli(folder / "images"), known.fixations)
     for name in ("Data Viewer", "EyeLink .asc", "Tobii Studio", "Gazepoint, all gaze", "BIDS"):
         CASES[name].write(folder)
+    (folder / "zipped").mkdir()
+    with zipfile.ZipFile(folder / "zipped" / "a.zip", "w", zipfile.ZIP_DEFLATED) as file:
+        for k in range(3):
+            file.writestr(f"in/{k}.txt", f"{k}" * 200)
     for name, write in WRITERS.items():
         (folder / name).mkdir()
         write(folder / name)
@@ -267,6 +273,7 @@ INPUTS = [
         "salicon-mat/COCO_train2014_000000000009.mat",
         lambda path: load_salicon(path.parent),
     ),
+    Reader("zip archive", "zipped/a.zip", lambda path: unpack(path, path.with_name("a"))),
     *(
         Reader(name, f"{name}/{file}", _published(name), 0.3)
         for name, file in PUBLISHED_FILES.items()
