@@ -47,7 +47,7 @@ def datasets(
         print_data(table)
         notes.print(
             "~ not checked against the data; – not known; * not yet seen with the real files.\n"
-            "What is not read can be used as a folder of images with a table: annotate gaze."
+            "annotate fetch DATASET downloads one; annotate cluster DATASET reads it."
         )
 
 
