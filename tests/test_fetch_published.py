@@ -36,6 +36,7 @@ from salprobe.datasets.sources.published import fetch_published
 
 BODY = bytes(range(256)) * 8000  # 2 MB
 CHUNK = 2**16
+TERMS = "Toy: licence: not known, read the authors' page\nPlease cite: c"
 
 
 @pytest.fixture(autouse=True)
@@ -154,9 +155,9 @@ def test_a_hash_that_is_pinned_or_not_published(tmp_path: Path) -> None:
     with serving(Site({"/a.bin": BODY})) as site:
         told = Counting()
         fetch_published(one(site, sha256=sha256), tmp_path / "a", progress=told)
-        assert told.said == []
+        assert told.said == [TERMS]
         fetch_published(one(site, md5=""), tmp_path / "b", progress=told)
-        assert told.said == [f"a.bin: no hash is published; SHA-256 {sha256}"]
+        assert told.said[1:] == [TERMS, f"a.bin: no hash is published; SHA-256 {sha256}"]
         with pytest.raises(InputError, match="its SHA-256 is"):
             fetch_published(one(site, sha256="0" * 64), tmp_path / "c")
 
@@ -390,14 +391,13 @@ def test_a_damaged_archive_is_unpacked_or_refused(data: st.DataObject, tmp_path_
     assert {path.name for path in root.iterdir()} <= {"a", "a.zip"}
 
 
-def test_the_command_shows_the_licence_first(tmp_path: Path) -> None:
+def test_a_data_set_by_a_form_is_refused_in_a_line(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["fetch", "koehler", "--root", str(tmp_path)])
     assert isinstance(done.exception, InputError)
     assert "koehler comes by a form or login: get it at https://labs.psych.ucsb.edu" in str(
         done.exception
     )
-    assert "Koehler: licence: ~on request" in done.stderr
-    assert "Please cite: Koehler, K." in done.stderr
+    assert done.stderr == "" and left(tmp_path) == set()
 
 
 def test_every_card_has_an_address_for_what_is_fetched_or_a_form() -> None:

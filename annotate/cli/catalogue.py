@@ -113,18 +113,20 @@ def fetch(
     """
     from ...datasets.catalogue.cards import card_of
     from ...datasets.sources.load import PUBLISHED, default_root
-    from ...datasets.sources.published import RECORD, fetch_published
+    from ...datasets.sources.published import RECORD, fetch_published, terms
 
     if name == "sample":
         _write_sample(root or default_root(name), source, only)
         return
     card = card_of(name)
     root = root or default_root(name)
-    licence = card.text("licence") if card.licence else "not known, read the authors' page"
-    notes.print(f"{card.title}: licence: {licence}\nPlease cite: {card.citation}")
     if name in PUBLISHED:
         if only:
             raise InputError(f"--file: {name} is fetched as a whole")
+        local = bool(source) and not source.startswith(("http://", "https://"))
+        if local and not Path(source).is_dir():
+            raise InputError(f"{source}: no such folder")
+        notes.print(terms(card))
         count, new = _fetch_description(name, root, source)
     else:
         new = fetch_published(card, root, source, only or (), progress)

@@ -46,6 +46,7 @@ def fetch_published(
     only : sequence of str
         Names of the files to fetch; by default all that are not optional.
     progress : Progress
+        Is told the licence before anything is downloaded.
 
     Returns
     -------
@@ -64,6 +65,7 @@ def fetch_published(
         raise InputError(f"{source}: no such folder")
     if not source:
         _check_public(card, files)
+    progress.say(terms(card))
     make_folder(root)
     with held(root / ".fetch.lock", f"{root}: another process is fetching into it"):
         record = _record(root)
@@ -80,6 +82,12 @@ def fetch_published(
                 output.write(json.dumps(record, indent=1, sort_keys=True).encode())
             new += 1
     return new
+
+
+def terms(card: Card) -> str:
+    """Return a data set's licence and what to cite, in two lines."""
+    licence = card.text("licence") if card.licence else "not known, read the authors' page"
+    return f"{card.title}: licence: {licence}\nPlease cite: {card.citation}"
 
 
 def _chosen(card: Card, only: Sequence[str]) -> list[PublishedFile]:
