@@ -77,7 +77,10 @@ class CountingFile(io.FileIO):
 
 def write_all(file: io.FileIO, content: Any) -> None:
     """Write all of a content to an unbuffered file; an error says how many bytes were left."""
-    rest = memoryview(content).cast("B")
+    rest = memoryview(content)
+    if not rest.nbytes:
+        return
+    rest = rest.cast("B")
     try:
         while rest:
             rest = rest[file.write(rest) :]

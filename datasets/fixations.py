@@ -144,16 +144,19 @@ class Fixations:
         """Return when each began, in ms from the stimulus's appearance, float64 (n,).
 
         Where `start_ms` is unknown, the sum of the durations of the subject's earlier fixations on
-        the stimulus: saccades between them take no time. NaN if one of these is unknown.
+        the stimulus: saccades between them take no time. NaN if one of these is unknown, or was
+        left out.
         """
         if self.start_ms is not None:
             return self.start_ms
         _, scanpath = self._scanpaths
         row = np.lexsort((self.orders(), scanpath))
-        lasting, path = self.duration_ms[row], scanpath[row]
+        lasting, path, order = self.duration_ms[row], scanpath[row], self.orders()[row]
         starts = np.empty(len(self))
         for part in np.split(np.arange(len(row)), np.flatnonzero(np.diff(path)) + 1):
-            starts[row[part]] = np.concatenate([[0.0], np.cumsum(lasting[part])[:-1]])[: len(part)]
+            begin = np.concatenate([[0.0], np.cumsum(lasting[part])[:-1]])[: len(part)]
+            complete = order[part] == np.arange(1, len(part) + 1)
+            starts[row[part]] = np.where(complete, begin, np.nan)
         return starts
 
     def of(self, image_id: int) -> Fixations:

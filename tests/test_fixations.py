@@ -36,6 +36,7 @@ def test_what_is_left_out_leaves_the_others_their_order() -> None:
     assert kept.orders().tolist() == [1, 1, 1, 3, 2]
     assert kept.of(1).orders().tolist() == [1, 1, 3, 2]
     assert Fixations.from_columns(kept.to_columns()).orders().tolist() == [1, 1, 1, 3, 2]
+    np.testing.assert_array_equal(kept.starts(), [0, 0, 0, np.nan, 10])  # what it took is gone
     last = gaze.leave_out(np.array([0, 0, 0, 0, 1, 0], dtype=bool))
     assert last.order is None, "the rows still tell it"
     assert kept.sha256() == Fixations(**{n: getattr(kept, n) for n in COLUMNS}).sha256()

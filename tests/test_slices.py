@@ -122,6 +122,19 @@ def test_fixations_are_sliced_by_groups_of_subjects(tmp_path: Path) -> None:
     table.write_text("subject,group\nb,patients\nc,patients\n")
     said = Slicing.parse(f"subjects:{table}").check(GAZE, None)
     assert said == ["subjects in no group, left out: a", "4 of 7 fixations are in no slice"]
+    table.write_text("subject,group\nb,patients\nB,patients\n")
+    said = Slicing.parse(f"subjects:{table}").check(GAZE, None)
+    assert said[1] == "subjects of the groups without a fixation: B"
+
+
+def test_subjects_in_no_group_are_all_counted(tmp_path: Path) -> None:
+    table, n = tmp_path / "groups.csv", 15
+    table.write_text("subject,group\n1,a\n")
+    zeros = np.zeros(n, dtype=np.int64)
+    gaze = Fixations(zeros, np.arange(1, n + 1), zeros, zeros, zeros.astype(float))
+    said = Slicing.parse(f"subjects:{table}").check(gaze, None)
+    names = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11"
+    assert said[0] == f"subjects in no group, left out: {names} and 4 more"
 
 
 @pytest.mark.parametrize(
@@ -453,6 +466,27 @@ def test_bad_images_are_left_out_of_the_slices_too(
         array, all_of_it = (np.load(r.folder / f"{name}.npy") for r in (run, sliced))
         np.testing.assert_array_equal(array, all_of_it[keep])
     assert run.by.shares["fixations"].sum() < sliced.by.shares["fixations"].sum()
+
+
+def test_a_stimulus_without_a_look_in_any_slice_is_scored(
+    paths_world: Path, tmp_path: Path
+) -> None:
+    content = json.loads((paths_world / "masks.json").read_text())
+    gaze, image = content["fixations"], content["images"][0]["id"]
+    rows = [k for k, one in enumerate(gaze["image_id"]) if one != image]
+    content["fixations"] = {name: [column[k] for k in rows] for name, column in gaze.items()}
+    masks = tmp_path / "masks.json"
+    masks.write_text(json.dumps(content))
+    run = probe(masks, model="gabor", root=paths_world, out=tmp_path / "run", by=BY, batch_size=1)
+    first = {one["id"] for one in content["annotations"] if one["image_id"] == image}
+    sliced = pd.read_parquet(run.folder / "slices.parquet")
+    mine = sliced["annotation_id"].isin(first).to_numpy()
+    assert mine.sum() == 3 * len(first)
+    scores = np.load(run.folder / "slices.npy")
+    assert np.isnan(scores[mine]).all()
+    assert len(np.load(run.folder / "looks.npy")) == len(
+        pd.read_parquet(run.folder / "looks.parquet")
+    )
 
 
 def test_a_merge_of_sliced_runs_is_refused(sliced: Run, tmp_path: Path) -> None:

@@ -137,7 +137,8 @@ class Slicing:
             if unknown.size:
                 raise InputError(
                     f"--by time: {unknown.size} of {len(fixations)} fixations have no time: "
-                    "neither start_ms nor the durations of all earlier ones are known"
+                    "neither start_ms nor the durations of all earlier ones are known "
+                    "(some may have been left out)"
                 )
             if fixations.start_ms is None:
                 said.append(
@@ -149,9 +150,13 @@ class Slicing:
             name = self.names[int(found.argmin())]
             raise InputError(f"--by {self.kind}: no fixation is in slice {name!r:.60}")
         if self.groups is not None:
-            left_out = sorted({str(s) for s in np.unique(fixations.subject)} - set(self.groups))
+            subjects = [str(subject) for subject in np.unique(fixations.subject)]
+            left_out = [subject for subject in subjects if subject not in self.groups]
             if left_out:
-                said.append(f"subjects in no group, left out: {', '.join(left_out[:10])}")
+                said.append(f"subjects in no group, left out: {_listed(left_out)}")
+            unseen = [subject for subject in self.groups if subject not in subjects]
+            if unseen:
+                said.append(f"subjects of the groups without a fixation: {_listed(unseen)}")
         if (slices < 0).any():
             said.append(f"{int((slices < 0).sum())} of {len(slices)} fixations are in no slice")
         return [printable(line) for line in said]
@@ -212,6 +217,11 @@ def looks_of(slicing: Slicing, fixations: Fixations, within: Sequence[np.ndarray
                 found.slice.append(k)
                 found.subject.append(str(subjects[who]))
     return found
+
+
+def _listed(subjects: Sequence[str], most: int = 10) -> str:
+    more = len(subjects) - most
+    return ", ".join(subjects[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def _range(text: str, word: str, *, whole: bool) -> tuple[float, float]:
