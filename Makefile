@@ -13,7 +13,7 @@ ifneq ($(wildcard ../shared/osie),)
 export SALPROBE_DATA ?= $(abspath ../shared)
 endif
 
-.PHONY: help demo test fuzz faults mutants bench coverage lint docs lock clean
+.PHONY: help demo test fuzz faults mutants bench coverage lint docs tutorials gallery release lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
@@ -59,7 +59,26 @@ docs: $(VENV)/installed  ## Build the documentation into site/
 	$(PIP) -e '.[docs]'
 	mkdir -p build/api/salprobe
 	ln -sfn $(addprefix $(CURDIR)/,$(FLOORS) $(wildcard salprobe/*.py*)) build/api/salprobe
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict # which generator, and until when: docs/adr/0019
+
+tutorials: $(VENV)/installed  ## Run the notebooks and write their pages (OSIE's where OSIE is)
+	$(PIP) -e '.[docs]'
+	$(BIN)/python docs/notebooks.py
+
+gallery: $(VENV)/installed  ## Draw the gallery's pictures anew (WEIGHTS=squeezenet1_0.pth)
+	$(BIN)/python docs/gallery.py $(WEIGHTS)
+
+release: $(VENV)/installed  ## Build what a release uploads into dist/, install it afresh, try it (uploads nothing)
+	$(PIP) -e '.[release]'
+	rm -rf dist build/release
+	$(BIN)/python -m build
+	$(BIN)/twine check --strict dist/*
+	$(PYTHON) -m venv build/release
+	build/release/bin/python -m pip install --quiet $(if $(CONSTRAINTS),-c $(CONSTRAINTS)) dist/*.whl
+	cd build/release && bin/annotate fetch sample --root sample
+	cd build/release && bin/annotate cluster sample --labels sample/masks.json -o regions.json
+	cd build/release && bin/probe run --masks regions.json --root sample --model gabor --out run
+	@ls -l dist
 
 lock: $(VENV)/installed  ## Renew constraints.txt with the newest versions that fit
 	mkdir -p build
@@ -67,5 +86,5 @@ lock: $(VENV)/installed  ## Renew constraints.txt with the newest versions that 
 	mv build/constraints.txt constraints.txt
 
 clean:  ## Remove what the targets made
-	rm -rf demo site build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf demo site build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -1,6 +1,7 @@
 """What an install brings: every package, every file beside the code, and the tests' own needs."""
 
 import fnmatch
+import json
 import re
 import shutil
 import subprocess
@@ -9,6 +10,8 @@ import tarfile
 import tomllib
 import zipfile
 from pathlib import Path
+
+import yaml
 
 ROOT = Path(__file__).parent.parent
 SETUP = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
@@ -93,3 +96,23 @@ def test_the_distributions_hold_what_the_folders_hold(tmp_path: Path) -> None:
     assert names == {
         Path(*package_of(path.parent).split("."), path.name).as_posix() for path in installed
     }
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+    codemeta = json.loads((ROOT / "codemeta.json").read_text("utf-8"))
+    assert project["version"] == citation["version"] == codemeta["version"]
+    assert project["description"] == codemeta["description"]
+    assert citation["keywords"] == codemeta["keywords"]
+    dois = {one["identifier"] for one in codemeta["referencePublication"]}
+    assert dois == {f"https://doi.org/{one['doi']}" for one in citation["references"]}
+
+
+def test_the_package_index_gets_no_relative_address() -> None:
+    text = (ROOT / "docs" / "package.md").read_text("utf-8")
+    addresses = re.findall(r"\]\(([^)]*)\)", text)
+    assert addresses and all(one.startswith("https://") for one in addresses)
+    for one in addresses:
+        path = one.partition("/blob/main/")[2]
+        assert not path or (ROOT / path).is_file(), one
