@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from pictures import regions
 from PIL import Image
@@ -25,6 +24,8 @@ from salprobe.tui.labels.review import LabelReview
 from salprobe.tui.results.review import ResultsReview
 
 TARGET = Path(__file__).parent / "images" / "gallery"
+FOLDER = Path(__file__).parent.parent / "build" / "gallery"
+"""Where the commands run; given again, they go on from what is there."""
 WIDTH = 1200
 COMMANDS = """\
 annotate fetch sample --root sample
@@ -38,7 +39,7 @@ probe popout --masks popout/popout.json --models bms,itti,gbvs --figure popout.p
 probe dissect regions.json --root sample --model squeezenet1_0 --weights {weights} -o dissect
 probe explain squeezenet1_0 sample --weights {weights} --layers features.1 -o explain
 probe figure explain -o explain.png
-probe fields squeezenet1_0 sample --weights {weights} --layers features.3 -o fields
+probe fields squeezenet1_0 sample --weights {weights} --layers features.3 --noise 300 -o fields
 """
 PICTURES = {
     "units": "units.png",
@@ -98,13 +99,13 @@ def keep(source: Path, name: str) -> None:
 def main() -> None:
     weights = str(Path(sys.argv[1]).resolve()) if len(sys.argv) > 1 else "default"
     TARGET.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory() as folder:
-        os.chdir(folder)
-        run(weights)
-        regions(Path())
-        screenshots()
-        for name, source in PICTURES.items():
-            keep(Path(source), name)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    os.chdir(FOLDER)
+    run(weights)
+    regions(Path())
+    screenshots()
+    for name, source in PICTURES.items():
+        keep(Path(source), name)
 
 
 if __name__ == "__main__":
