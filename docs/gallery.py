@@ -39,7 +39,7 @@ probe popout --masks popout/popout.json --models bms,itti,gbvs --figure popout.p
 probe dissect regions.json --root sample --model squeezenet1_0 --weights {weights} -o dissect
 probe explain squeezenet1_0 sample --weights {weights} --layers features.1 -o explain
 probe figure explain -o explain.png
-probe fields squeezenet1_0 sample --weights {weights} --layers features.3 --noise 300 -o fields
+probe fields squeezenet1_0 sample --weights {weights} --layers features.3 -o fields
 """
 PICTURES = {
     "units": "units.png",
@@ -48,7 +48,7 @@ PICTURES = {
     "detectors": "dissect/detectors.png",
     "explain": "explain.png",
     "fields": "fields/fields.png",
-    "report": "index.png",
+    "report": "report.png",
     "labels": "labels.png",
     "results": "results.png",
 }
@@ -77,14 +77,17 @@ def screenshots() -> None:
     stimuli = Stimuli(Path("sample"), tuple(masks.images))
     labels = LabelReview(Review(Path("regions.json")), stimuli)
     Path("labels.svg").write_text(asyncio.run(screen(labels, ["right_square_bracket"] * 3)))
-    Path("results.svg").write_text(asyncio.run(screen(ResultsReview([Path("run")]), [])))
+    Path("results.svg").write_text(asyncio.run(screen(ResultsReview([Path("run")]), ["m"])))
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"))
-        context = browser.new_context(viewport={"width": WIDTH, "height": 900}, offline=True)
+        context = browser.new_context(viewport={"width": WIDTH, "height": 1250}, offline=True)
         page = context.new_page()
-        for source in ("site/index.html", "labels.svg", "results.svg"):
-            page.goto(Path(source).resolve().as_uri())
-            page.screenshot(path=Path(source).stem + ".png")
+        page.goto(Path("site/index.html").resolve().as_uri() + "#features.10/254")
+        page.screenshot(path="report.png")
+        page.set_viewport_size({"width": WIDTH, "height": 780})
+        for name in ("labels", "results"):
+            page.goto(Path(f"{name}.svg").resolve().as_uri())
+            page.screenshot(path=f"{name}.png")
         browser.close()
 
 
