@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from io import StringIO
 
 import numpy as np
 from PIL import Image as PIL
+from PIL import ImageDraw
 from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
@@ -16,12 +18,14 @@ from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Container
+from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Static
 
 from ...datasets.texts import printable
 from .replies import Terminal
+from .shades import on
 
 # textual-image asks the terminal on import and waits 0.1 s: later replies would be read as keys.
 # A file that is not a terminal is not asked; `driver` does it instead.
@@ -36,6 +40,25 @@ Drawn = Callable[[tuple[int, int]], PIL.Image]
 """Draws the picture at a size in pixels."""
 
 
+@dataclass(frozen=True)
+class Mark:
+    """A short text on a picture, readable at any size.
+
+    Attributes
+    ----------
+    x, y : float
+        Place in the picture, from 0 at its left and top to 1.
+    text : str
+    colour : (red, green, blue)
+        Of its ground.
+    """
+
+    x: float
+    y: float
+    text: str
+    colour: tuple[int, int, int]
+
+
 class HalfCells(Widget):
     """A picture with two pixels per cell, one above the other.
 
@@ -46,22 +69,25 @@ class HalfCells(Widget):
         super().__init__()
         self._rows: list[Strip] = []
 
-    def show(self, picture: PIL.Image) -> None:
-        """Show a picture, one pixel per cell wide and two pixels per cell high."""
+    def show(self, picture: PIL.Image, marks: Sequence[Mark] = ()) -> None:
+        """Show a picture, one pixel per cell wide and two pixels per cell high, and texts on it."""
         # Six bits per channel look like eight here, and make hits in the style cache likely.
         pixels = np.asarray(picture.convert("RGB")) & 0xFC
         if len(pixels) % 2:
             pixels = np.concatenate([pixels, pixels[-1:]])
-        self._rows = [
-            Strip(
-                [
-                    Segment("▀", _style(tuple(a), tuple(b)))
-                    for a, b in zip(upper.tolist(), lower.tolist(), strict=True)
-                ],
-                len(upper),
-            )
+        cells = [
+            [
+                Segment("▀", _style(tuple(a), tuple(b)))
+                for a, b in zip(upper.tolist(), lower.tolist(), strict=True)
+            ]
             for upper, lower in zip(pixels[::2], pixels[1::2], strict=True)
         ]
+        for mark in marks:
+            row, style = cells[int(mark.y * len(cells))], Style.parse(on(*mark.colour))
+            start = min(int(mark.x * len(row)), max(0, len(row) - len(mark.text)))
+            for place, letter in enumerate(mark.text[: len(row)], start):
+                row[place] = Segment(letter, style)
+        self._rows = [Strip(row, len(row)) for row in cells]
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
@@ -86,9 +112,24 @@ class Picture(Container):
     Picture > Static { width: auto; color: $text-muted; }
     """
 
+    class Pressed(Message):
+        """The mouse was pressed on the picture.
+
+        Attributes
+        ----------
+        box : (left, top, right, bottom)
+            The cell's place in the picture, from 0 at its left and top to 1.
+        """
+
+        def __init__(self, box: tuple[float, float, float, float]) -> None:
+            super().__init__()
+            self.box = box
+
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._draw: Drawn | None = None
+        self._marks: Sequence[Mark] = ()
+        self._cells = (1, 1)
         self._proportions = (4.0, 3.0)
         self._cell = (1, 2)  # pixels that a cell shows
         self._shown: Widget = HalfCells()
@@ -116,9 +157,11 @@ class Picture(Container):
         self._toggle(self._draw is not None)
         self._update()
 
-    def show(self, proportions: tuple[float, float], draw: Drawn) -> None:
+    def show(
+        self, proportions: tuple[float, float], draw: Drawn, marks: Sequence[Mark] = ()
+    ) -> None:
         """Show a picture with proportions (width, height), redrawn whenever the size changes."""
-        self._draw, self._proportions = draw, proportions
+        self._draw, self._proportions, self._marks = draw, proportions, marks
         self._update()
 
     def say(self, text: str) -> None:
@@ -132,22 +175,46 @@ class Picture(Container):
         del event
         self._update()
 
+    def on_click(self, event: events.Click) -> None:
+        """Say where the picture was pressed."""
+        (columns, rows), shown = self._cells, self._shown.region
+        x = event.screen_x - shown.x - (shown.width - columns) // 2
+        y = event.screen_y - shown.y - (shown.height - rows) // 2
+        if self._draw is not None and 0 <= x < columns and 0 <= y < rows:
+            box = x / columns, y / rows, (x + 1) / columns, (y + 1) / rows
+            self.post_message(self.Pressed(box))
+
     def _update(self) -> None:
         if self._draw is None or not self.size.width or not self.size.height:
             return
         width, height = self._proportions
         scale = min(self.size.width / width, 2 * self.size.height / height)
         cells = max(1, round(width * scale)), max(1, round(height * scale / 2))
+        self._cells = cells
         picture = self._draw((cells[0] * self._cell[0], cells[1] * self._cell[1]))
         if isinstance(self._shown, HalfCells):
-            self._shown.show(picture)
+            self._shown.show(picture, self._marks)
         elif isinstance(self._shown, SixelImage | TGPImage):
             self._shown.styles.width, self._shown.styles.height = cells
-            self._shown.image = picture
+            self._shown.image = _marked(picture, self._marks, self._cell[1])
         self._toggle(True)
 
     def _toggle(self, picture: bool) -> None:
         self._shown.display, self._text.display = picture, not picture
+
+
+def _marked(picture: PIL.Image, marks: Sequence[Mark], height: int) -> PIL.Image:
+    """Write texts onto a picture, not quite as high as the terminal's letters."""
+    if not marks:
+        return picture
+    shown = picture.copy()
+    pen = ImageDraw.Draw(shown)
+    for mark in marks:
+        place = mark.x * shown.width, mark.y * shown.height
+        box = pen.textbbox(place, mark.text, font_size=0.8 * height)
+        pen.rectangle(box, fill=mark.colour)
+        pen.text(place, mark.text, fill=on(*mark.colour).split()[0], font_size=0.8 * height)
+    return shown
 
 
 @lru_cache(maxsize=100_000)

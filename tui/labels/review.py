@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import ClassVar
 
-from PIL import Image
 from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
@@ -16,17 +14,16 @@ from textual.widgets import DataTable, Footer, Input, OptionList, Select, Static
 
 from ...annotate.review.journal import Review
 from ...datasets.categories import UNLABELLED
-from ...datasets.errors import InputError
 from ...datasets.masks.annotation import Annotation
 from ...datasets.stimuli import Stimuli, Stimulus
 from ...datasets.texts import printable
-from ..frame.drawing import around, draw
 from ..frame.help import Keys
-from ..frame.picture import Picture
 from ..frame.tables import fill
 from . import filters, keys
+from .canvas import Canvas
 from .edits import Editing
 from .images import Images
+from .legend import Legend
 from .texts import COLUMNS, head, legend, row
 
 
@@ -52,7 +49,7 @@ class LabelReview(Editing):
     ) -> None:
         super().__init__(review, second or {})
         self.stimuli = stimuli
-        self.zoomed, self.dots, self.listed = False, False, "all"
+        self.listed = "all"
         self.image: Stimulus | None = None
         names = [
             category.name
@@ -60,7 +57,6 @@ class LabelReview(Editing):
             if category.name != UNLABELLED
         ]
         self.keys = dict(zip(keys.CATEGORIES, names, strict=False))
-        self._picture = lru_cache(maxsize=16)(self._read)
 
     def compose(self) -> ComposeResult:
         """Lay out the list, the picture, the table and the keys."""
@@ -78,16 +74,15 @@ class LabelReview(Editing):
                 )
                 yield Images(id="images", compact=True)
             with Vertical():
-                yield Picture(id="picture")
+                yield Canvas(self.review, self.stimuli, id="picture")
                 yield DataTable(id="regions", cursor_type="row", zebra_stripes=True)
-        yield Static(id="keys")
+        yield Legend(self.keys, id="keys")
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
         """Fill the lists."""
         table = self.query_one("#regions", DataTable)
         table.can_focus = False
-        self.query_one("#keys", Static).update(legend(self.keys))
         self._list()
         self.query_one(Images).focus()
         self.watch(self.query_one("#filter", Select), "expanded", self._chosen, init=False)
@@ -115,6 +110,20 @@ class LabelReview(Editing):
         if event.row_key.value and self.region != int(event.row_key.value):
             self.region = int(event.row_key.value)
             self._redraw()
+
+    @on(Canvas.Chosen)
+    def choose(self, event: Canvas.Chosen) -> None:
+        """Select the region that was clicked, and say whose the fixation is."""
+        self.said = event.said
+        if event.region is not None:
+            self._select(event.region)
+        else:
+            self._head()
+
+    @on(Legend.Chosen)
+    def label_clicked(self, event: Legend.Chosen) -> None:
+        """Give the selected region the category that was clicked."""
+        self.action_label(event.category)
 
     @on(Input.Changed, "#search")
     def search(self) -> None:
@@ -165,12 +174,14 @@ class LabelReview(Editing):
 
     def action_zoom(self) -> None:
         """Zoom in on the region, or out again."""
-        self.zoomed = not self.zoomed
+        canvas = self.query_one(Canvas)
+        canvas.zoomed = not canvas.zoomed
         self._redraw()
 
     def action_dots(self) -> None:
         """Show or hide the fixations."""
-        self.dots = not self.dots
+        canvas = self.query_one(Canvas)
+        canvas.dots = not canvas.dots
         self._redraw()
 
     def action_search(self) -> None:
@@ -256,7 +267,7 @@ class LabelReview(Editing):
         else:
             self.image, self.region = None, None
             self.query_one("#regions", DataTable).clear()
-            self.query_one(Picture).say("no image matches")
+            self.query_one(Canvas).say("no image matches")
         self._head()
 
     def _show(self, image: Stimulus, region: int | None = None) -> None:
@@ -288,29 +299,7 @@ class LabelReview(Editing):
         if self.image is None:
             return
         self._head()
-        image, picture = self.image, self._picture(self.image.id)
-        shown = self.query_one(Picture)
-        if isinstance(picture, str):
-            shown.say(picture)
-            return
-        box = None
-        if self.zoomed and self.region is not None:
-            box = around(self.editor.regions[self.region], image)
-        fixations = self.editor.fixations
-        dots = fixations.of(image.id) if self.dots and fixations is not None else None
-        shown.show(
-            (image.width, image.height),
-            lambda size: draw(
-                *(picture, image, self.editor.of(image.id), self.editor.category),
-                *(self.region, size, dots, box),
-            ),
-        )
-
-    def _read(self, number: int) -> Image.Image | str:
-        try:
-            return self.stimuli.read(self.editor.masks.image(number))
-        except InputError as error:
-            return str(error)
+        self.query_one(Canvas).look(self.image, self.region)
 
     def saved(self) -> None:
         """Show that the file is saved, or is not."""

@@ -79,10 +79,12 @@ def line(editor: Editor, image: Stimulus) -> Text:
 
 
 def legend(keys: Mapping[str, str]) -> Columns:
-    """Return the keys of the categories, on the categories' colours."""
+    """Return the keys of the categories, on the categories' colours; `Legend` reads the meta."""
     cells = []
     for key, name in keys.items():
         colour = COLOURS.get(name, COLOURS[UNLABELLED])
         style = on(*(int(colour[k : k + 2], 16) for k in (1, 3, 5)))
-        cells.append(Text.assemble((f" {key} ", style), f" {printable(name)}"))
+        cell = Text.assemble((f" {key} ", style), f" {printable(name)}")
+        cell.apply_meta({"category": name})
+        cells.append(cell)
     return Columns(cells, padding=(0, 2, 0, 0))
