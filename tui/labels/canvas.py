@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
+from time import monotonic
 
+import numpy as np
 from PIL import Image
 from textual import on
 from textual.message import Message
+from textual.timer import Timer
 
 from ...annotate.review.journal import Review
 from ...datasets.errors import InputError
 from ...datasets.fixations import Fixations
 from ...datasets.stimuli import Stimuli, Stimulus
 from ..frame.drawing import Box, around, draw
-from ..frame.picture import Picture
+from ..frame.picture import Mark, Picture
 from .pointing import described, fixation_at, regions_at
+from .scanpath import colours_of, marks, onsets, ordinals, told, trace
+
+_TICK_S = 0.1
 
 
 class Canvas(Picture):
@@ -30,6 +37,10 @@ class Canvas(Picture):
     ----------
     zoomed, dots : bool
         Whether only the selected region's surroundings are shown; whether the fixations are.
+    path : bool
+        Whether the scanpath is shown.
+    subject : object or None
+        Whose scanpath; None for all.
     """
 
     class Chosen(Message):
@@ -48,26 +59,88 @@ class Canvas(Picture):
 
     def __init__(self, review: Review, stimuli: Stimuli, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.zoomed = self.dots = False
+        self.zoomed = self.dots = self.path = False
+        self.subject: object | None = None
         self._review, self._stimuli = review, stimuli
         self._image: Stimulus | None = None
         self._region: int | None = None
+        self._replay: Timer | None = None
+        self._began = 0.0
         self._picture = lru_cache(maxsize=16)(self._read)
 
     def look(self, image: Stimulus, region: int | None) -> None:
         """Show an image, and a region of it as selected."""
+        if image is not self._image:
+            self.stop()
         self._image, self._region = image, region
         picture, editor = self._picture(image.id), self._review.editor
         if isinstance(picture, str):
             self.say(picture)
             return
         box, dots = self._box(image), self._fixations(image) if self.dots else None
-        self.show(
-            (image.width, image.height),
-            lambda size: draw(
+        path, numbers = self._path(image)
+
+        def drawn(size: tuple[int, int]) -> Image.Image:
+            shown = draw(
                 *(picture, image, editor.of(image.id), editor.category, region, size, dots, box)
-            ),
-        )
+            )
+            return shown if path is None else trace(shown, *path, box)
+
+        self.show((image.width, image.height), drawn, numbers)
+
+    def told(self) -> str:
+        """Return whose scanpath is shown, and how long it is."""
+        looked = None if self._image is None else self._fixations(self._image)
+        if looked is None or not len(looked):
+            return "this image has no fixations"
+        return told(self._own(looked), self.subject)
+
+    def follow(self, step: int) -> None:
+        """Show the next subject's scanpath; all subjects' come before the first and last."""
+        looked = None if self._image is None else self._fixations(self._image)
+        subjects = [None, *([] if looked is None else np.unique(looked.subject).tolist())]
+        place = subjects.index(self.subject) if self.subject in subjects else 0
+        self.subject, self.path = subjects[(place + step) % len(subjects)], True
+
+    def replay(self) -> None:
+        """Replay the scanpath as fast as it was, or stop that."""
+        if self._replay is not None:
+            self.stop()
+            return
+        self.path, self._began = True, monotonic()
+        self._replay = self.set_interval(_TICK_S, self._tick)
+
+    def stop(self) -> None:
+        """Stop the replay."""
+        if self._replay is not None:
+            self._replay.stop()
+            self._replay = None
+
+    def _tick(self) -> None:
+        looked = None if self._image is None else self._fixations(self._image)
+        if looked is None or self._elapsed_ms() > onsets(looked).max(initial=0.0):
+            self.stop()
+        if self._image is not None:
+            self.look(self._image, self._region)
+
+    def _elapsed_ms(self) -> float:
+        return float("inf") if self._replay is None else 1000 * (monotonic() - self._began)
+
+    def _path(self, image: Stimulus) -> tuple[tuple[Fixations, np.ndarray] | None, Sequence[Mark]]:
+        """Return the scanpath with its colours, and its numbers, as far as it is replayed."""
+        looked = self._fixations(image) if self.path else None
+        if looked is None:
+            return None, ()
+        seen = onsets(looked) <= self._elapsed_ms()
+        if self.subject is not None:
+            seen &= looked.subject == self.subject
+        shown, colours = looked.where(seen), colours_of(looked)[seen]
+        numbers = ordinals(looked)[seen]
+        return (shown, colours), marks(shown, numbers, colours, self._box(image))
+
+    def _own(self, looked: Fixations) -> Fixations:
+        """Return the chosen subject's fixations, or all."""
+        return looked if self.subject is None else looked.where(looked.subject == self.subject)
 
     @on(Picture.Pressed)
     def choose(self, event: Picture.Pressed) -> None:
@@ -84,7 +157,8 @@ class Canvas(Picture):
         if self._region in numbers:
             place = numbers.index(self._region) + 1
             numbers = [*numbers[place:], *numbers[:place]]
-        looked, said = self._fixations(image) if self.dots else None, ""
+        seen = self.dots or self.path
+        looked, said = self._fixations(image) if seen else None, ""
         if looked is not None and (place := fixation_at(looked, cell)) is not None:
             said = described(looked, place)
         if numbers or said:

@@ -33,6 +33,14 @@ BINDINGS: list[BindingType] = [
     Binding("x", "delete", "delete the region", show=False),
     Binding("z", "zoom", "Zoom", tooltip="zoom to the region, and out"),
     Binding("d", "dots", "show or hide the fixations", show=False),
+    Binding("p", "path", "show or hide the scanpath", show=False),
+    Binding(
+        *("greater_than_sign", "subject(1)", "scanpath of the next, previous subject"),
+        show=False,
+        key_display="><",
+    ),
+    Binding("less_than_sign", "subject(-1)", "", show=False, system=True),
+    Binding("space", "replay", "replay the scanpath", show=False),
     Binding("slash", "search", "search by name", show=False, key_display="/"),
     Binding("f", "filter", "Filter", tooltip="choose which images are listed"),
 ]

@@ -184,6 +184,29 @@ class LabelReview(Editing):
         canvas.dots = not canvas.dots
         self._redraw()
 
+    def action_path(self) -> None:
+        """Show or hide the scanpath."""
+        canvas = self.query_one(Canvas)
+        canvas.path = not canvas.path
+        self._follow_path()
+
+    def action_subject(self, step: int) -> None:
+        """Show the next subject's scanpath, or all."""
+        self.query_one(Canvas).follow(step)
+        self._follow_path()
+
+    def action_replay(self) -> None:
+        """Replay the scanpath."""
+        self.query_one(Canvas).replay()
+        self._follow_path()
+
+    def _follow_path(self) -> None:
+        canvas = self.query_one(Canvas)
+        self.said = canvas.told() if canvas.path else ""
+        if not canvas.path:
+            canvas.stop()
+        self._redraw()
+
     def action_search(self) -> None:
         """Search images by name."""
         self.query_one("#search").focus()
