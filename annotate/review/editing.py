@@ -141,6 +141,18 @@ class Editor:
         after.pop("suggestion", None)
         return Edit(category, (entry,), (after,))
 
+    def label_all(self, numbers: Sequence[int], category: str) -> Edit:
+        """Return the one edit that gives several regions a category.
+
+        Raises
+        ------
+        InputError
+            If there is no such category.
+        """
+        edits = [self.label(number, category) for number in numbers]
+        before, after = ([getattr(edit, side)[0] for edit in edits] for side in ("before", "after"))
+        return Edit(category, tuple(before), tuple(after))
+
     def accept(self, number: int) -> Edit:
         """Return the edit that accepts a region's suggested category.
 

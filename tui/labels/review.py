@@ -20,6 +20,7 @@ from ...datasets.texts import printable
 from ..frame.help import Keys
 from ..frame.tables import fill
 from . import filters, keys
+from .board import Board
 from .canvas import Canvas
 from .edits import Editing
 from .images import Images
@@ -97,6 +98,11 @@ class LabelReview(Editing):
         if event.character in self.keys and not typing:
             event.stop()
             self.action_label(self.keys[event.character])
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Leave tab to what lies on top."""
+        del parameters
+        return action != "open" or len(self.screen_stack) == 1
 
     @on(OptionList.OptionHighlighted, "#images")
     def show_image(self, event: OptionList.OptionHighlighted) -> None:
@@ -207,6 +213,18 @@ class LabelReview(Editing):
             canvas.stop()
         self._redraw()
 
+    def action_board(self) -> None:
+        """Show the categories, and their regions side by side."""
+
+        def opened(region: int | None) -> None:
+            self._list()
+            if region is not None:
+                self.find(self.editor.regions[region].image_id, region)
+            self.changed()
+
+        board = Board(self.review, self.stimuli, self.keys, self.save_soon)
+        self.push_screen(board, opened)
+
     def action_search(self) -> None:
         """Search images by name."""
         self.query_one("#search").focus()
@@ -230,8 +248,6 @@ class LabelReview(Editing):
         """Select the next region to keep, from the current one around the list; False if none."""
         images = self.query_one(Images)
         count = images.option_count
-        if len(self.screen_stack) > 1:
-            return True
         for k in range(count + 1 if count else 0):
             place = (images.place + step * k) % count
             regions = self.editor.of(images.at(place))[::step]
