@@ -358,9 +358,13 @@ def review(
         typer.Option(help="File of weights or training folder, if it has moved."),
     ] = None,
 ) -> None:
-    """Review results in the terminal: tables, units, regions, activation maps."""
+    """Review results in the terminal: tables, units, regions, activation maps.
+
+    Without run folders, new runs below runs/ appear by themselves.
+    """
     import sys
 
+    watched = None if folders else Path("runs")
     run_folders = folders or sorted(path.parent for path in Path("runs").rglob("run.json"))
     if not run_folders:
         raise InputError("no run below runs/; expected run folders as arguments")
@@ -372,7 +376,7 @@ def review(
     from ...tui.results.review import ResultsReview
     from ...tui.results.runs import Moved
 
-    ResultsReview(run_folders, Moved(masks, root, weights)).run()
+    ResultsReview(run_folders, Moved(masks, root, weights), watched).run()
 
 
 app.add_typer(cli_analysis.app)

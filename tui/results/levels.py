@@ -44,6 +44,8 @@ class Level:
     rows : list of list of Text
     layers : list of str
         The layer of each row, if the columns are categories.
+    sources : list of str
+        The frame's column behind each column, if a row of one is a row of the other.
     """
 
     what: str
@@ -51,6 +53,7 @@ class Level:
     columns: list[str] = field(default_factory=list)
     rows: list[list[Text]] = field(default_factory=list)
     layers: list[str] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
 
 
 def measured(run: Run, measure: str) -> Level:
@@ -69,7 +72,8 @@ def measured(run: Run, measure: str) -> Level:
         for layer, row in zip(layers, table.to_numpy(float).tolist(), strict=True)
     ]
     frame = table.reset_index(names="layer")
-    return Level(MEASURES[measure], frame, ["layer", *map(str, table.columns)], rows, layers)
+    columns = ["layer", *map(str, table.columns)]
+    return Level(MEASURES[measure], frame, columns, rows, layers, list(frame.columns))
 
 
 def compared(earlier: Run, run: Run, name: str) -> Level:
@@ -116,7 +120,9 @@ def units(run: Run, layer: str, category: str) -> Level:
         for row in frame.to_dict("records")
     ]
     what = f"{layer}: units for {category}, the best first; 95 % intervals allow for the choice"
-    return Level(what, frame, ["unit", *named, "NSS", "contrast", "q", "shuffled"], rows)
+    columns = ["unit", *named, "NSS", "contrast", "q", "shuffled"]
+    sources = ["unit", *named, "mean", "contrast", "contrast_q", "shuffled"]
+    return Level(what, frame, columns, rows, sources=sources)
 
 
 def regions(run: Run, layer: str, unit: int, category: str, worst: bool) -> Level:
@@ -127,7 +133,8 @@ def regions(run: Run, layer: str, unit: int, category: str, worst: bool) -> Leve
     frame = table[["annotation_id", "image_id", "nss", "n_fixations"]]
     rows = [[plain(value) for value in row] for row in frame.itertuples(index=False)]
     what = f"{layer}, unit {unit}, {category}: the {'worst' if worst else 'best'} regions first"
-    return Level(what, frame, ["region", "image", "NSS", "fixations"], rows)
+    columns = ["region", "image", "NSS", "fixations"]
+    return Level(what, frame, columns, rows, sources=list(frame.columns))
 
 
 def search(frame: pd.DataFrame, what: str) -> Level:
@@ -136,4 +143,5 @@ def search(frame: pd.DataFrame, what: str) -> Level:
         [Text(printable(row[0])), *(score(value) for value in row[1:])]
         for row in frame.itertuples(index=False)
     ]
-    return Level(what, frame, list(map(str, frame.columns)), rows)
+    columns = list(map(str, frame.columns))
+    return Level(what, frame, columns, rows, sources=list(frame.columns))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
 import pandas as pd
 from rich.text import Text
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -16,24 +17,23 @@ from textual.widgets import DataTable, Footer, OptionList, Static
 from textual.widgets.option_list import Option
 
 from ...datasets.errors import InputError
-from ...datasets.files import atomic_write
 from ...datasets.texts import harmless, printable
-from ...probe.choices import Format
 from ...probe.runs.run import Run
-from ...probe.views.run import describe, formatted, paper_table
-from ..frame.app import TextApp
-from ..frame.dialogs import Choose
+from ...probe.views.run import describe, paper_table
+from ..frame.dialogs import Ask, Choose
 from ..frame.help import Keys
 from ..frame.tables import fill
+from .contact import Contact
+from .exports import Exporting, best_regions, twelve
 from .levels import MEASURES, Level, compared, measured, regions, search, units
 from .map_view import MapView
+from .order import Order, arranged
 from .plots import Plots
-from .runs import Moved, names, opened, read_search, so_far, state
-from .saving import save, suffix_of
+from .runs import Moved, names, opened, read_search, runs_below, so_far, state
 from .sheet import Sheet
 
 
-class ResultsReview(TextApp):
+class ResultsReview(Exporting):
     """Reviews finished runs.
 
     Parameters
@@ -42,6 +42,8 @@ class ResultsReview(TextApp):
         Run folders. A folder that is not a finished run is reported when it is chosen.
     moved : Moved, optional
         Where the runs' inputs are now.
+    watched : Path, optional
+        A folder; new runs below it appear by themselves.
     """
 
     TITLE = "probe review"
@@ -58,34 +60,35 @@ class ResultsReview(TextApp):
         Binding("c", "compare", "Compare", tooltip="the change from another run"),
         Binding("p", "plots", "Plots", tooltip="units by layer, and their distribution"),
         Binding("u", "sheet", "Sheet", tooltip="the unit's sheet: best patches, what drives it"),
+        Binding("t", "contact", "Twelve", tooltip="the unit's twelve best regions, with maps"),
+        Binding("o", "order", "sort by a column, or by a click on it", show=False),
+        Binding("slash", "wanted", "filter the rows", show=False, key_display="/"),
         Binding("e", "export", "Export", tooltip="write the table to a file"),
         Binding("s", "picture", "write the picture or the screen to a file", show=False),
+        Binding("S", "pictures", "write the pictures of all that is listed", show=False),
         Binding("r", "runs", "Runs", tooltip="the list of runs"),
     ]
 
-    def __init__(self, folders: Sequence[Path], moved: Moved | None = None) -> None:
-        super().__init__()
-        self.folders, self.moved = list(folders), moved or Moved()
+    def __init__(
+        self, folders: Sequence[Path], moved: Moved | None = None, watched: Path | None = None
+    ) -> None:
+        super().__init__(moved or Moved())
+        self.folders, self.watched = list(folders), watched
         self.names = names(self.folders)
-        self.run_: Run | None = None
-        self.other: Run | None = None
-        self.measure = "top10_crossval"
-        self.layer = self.category = ""
-        self.unit = 0
-        self.level = "run"
-        self.worst = False
-        self.shown = Level("", pd.DataFrame())
+        self.orders: dict[str, Order] = {}  # by level
         self.place = 0
+        self._whole = "run", self.shown, ""  # unsorted
         self._seen: list[tuple[str, int, int]] = []  # the folder's files when it was opened
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the run shown."""
+        return self.folders[self.place]
 
     def compose(self) -> ComposeResult:
         """Lay out the runs, the table and the picture."""
         with Horizontal():
-            yield OptionList(
-                *(Option(Text(printable(name)), id=str(k)) for k, name in enumerate(self.names)),
-                id="runs",
-                compact=True,
-            )
+            yield OptionList(*self._options(), id="runs", compact=True)
             with Vertical():
                 yield Static(id="title")
                 yield Static(id="about")
@@ -93,7 +96,7 @@ class ResultsReview(TextApp):
                     yield DataTable(
                         id="table", cursor_foreground_priority="renderable", fixed_columns=1
                     )
-                    yield MapView(self.moved, id="picture")
+                    yield MapView(self.pictures, id="picture")
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
@@ -103,6 +106,8 @@ class ResultsReview(TextApp):
         self._open(0)
         self.query_one("#table").focus()
         self.set_interval(2, self._poll)
+        if self.watched is not None:
+            self.set_interval(5, self.look_for_runs)
 
     @on(OptionList.OptionHighlighted, "#runs")
     def choose_run(self, event: OptionList.OptionHighlighted) -> None:
@@ -136,15 +141,19 @@ class ResultsReview(TextApp):
             if column == 0:
                 return
             self.layer, self.category = self.shown.layers[row], self.shown.columns[column]
+            self.orders.pop("units", None)
             self._units()
         elif self.level == "units":
             self.unit = int(self.shown.frame["unit"].iloc[table.cursor_row])
+            self.orders.pop("regions", None)
             self._regions()
 
     def action_up(self) -> None:
         """Go back one level."""
         if self.level == "regions":
             self._units()
+            units = self.shown.frame["unit"].tolist()
+            self.query_one("#table", DataTable).move_cursor(row=units.index(self.unit))
         elif self.level == "units" or self.other is not None:
             self.other = None
             self._table()
@@ -187,23 +196,6 @@ class ResultsReview(TextApp):
 
         self.push_screen(Choose("Change from which run?", others), done)
 
-    def action_export(self) -> None:
-        """Write the table shown as .csv, .md, .tex or .json, by the file's suffix."""
-        kinds: dict[str, Format] = {".csv": "csv", ".md": "md", ".tex": "latex", ".json": "json"}
-        frame = self.shown.frame
-        if frame.empty:
-            self.notify("there is no table", severity="warning")
-            return
-
-        def write(path: Path) -> None:
-            kind = kinds[suffix_of(path, tuple(kinds))]
-            with atomic_write(path) as file:
-                file.write((formatted(frame, kind) + "\n").encode())
-
-        what = self.level if self.level != "run" else "change" if self.other else self.measure
-        name = f"{self.folders[self.place].resolve().name}-{what}.csv"
-        save(self, f"Write the table to ({', '.join(kinds)})", name, write)
-
     def action_plots(self) -> None:
         """Plot units above the threshold by layer, and the distribution of a layer's units."""
         if self.run_ is None:
@@ -225,24 +217,61 @@ class ResultsReview(TextApp):
             unit = int(self.shown.frame["unit"].iloc[table.cursor_row])
         self.push_screen(Sheet(self.run_, self.layer, unit, self.moved))
 
-    def action_picture(self) -> None:
-        """Write the stimulus with the map as PNG, or the screen as SVG, by the file's suffix."""
-        screen = self.export_screenshot()
-        picture = self.query_one(MapView).drawn if self.level == "regions" else None
+    def action_contact(self) -> None:
+        """Show the unit's twelve best regions side by side; of a list of regions, the first."""
+        table = self.query_one("#table", DataTable)
+        if self.run_ is None or self.level not in ("units", "regions") or not table.row_count:
+            self.notify("open a cell first, and choose a unit", severity="warning")
+            return
+        unit, best = self.unit, twelve(self.shown) if self.level == "regions" else []
+        if self.level == "units":
+            unit = int(self.shown.frame["unit"].iloc[table.cursor_row])
+            best = best_regions(self.run_, self.layer, unit, self.category, self.worst)
+        title = f"{self.layer}, unit {unit}, {self.category}"
+        self.push_screen(Contact(self.pictures, self.run_, self.layer, unit, best, title))
 
-        def write(path: Path) -> None:
-            suffix = suffix_of(path, (".png", ".svg") if picture else (".svg",))
-            with atomic_write(path) as file:
-                if suffix == ".svg" or picture is None:
-                    file.write(screen.encode())
-                else:
-                    picture.save(file, format="PNG")
+    def action_order(self) -> None:
+        """Choose the column to sort by; the same one again turns the order round."""
 
-        if picture is None:
-            save(self, "Write the screen to (.svg)", "screen.svg", write)
+        def chosen(column: str | None) -> None:
+            if column is not None:
+                self._arrange(self._order().by(column))
+
+        if self.shown.columns:
+            choices = {name: name for name in self.shown.columns}
+            self.push_screen(Choose("Sort by which column?", choices), chosen)
+
+    def action_wanted(self) -> None:
+        """Ask for a filter."""
+
+        def named(text: str | None) -> None:
+            if text is not None:
+                self._arrange(replace(self._order(), wanted=text.strip()))
+
+        if self.shown.columns:
+            title = "Rows with a text, or such as NSS > 1.5; empty for all"
+            self.push_screen(Ask(title, self._order().wanted), named)
+
+    @on(DataTable.HeaderSelected, "#table")
+    def sort_clicked(self, event: DataTable.HeaderSelected) -> None:
+        """Sort by the column that was clicked."""
+        self._arrange(self._order().by(self.shown.columns[event.column_index]))
+
+    def _order(self) -> Order:
+        return self.orders.get(self._whole[0], Order())
+
+    def _arrange(self, order: Order) -> None:
+        """Sort and filter the table anew, unless it cannot be."""
+        try:
+            arranged(self._whole[1], order)
+        except InputError as error:
+            self.notify(str(error), severity="warning")
+            return
+        self.orders[self._whole[0]] = order
+        if self.level == "regions":
+            self._regions()
         else:
-            name = f"{self.layer}-{self.unit}.png".replace("/", "_")
-            save(self, "Write the picture to (.png), or the screen to (.svg)", name, write)
+            self._fill(self.level, *self._whole[1:])
 
     def action_runs(self) -> None:
         """Go to the list of runs."""
@@ -279,6 +308,29 @@ class ResultsReview(TextApp):
         ):
             self._open(self.place)
 
+    @work(thread=True, exclusive=True, group="runs")
+    def look_for_runs(self) -> None:
+        """List the runs that are new below the watched folder."""
+        if self.watched is not None:
+            self.call_from_thread(self._add, runs_below(self.watched))
+
+    def _add(self, found: Sequence[Path]) -> None:
+        new = [folder for folder in found if folder not in self.folders]
+        if not new:
+            return
+        self.folders += new
+        self.names = names(self.folders)
+        runs = self.query_one("#runs", OptionList)
+        with self.prevent(OptionList.OptionHighlighted):
+            runs.clear_options()
+            runs.add_options(self._options())
+            runs.highlighted = self.place
+        runs.display = True
+        self.notify(f"new: {', '.join(self.names[-len(new) :])}")
+
+    def _options(self) -> list[Option]:
+        return [Option(Text(printable(name)), id=str(k)) for k, name in enumerate(self.names)]
+
     def _table(self) -> None:
         """Show layers × categories: a measure, or its change from another run."""
         if self.run_ is None:
@@ -309,7 +361,14 @@ class ResultsReview(TextApp):
         self._look()
 
     def _fill(self, level: str, shown: Level, about: str = "") -> None:
-        """Show a level."""
+        """Show a level, sorted and filtered as before."""
+        kind = "change" if level == "run" and self.other is not None else level
+        self._whole = kind, shown, about
+        if kind in self.orders:
+            try:
+                shown = arranged(shown, self.orders[kind])
+            except InputError:  # another measure has other columns
+                del self.orders[kind]
         self.level, self.shown = level, shown
         table = self.query_one("#table", DataTable)
         self.query_one("#picture").display = False
@@ -327,7 +386,7 @@ class ResultsReview(TextApp):
         """Show the chosen region on its stimulus, and the unit's map once it is computed."""
         table, view = self.query_one("#table", DataTable), self.query_one(MapView)
         if not table.row_count:
-            view.say("no region of this category has fixations")
+            view.say("no region of this category has fixations, or passes the filter")
             return
         frame = self.shown.frame
         row = frame.iloc[min(table.cursor_row, len(frame) - 1)]

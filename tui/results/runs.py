@@ -33,6 +33,11 @@ def names(folders: Sequence[Path]) -> list[str]:
     return [str(path.relative_to(common)) for path in whole]
 
 
+def runs_below(folder: Path) -> list[Path]:
+    """Return the run folders below a folder, in order."""
+    return sorted(path.parent for path in folder.rglob("run.json"))
+
+
 def opened(folder: Path) -> Run:
     """Open a run with all tables that the review shows, so that none fails later.
 
