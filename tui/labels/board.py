@@ -25,9 +25,10 @@ from ...datasets.stimuli import Stimuli
 from ...datasets.texts import printable
 from ..frame.drawing import around, draw
 from ..frame.mosaic import Mosaic
+from ..frame.picker import Pick
 from ..frame.tables import fill
 
-_KEYS = "enter open · space mark · 1…= label all marked · u r undo, redo · esc back"
+_KEYS = "enter open · space mark · 1…= l label all marked · u r undo, redo · esc back"
 _SIZE = (160, 120)  # pixels of a thumbnail
 _BAR = 8
 
@@ -59,6 +60,7 @@ class Board(ModalScreen[int | None]):
         Binding("tab", "turn", "Turn", priority=True),
         Binding("u", "undo", "Undo"),
         Binding("r", "redo", "Redo"),
+        Binding("l", "pick", "Pick"),
         Binding("backspace", "label('unlabelled')", "Remove"),
     ]
 
@@ -139,6 +141,16 @@ class Board(ModalScreen[int | None]):
             lambda: self._review.do(self._review.editor.label_all(numbers, category)),
             f"{what}: {category}",
         )
+
+    def action_pick(self) -> None:
+        """Label by a few letters of the category's name."""
+
+        def picked(category: str | None) -> None:
+            if category is not None:
+                self.action_label(category)
+
+        names = [name for name in self._review.editor.categories if name != UNLABELLED]
+        self.app.push_screen(Pick("Category", names), picked)
 
     def action_undo(self) -> None:
         """Undo the latest edit."""

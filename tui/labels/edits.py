@@ -48,6 +48,10 @@ class Editing(Saving):
         """Select the next region."""
         raise NotImplementedError
 
+    def ahead(self) -> int | None:
+        """Return the region to go to after an edit, if it is not the next one of the image."""
+        raise NotImplementedError
+
     def action_label(self, category: str) -> None:
         """Give the selected region a category, and select the next."""
         if self.region is not None:
@@ -115,6 +119,7 @@ class Editing(Saving):
         if self.region is None:
             self.notify("no region is selected", severity="warning")
             return
+        ahead = self.ahead() if after else None
         try:
             self.review.do(make(self.region))
         except (InputError, OSError) as error:
@@ -122,7 +127,10 @@ class Editing(Saving):
             return
         self.said = said
         self.changed()
-        if after:
+        if ahead is not None:
+            self.find(self.editor.regions[ahead].image_id, ahead)
+            self.changed()
+        elif after:
             self.action_region(after)
 
     def _follow(self, step: Callable[[], Edit | None], name: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from ...annotate.review.editing import Editor
 from ...datasets.categories import UNLABELLED
 from ...datasets.masks.annotation import Annotation
+from . import queue
 
 FEW = 10
 """Number of fixations below which a region has few."""
@@ -15,7 +16,7 @@ FEW = 10
 def names(editor: Editor, second: Mapping[int, str]) -> list[str]:
     """Return the names of the filters."""
     kinds = ["all", UNLABELLED, "suggested", "unsure", "few fixations"]
-    kinds += ["disputed"] if second else []
+    kinds += ["disputed", queue.NAME] if second else [queue.NAME]
     return kinds + [
         category.name for category in editor.masks.categories if category.name != UNLABELLED
     ]
@@ -26,6 +27,7 @@ def kept(name: str, editor: Editor, second: Mapping[int, str]) -> Callable[[Anno
     return {
         "all": lambda region: True,
         "suggested": lambda region: editor.suggestion(region) is not None,
+        queue.NAME: lambda region: editor.suggestion(region) is not None,
         "unsure": lambda region: region.unsure,
         "disputed": lambda region: (
             second.get(region.id, editor.category(region)) != editor.category(region)

@@ -24,6 +24,7 @@ BINDINGS: list[BindingType] = [
     Binding("u", "undo", "Undo", tooltip="undo, earlier days too"),
     Binding("r", "redo", "redo", show=False),
     Binding("backspace", "label('unlabelled')", "remove the label", show=False),
+    Binding("l", "pick", "pick a category by name", show=False),
     Binding("a", "accept", "Accept", tooltip="accept the suggestion"),
     Binding("t", "take", "the second person's label", show=False),
     Binding("exclamation_mark", "unsure", "unsure, or no longer", show=False, key_display="!"),

@@ -18,6 +18,8 @@ class Legend(Static):
     ----------
     keys : mapping
         From keys to names of categories.
+    others : int
+        Number of categories without a key of their own.
     """
 
     class Chosen(Message):
@@ -27,8 +29,8 @@ class Legend(Static):
             super().__init__()
             self.category = category
 
-    def __init__(self, keys: Mapping[str, str], *, id: str | None = None) -> None:
-        super().__init__(legend(keys), id=id)
+    def __init__(self, keys: Mapping[str, str], others: int, *, id: str | None = None) -> None:
+        super().__init__(legend(keys, others), id=id)
 
     def on_click(self, event: events.Click) -> None:
         """Say which category was clicked."""

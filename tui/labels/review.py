@@ -18,14 +18,15 @@ from ...datasets.masks.annotation import Annotation
 from ...datasets.stimuli import Stimuli, Stimulus
 from ...datasets.texts import printable
 from ..frame.help import Keys
+from ..frame.picker import Pick
 from ..frame.tables import fill
-from . import filters, keys
+from . import filters, keys, queue
 from .board import Board
 from .canvas import Canvas
 from .edits import Editing
 from .images import Images
 from .legend import Legend
-from .texts import COLUMNS, head, legend, row
+from .texts import COLUMNS, head, hint, legend, row
 
 
 class LabelReview(Editing):
@@ -57,6 +58,7 @@ class LabelReview(Editing):
             for category in review.editor.masks.categories
             if category.name != UNLABELLED
         ]
+        self.names = names
         self.keys = dict(zip(keys.CATEGORIES, names, strict=False))
 
     def compose(self) -> ComposeResult:
@@ -77,13 +79,14 @@ class LabelReview(Editing):
             with Vertical():
                 yield Canvas(self.review, self.stimuli, id="picture")
                 yield DataTable(id="regions", cursor_type="row", zebra_stripes=True)
-        yield Legend(self.keys, id="keys")
+        yield Legend(self.keys, len(self.names) - len(self.keys), id="keys")
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
         """Fill the lists."""
         table = self.query_one("#regions", DataTable)
         table.can_focus = False
+        self.said = hint(self.editor)
         self._list()
         self.query_one(Images).focus()
         self.watch(self.query_one("#filter", Select), "expanded", self._chosen, init=False)
@@ -174,9 +177,36 @@ class LabelReview(Editing):
             self.notify("every region in the list has a label")
 
     def action_match(self, step: int) -> None:
-        """Select the next or previous region that the filter keeps, in list order."""
+        """Select the next or previous region that the filter keeps, in list or queue order."""
+        if self.listed == queue.NAME:
+            region = queue.following(self._queue(), self.region, step)
+            if region is None:
+                self.notify("nothing is suggested any more")
+            else:
+                self.find(self.editor.regions[region].image_id, region)
+                self.changed()
+            return
         if not self._seek(filters.kept(self.listed, self.editor, self.second), step):
             self.notify(f"no region in the list is {self.listed} any more")
+
+    def ahead(self) -> int | None:
+        """Return the region that follows in the queue."""
+        if self.listed != queue.NAME:
+            return None
+        region = queue.following(self._queue(), self.region, 1)
+        return None if region == self.region else region
+
+    def _queue(self) -> list[int]:
+        return queue.queued(self.editor, set(self.query_one(Images).numbers))
+
+    def action_pick(self) -> None:
+        """Give the selected region a category picked by a few letters of its name."""
+
+        def picked(category: str | None) -> None:
+            if category is not None:
+                self.action_label(category)
+
+        self.push_screen(Pick("Category", self.names), picked)
 
     def action_zoom(self) -> None:
         """Zoom in on the region, or out again."""
@@ -300,13 +330,23 @@ class LabelReview(Editing):
             for image in self.editor.masks.images
             if text in image.file_name.lower() and any(map(keep, self.editor.of(image.id)))
         ]
+        first = None
+        if self.listed == queue.NAME:
+            queued = queue.queued(self.editor, {image.id for image in chosen})
+            order = [self.editor.regions[number].image_id for number in queued]
+            chosen.sort(key=lambda image: order.index(image.id))
+            first = queued[0] if queued else None
         images.fill(self.editor, chosen)
-        if chosen:
+        if first is not None:
+            self._go(0, first)
+        elif chosen:
             self._go(chosen.index(self.image) if self.image in chosen else 0)
         else:
             self.image, self.region = None, None
             self.query_one("#regions", DataTable).clear()
-            self.query_one(Canvas).say("no image matches")
+            none = "this file has no regions; annotate cluster finds some in fixations"
+            some = bool(self.editor.regions)
+            self.query_one(Canvas).say("no image matches" if some else none)
         self._head()
 
     def _show(self, image: Stimulus, region: int | None = None) -> None:

@@ -58,7 +58,9 @@ def row(editor: Editor, region: Annotation, second: Mapping[int, str]) -> tuple[
     category, suggestion = editor.category(region), editor.suggestion(region)
     name = Text("■ ", style=COLOURS.get(category, COLOURS[UNLABELLED])) + Text(printable(category))
     if suggestion:
-        name += Text(f" {printable(suggestion)}?", style="italic")
+        sure = None if region.suggestion is None else region.suggestion.confidence
+        confidence = "" if sure is None else f" {sure:.0%}"
+        name += Text(f" {printable(suggestion)}?{confidence}", style="italic")
     if second.get(region.id, category) != category:
         name += Text(f"  second: {printable(second[region.id])}", style="yellow")
     marks = ("unsure  " if region.unsure else "") + printable(region.note or "")
@@ -78,8 +80,26 @@ def line(editor: Editor, image: Stimulus) -> Text:
     return Text(f"{name} {mark}", no_wrap=True, overflow="ellipsis")
 
 
-def legend(keys: Mapping[str, str]) -> Columns:
-    """Return the keys of the categories, on the categories' colours; `Legend` reads the meta."""
+def hint(editor: Editor) -> str:
+    """Return what helps at the first start with a file; empty once something was edited."""
+    if editor.done or not editor.regions:
+        return ""
+    labelled = sum(editor.category(one) != UNLABELLED for one in editor.regions.values())
+    if labelled == len(editor.regions):
+        return "all is labelled: b shows it by category, ? all keys"
+    return "" if labelled else "label the white region by a key below; ? shows all keys"
+
+
+def legend(keys: Mapping[str, str], others: int = 0) -> Columns:
+    """Return the keys of the categories, on the categories' colours; `Legend` reads the meta.
+
+    Parameters
+    ----------
+    keys : mapping
+        From keys to names of categories.
+    others : int, optional
+        Number of categories without a key of their own.
+    """
     cells = []
     for key, name in keys.items():
         colour = COLOURS.get(name, COLOURS[UNLABELLED])
@@ -87,4 +107,6 @@ def legend(keys: Mapping[str, str]) -> Columns:
         cell = Text.assemble((f" {key} ", style), f" {printable(name)}")
         cell.apply_meta({"category": name})
         cells.append(cell)
+    if others:
+        cells.append(Text.assemble((" l ", "reverse"), f" {others} more"))
     return Columns(cells, padding=(0, 2, 0, 0))
