@@ -40,7 +40,7 @@ ROOMS = {
         *("experiments", "views", "cli"),
     ),
     "terminal": ("",),
-    "tui": ("", "frame", "labels", "results"),
+    "tui": ("", "frame", "stimulus", "labels", "results"),
 }
 # A library that only some files may import.
 ONLY = {

@@ -13,10 +13,10 @@ from salprobe.datasets.fixations import Fixations
 from salprobe.datasets.masks.annotation import Annotation
 from salprobe.datasets.masks.mask_set import MaskSet
 from salprobe.datasets.stimuli import Stimuli, Stimulus
-from salprobe.tui.labels.canvas import Canvas
 from salprobe.tui.labels.legend import Legend
-from salprobe.tui.labels.pointing import described, fixation_at, regions_at
 from salprobe.tui.labels.review import LabelReview
+from salprobe.tui.stimulus.canvas import Canvas
+from salprobe.tui.stimulus.pointing import described, fixation_at, regions_at
 
 STIMULUS = Stimulus(id=1, file_name="1.png", width=96, height=72)
 

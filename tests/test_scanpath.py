@@ -12,9 +12,9 @@ from salprobe.datasets.fixations import Fixations
 from salprobe.datasets.masks.mask_set import MaskSet
 from salprobe.datasets.stimuli import Stimuli
 from salprobe.tui.frame.picture import HalfCells, Mark, _marked
-from salprobe.tui.labels.canvas import Canvas
 from salprobe.tui.labels.review import LabelReview
-from salprobe.tui.labels.scanpath import colours_of, marks, onsets, ordinals, told, trace
+from salprobe.tui.stimulus.canvas import Canvas
+from salprobe.tui.stimulus.scanpath import colours_of, marks, onsets, ordinals, told, trace
 
 # Subject b looks once between a's three fixations.
 FIXATIONS = Fixations(
@@ -101,7 +101,7 @@ async def test_a_subjects_path_is_chosen_and_hidden(app: LabelReview) -> None:
 
 async def test_a_path_is_replayed(app: LabelReview, monkeypatch: pytest.MonkeyPatch) -> None:
     times = [100.0]
-    monkeypatch.setattr("salprobe.tui.labels.canvas.monotonic", lambda: times[-1])
+    monkeypatch.setattr("salprobe.tui.stimulus.canvas.monotonic", lambda: times[-1])
     app.animation_level = "none"
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.press("greater_than_sign", "space")

@@ -92,7 +92,7 @@ class Board(ModalScreen[int | None]):
 
     def on_key(self, event: events.Key) -> None:
         """Label what is marked if the key is a category's."""
-        if event.character in self._keys:
+        if event.character is not None and event.character in self._keys:
             event.stop()
             self.action_label(self._keys[event.character])
 

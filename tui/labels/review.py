@@ -20,9 +20,9 @@ from ...datasets.texts import printable
 from ..frame.help import Keys
 from ..frame.picker import Pick
 from ..frame.tables import fill
+from ..stimulus.canvas import Canvas
 from . import filters, keys, queue
 from .board import Board
-from .canvas import Canvas
 from .edits import Editing
 from .images import Images
 from .legend import Legend

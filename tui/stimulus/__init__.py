@@ -1,0 +1,1 @@
+"""The stimulus under review: its regions, fixations and scanpaths, and what is clicked on it."""
