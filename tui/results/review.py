@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -20,20 +19,21 @@ from ...datasets.errors import InputError
 from ...datasets.texts import harmless, printable
 from ...probe.runs.run import Run
 from ...probe.views.run import describe, paper_table
-from ..frame.dialogs import Ask, Choose
+from ..frame.dialogs import Choose
 from ..frame.help import Keys
 from ..frame.tables import fill
+from .arranging import Arranging
 from .contact import Contact
 from .exports import Exporting, best_regions, twelve
 from .levels import MEASURES, Level, compared, measured, regions, search, units
 from .map_view import MapView
-from .order import Order, arranged
+from .order import arranged
 from .plots import Plots
 from .runs import Moved, names, opened, read_search, runs_below, so_far, state
 from .sheet import Sheet
 
 
-class ResultsReview(Exporting):
+class ResultsReview(Arranging, Exporting):
     """Reviews finished runs.
 
     Parameters
@@ -75,9 +75,7 @@ class ResultsReview(Exporting):
         super().__init__(moved or Moved())
         self.folders, self.watched = list(folders), watched
         self.names = names(self.folders)
-        self.orders: dict[str, Order] = {}  # by level
         self.place = 0
-        self._whole = "run", self.shown, ""  # unsorted
         self._seen: list[tuple[str, int, int]] = []  # the folder's files when it was opened
 
     @property
@@ -230,49 +228,6 @@ class ResultsReview(Exporting):
         title = f"{self.layer}, unit {unit}, {self.category}"
         self.push_screen(Contact(self.pictures, self.run_, self.layer, unit, best, title))
 
-    def action_order(self) -> None:
-        """Choose the column to sort by; the same one again turns the order round."""
-
-        def chosen(column: str | None) -> None:
-            if column is not None:
-                self._arrange(self._order().by(column))
-
-        if self.shown.columns:
-            choices = {name: name for name in self.shown.columns}
-            self.push_screen(Choose("Sort by which column?", choices), chosen)
-
-    def action_wanted(self) -> None:
-        """Ask for a filter."""
-
-        def named(text: str | None) -> None:
-            if text is not None:
-                self._arrange(replace(self._order(), wanted=text.strip()))
-
-        if self.shown.columns:
-            title = "Rows with a text, or such as NSS > 1.5; empty for all"
-            self.push_screen(Ask(title, self._order().wanted), named)
-
-    @on(DataTable.HeaderSelected, "#table")
-    def sort_clicked(self, event: DataTable.HeaderSelected) -> None:
-        """Sort by the column that was clicked."""
-        self._arrange(self._order().by(self.shown.columns[event.column_index]))
-
-    def _order(self) -> Order:
-        return self.orders.get(self._whole[0], Order())
-
-    def _arrange(self, order: Order) -> None:
-        """Sort and filter the table anew, unless it cannot be."""
-        try:
-            arranged(self._whole[1], order)
-        except InputError as error:
-            self.notify(str(error), severity="warning")
-            return
-        self.orders[self._whole[0]] = order
-        if self.level == "regions":
-            self._regions()
-        else:
-            self._fill(self.level, *self._whole[1:])
-
     def action_runs(self) -> None:
         """Go to the list of runs."""
         runs = self.query_one("#runs", OptionList)
@@ -350,6 +305,13 @@ class ResultsReview(Exporting):
             row, column = shown.layers.index(self.layer), shown.columns.index(self.category)
             self.query_one("#table", DataTable).move_cursor(row=row, column=column)
 
+    def again(self) -> None:
+        """Show the level anew."""
+        if self.level == "regions":
+            self._regions()
+        else:
+            self._fill(self.level, *self.whole[1:])
+
     def _units(self) -> None:
         self._fill("units", units(self._run(), self.layer, self.category))
 
@@ -363,7 +325,7 @@ class ResultsReview(Exporting):
     def _fill(self, level: str, shown: Level, about: str = "") -> None:
         """Show a level, sorted and filtered as before."""
         kind = "change" if level == "run" and self.other is not None else level
-        self._whole = kind, shown, about
+        self.whole = kind, shown, about
         if kind in self.orders:
             try:
                 shown = arranged(shown, self.orders[kind])
