@@ -23,13 +23,13 @@ from ..frame.tables import fill
 from ..stimulus.canvas import Canvas
 from . import filters, keys, queue
 from .board import Board
-from .edits import Editing
 from .images import Images
 from .legend import Legend
 from .texts import COLUMNS, head, hint, legend, row
+from .viewing import Viewing
 
 
-class LabelReview(Editing):
+class LabelReview(Viewing):
     """Reviews the labels of a mask file.
 
     Parameters
@@ -118,7 +118,7 @@ class LabelReview(Editing):
         """Select the region, whether by key or mouse."""
         if event.row_key.value and self.region != int(event.row_key.value):
             self.region = int(event.row_key.value)
-            self._redraw()
+            self.redraw()
 
     @on(Canvas.Chosen)
     def choose(self, event: Canvas.Chosen) -> None:
@@ -208,41 +208,6 @@ class LabelReview(Editing):
 
         self.push_screen(Pick("Category", self.names), picked)
 
-    def action_zoom(self) -> None:
-        """Zoom in on the region, or out again."""
-        canvas = self.query_one(Canvas)
-        canvas.zoomed = not canvas.zoomed
-        self._redraw()
-
-    def action_dots(self) -> None:
-        """Show or hide the fixations."""
-        canvas = self.query_one(Canvas)
-        canvas.dots = not canvas.dots
-        self._redraw()
-
-    def action_path(self) -> None:
-        """Show or hide the scanpath."""
-        canvas = self.query_one(Canvas)
-        canvas.path = not canvas.path
-        self._follow_path()
-
-    def action_subject(self, step: int) -> None:
-        """Show the next subject's scanpath, or all."""
-        self.query_one(Canvas).follow(step)
-        self._follow_path()
-
-    def action_replay(self) -> None:
-        """Replay the scanpath."""
-        self.query_one(Canvas).replay()
-        self._follow_path()
-
-    def _follow_path(self) -> None:
-        canvas = self.query_one(Canvas)
-        self.said = canvas.told() if canvas.path else ""
-        if not canvas.path:
-            canvas.stop()
-        self._redraw()
-
     def action_board(self) -> None:
         """Show the categories, and their regions side by side."""
 
@@ -294,7 +259,7 @@ class LabelReview(Editing):
         table = self.query_one("#regions", DataTable)
         with self.prevent(DataTable.RowHighlighted):
             table.move_cursor(row=self.numbers().index(region))
-        self._redraw()
+        self.redraw()
 
     def find(self, image: int, region: int) -> None:
         """Show a region, on an image that may not be listed."""
@@ -311,7 +276,7 @@ class LabelReview(Editing):
         if self.image is not None:
             self._table(self.image)
             self.query_one(Images).renew(self.editor, self.image)
-        self._redraw()
+        self.redraw()
         self.save_soon()
 
     def resolved(self) -> None:
@@ -356,7 +321,7 @@ class LabelReview(Editing):
         numbers = self.numbers()
         self.region = region if region in numbers else numbers[0] if numbers else None
         self._table(image)
-        self._redraw()
+        self.redraw()
 
     def _table(self, image: Stimulus) -> None:
         table = self.query_one("#regions", DataTable)
@@ -374,7 +339,8 @@ class LabelReview(Editing):
         if self.is_mounted:
             self._head()
 
-    def _redraw(self) -> None:
+    def redraw(self) -> None:
+        """Show the image and its region anew."""
         if self.image is None:
             return
         self._head()
