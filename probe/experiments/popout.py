@@ -248,7 +248,7 @@ def popout(
             for frame, frames in ((scored.units, units), (scored.summary, per_layer)):
                 frame.insert(0, "model", name)
                 frames.append(frame)
-            shown[f"{name}\n{scored.layer.name}, best unit"] = unit_maps(network, scored, stimuli)
+            shown[f"{name}, {scored.layer.name}, best unit"] = unit_maps(network, scored, stimuli)
         result = Search(
             table,
             summary,
