@@ -15,13 +15,15 @@ import pytest
 from PIL import Image
 from sites import EVIL, Tags, data
 
+from salprobe.datasets.categories import COLOURS
 from salprobe.datasets.errors import InputError
 from salprobe.datasets.masks.mask_set import MaskSet
 from salprobe.datasets.masks.regions import mask_of
 from salprobe.datasets.stimuli import Stimulus
 from salprobe.probe.runs.inputs import masks_of
 from salprobe.probe.runs.run import Run
-from salprobe.probe.views.report.content import Content
+from salprobe.probe.views.report.charts import colours
+from salprobe.probe.views.report.content import Content, finite
 from salprobe.probe.views.report.pictures import contour, outline, window
 from salprobe.probe.views.report.run_page import write_short
 from salprobe.probe.views.report.site import write_report
@@ -349,3 +351,18 @@ def test_the_command(command, run: Run, tmp_path: Path) -> None:
     assert EVIL not in (out / "index.html").read_text("utf-8")
     assert (out / "2" / "data" / "run.js").is_file()
     assert command("probe", "report", run.folder, "-o", run.folder, check=2).stdout == ""
+
+
+def test_categories_of_ones_own_have_colours_of_their_own() -> None:
+    mixed = ["person head", *(f"kind {number}" for number in range(14)), "text"]
+    found = colours(mixed)
+    assert len(set(found.values())) == len(mixed)
+    assert found["text"] == COLOURS["text"]
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [(1.23456, 1.2346), (0.00100004, 0.001), (3.21987e-7, 3.22e-7), (0.0, 0.0), (np.nan, None)],
+)
+def test_small_numbers_are_not_written_as_nothing(value: float, written: float | None) -> None:
+    assert finite(value) == written

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -81,9 +82,11 @@ class Plot:
 
 
 def colours(names: Iterable[str]) -> dict[str, str]:
-    """Return a colour for each name: a category's own, or one of some others in turn."""
+    """Return a colour for each name: a category's own, or one that no other has while they last."""
     names = list(names)
-    return {name: COLOURS.get(name, _SPARE[k % len(_SPARE)]) for k, name in enumerate(names)}
+    free = [colour for name, colour in COLOURS.items() if name not in names]
+    others = itertools.cycle((*_SPARE, *free))
+    return {name: COLOURS.get(name) or next(others) for name in names}
 
 
 def mark(x: float, interval: Interval, said: str, href: str = "", unit: str = "") -> Mark:

@@ -234,5 +234,10 @@ def regions_of(layers: Sequence[dict[str, Any]]) -> set[int]:
 
 
 def finite(value: float) -> float | None:
-    """Return a number as it is written: four digits after the point; None if it is unknown."""
-    return round(float(value), 4) if math.isfinite(value) else None
+    """Return a number as it is written; None if it is unknown.
+
+    Four digits after the point, and of smaller numbers, such as q, three that are not zero.
+    """
+    if not math.isfinite(value):
+        return None
+    return round(float(value), 4) if abs(value) >= 0.001 else float(f"{value:.3g}")
