@@ -171,7 +171,7 @@ def test_no_reply_becomes_a_label_and_no_key_is_lost(
     program = str(Path(sys.executable).with_name("annotate"))
     words = [program, "review", str(path), "--root", str(small_world)]
     late = Late(words, name, delay, cut)
-    late.until(b"0 of 12 labelled")
+    late.until(b"0/12")
     while late.waiting or not late.replied:
         assert late.step()
     late.type(b"56")  # as soon as the last reply is there
