@@ -384,7 +384,7 @@ def test_refused_before_any_work(
     ):
         with pytest.raises(InputError, match=says):
             probe("maps", album, *options, "-o", tmp_path / "out")
-    with pytest.raises(InputError, match="none: expected osie"):
+    with pytest.raises(InputError, match="none: expected a data set"):
         probe("maps", tmp_path / "none", "--models", "bms", "-o", tmp_path / "out")
     with pytest.raises(InputError, match=r"1\.png: the map has values beyond float32"):
         stimuli = Stimuli(album, tuple(of("1.png")))
