@@ -99,6 +99,7 @@ def preference_mark(
         "model": parameters.model,
         "weights": parameters.weights.sha256,
         "masks": parameters.masks,
+        "input_size": list(parameters.input_size),
         "size": list(size),
         "seed": contents.seed,
     }

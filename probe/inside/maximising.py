@@ -156,7 +156,8 @@ def yosinski(
     for step in range(recipe.steps):
         pictures = (grey + apart).requires_grad_(True)
         (slope,) = torch.autograd.grad(respond(pictures).sum(), pictures)
-        strong = slope.abs().flatten(1).quantile(0.99, 1).clamp_min(1e-12)[:, None, None, None]
+        strong = torch.stack([one.abs().flatten().quantile(0.99) for one in slope])
+        strong = strong.clamp_min(1e-12)[:, None, None, None]
         apart = apart + recipe.change * (slope / strong).clamp(-1, 1)
         apart = torch.stack(
             [
