@@ -19,6 +19,7 @@ from salprobe.datasets.stimuli import Stimuli
 from salprobe.probe.cli.main import app
 from salprobe.probe.inside.backward import driving, randomised
 from salprobe.probe.inside.extent import Fields
+from salprobe.probe.inside.preferred import _kept
 from salprobe.probe.inside.sheet import effective_side
 from salprobe.probe.inside.top import Peak, find_top
 from salprobe.probe.networks.activation import activation
@@ -331,6 +332,13 @@ def test_pictures_that_a_unit_prefers_are_made_once(run: Run, tmp_path: Path) ->
     damaged.write_bytes(kept[damaged][:200])
     sp.unit_sheets(run, unit, tmp_path, contents=contents)
     assert {path: path.read_bytes() for path in kept} == kept  # the same again
+    record = tmp_path / "features.3-5.maco.json"
+    content = json.loads(record.read_text())
+    for broken in ({"files": 5}, {"responses": ["a", "b", "c"]}, {"responses": [1.0]}):
+        record.write_text(json.dumps({**content, **broken}))
+        assert _kept(record, content["made_of"]) is None  # made again
+    record.write_text(json.dumps(content))
+    assert _kept(record, content["made_of"]) is not None
     other = replace(contents, seed=1, prefer=("maco",))
     sp.unit_sheets(run, unit, tmp_path, contents=other)
     assert damaged.read_bytes() != kept[damaged]

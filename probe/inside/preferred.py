@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ...datasets.errors import InputError
+from ...datasets.errors import InputError, reading
 from ...datasets.files import atomic_write, read_json
 from ...datasets.progress import Progress
 from ...datasets.stimuli import Stimuli
@@ -169,8 +169,11 @@ def _kept(path: Path, mark: dict[str, Any]) -> Shown | None:
     if not isinstance(record, dict) or record.get("made_of") != mark:
         return None
     files, responses = record.get("files"), record.get("responses")
-    expected = [f"{path.stem}-{number}.png" for number in range(1, len(files or []) + 1)]
-    if not isinstance(files, dict) or list(files) != expected or not isinstance(responses, list):
+    if not isinstance(files, dict) or not isinstance(responses, list):
+        return None
+    expected = [f"{path.stem}-{number}.png" for number in range(1, len(responses) + 1)]
+    numbers = all(isinstance(one, int | float) for one in responses)
+    if not responses or list(files) != expected or not numbers:
         return None
     pictures = []
     for name, known in files.items():
@@ -178,6 +181,6 @@ def _kept(path: Path, mark: dict[str, Any]) -> Shown | None:
         content = place.read_bytes() if place.is_file() else b""
         if sha256(content).hexdigest() != known:
             return None
-        with Image.open(io.BytesIO(content)) as picture:
+        with reading(place), Image.open(io.BytesIO(content), formats=["PNG"]) as picture:
             pictures.append(np.array(picture.convert("RGBA")))
     return Shown(pictures, [float(one) for one in responses])
