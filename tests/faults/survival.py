@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from typing import Any
 _TIMES = {"started", "finished", "timings_s", "date_created", "time"}
 """Keys of JSON that differ between two calls."""
 
-_JOURNALS = ("maps.jsonl", ".review")
+_TIME = re.compile(rb"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)?")
+"""A report says when its run began and ended."""
 
 Tree = Mapping[str, bytes]
 
@@ -36,6 +38,8 @@ def essence(name: str, content: bytes) -> object:
         return _timeless(json.loads(content))
     if name.endswith(".hdf5"):
         return _datasets(content)
+    if name.endswith(".html"):
+        content = _TIME.sub(b"", content)
     return hashlib.sha256(content).hexdigest()
 
 
