@@ -10,7 +10,8 @@ import torch
 from scipy.optimize import least_squares
 
 from salprobe.probe.fields.centre_surround import cross_validated, describe_fields, isotropy
-from salprobe.probe.fields.shapes import RATIOS, fit
+from salprobe.probe.fields.fitting import fit
+from salprobe.probe.fields.shapes import KINDS, RATIOS
 from salprobe.probe.fields.shares import mcnemar, shares
 
 SIDE = 14
@@ -132,6 +133,24 @@ def test_fits_beside_scipy_s(kind: str) -> None:
             found = least_squares(lambda p, f=field: (model(p) - f).ravel(), start, max_nfev=200)
             best = min(best, 2 * found.cost)
         assert error <= best * 1.02
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_slopes_beside_autograd(kind: str) -> None:
+    rng = np.random.default_rng(4)
+    shape = KINDS[kind]
+    p = torch.from_numpy(rng.uniform(-0.8, 0.8, (5, shape.starts(4).shape[1])))
+    x, y = (torch.from_numpy(one.ravel()) for one in (ACROSS, DOWN))
+    bases = shape.bases(p, x, y)
+    amplitudes = torch.from_numpy(rng.normal(size=bases.shape[:2]))
+    slopes = shape.slopes(p, bases, amplitudes, x, y)
+    for one, of_one, slope in zip(p, amplitudes, slopes, strict=True):
+
+        def value(q: torch.Tensor, of_one: torch.Tensor = of_one) -> torch.Tensor:
+            return of_one @ shape.bases(q[None], x, y)[0]
+
+        expected = torch.autograd.functional.jacobian(value, one)
+        torch.testing.assert_close(slope.T, expected, rtol=1e-9, atol=1e-12)
 
 
 def test_cross_validation_by_hand() -> None:

@@ -8,7 +8,8 @@ from scipy.special import expit
 
 from ...datasets.progress import Advance
 from .estimates import CHANNELS, reliability
-from .shapes import KINDS, RATIOS, Fit, fit
+from .fitting import Fit, fit
+from .shapes import KINDS, RATIOS
 
 LEAST_R2 = 0.1
 """The least share of the other half's energy that a centre–surround field's fit explains."""
