@@ -68,6 +68,7 @@ _PLACES = {
     "probe.views.rebuilt": ("draw_explanation",),
     "probe.views.report.site": ("write_report",),
     "probe.views.sheets": ("unit_sheets",),
+    "probe.views.saliency.picture": ("draw_maps",),
     "probe.views.slices.picture": ("draw_slices",),
     "probe.views.units": ("draw_best_units",),
     "terminal.progress": ("progress",),

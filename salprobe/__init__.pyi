@@ -63,6 +63,7 @@ from .probe.views.fields.pictures import draw_fields as draw_fields
 from .probe.views.figures import draw_table as draw_table
 from .probe.views.rebuilt import draw_explanation as draw_explanation
 from .probe.views.report.site import write_report as write_report
+from .probe.views.saliency.picture import draw_maps as draw_maps
 from .probe.views.sheets import unit_sheets as unit_sheets
 from .probe.views.slices.picture import draw_slices as draw_slices
 from .probe.views.units import draw_best_units as draw_best_units

@@ -15,6 +15,7 @@ from salprobe.datasets.sources.load import load_dataset
 from salprobe.datasets.stimuli import Dataset, Stimuli, Stimulus
 from salprobe.probe.cli.main import app
 from salprobe.probe.saliency import benchmark
+from salprobe.probe.views.saliency.picture import draw_maps
 
 WIDTH, HEIGHT = 200, 150
 
@@ -133,6 +134,31 @@ def test_the_papers_table_1_stands_beside_ours(gaze_world: Path, capsys) -> None
     assert {(one["model"], one["kind"]) for one in record} == {
         *(("centre", "density"), ("human", "density"), ("bms", "map"))
     }
+
+
+def test_the_figure_has_photographs_by_rank_and_each_maps_own_nss(
+    gaze_world: Path, tmp_path: Path
+) -> None:
+    dataset = load_dataset(str(gaze_world))
+    table = benchmark.score(dataset, ["spectral", "centre"])
+    drawn = draw_maps(dataset, ["spectral", "centre"], table)
+    rows = np.array(drawn.axes).reshape(-1, 3)
+    names = [axis.get_xlabel() for axis in rows[:, 0]]
+    ours = table.set_index(["model", "file_name"])["NSS"]
+    spectral = [ours["spectral", name] for name in names]
+    assert spectral == sorted(spectral)
+    assert (spectral[0], spectral[-1]) == (ours["spectral"].min(), ours["spectral"].max())
+    for place, model in enumerate(("spectral", "centre"), 1):
+        assert rows[0, place].get_title() == model
+        shown = [axis.get_xlabel() for axis in rows[:, place]]
+        assert shown == [f"NSS {ours[model, name]:.2f}" for name in names]
+
+    figure = tmp_path / "maps.png"
+    scoring = ["score", str(gaze_world), "--models", "centre"]
+    app([*scoring, "--figure", str(figure)], standalone_mode=False)
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(InputError, match=r"maps.gif: expected a name that ends in .png, .pdf or"):
+        app([*scoring, "--figure", "maps.gif"], standalone_mode=False)
 
 
 def test_a_folder_needs_maps_of_the_scored_images_only(gaze_world: Path, tmp_path: Path) -> None:

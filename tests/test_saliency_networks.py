@@ -19,7 +19,7 @@ from salprobe.probe.networks.load import is_training, model_of_module
 from salprobe.probe.saliency.densities import without_logarithm
 from salprobe.probe.saliency.maps import network_maps
 from salprobe.probe.sources.description import Network
-from salprobe.probe.views.saliency import render_scores
+from salprobe.probe.views.saliency.tables import render_scores
 
 
 def probe(*arguments: object) -> None:

@@ -168,7 +168,7 @@ def popout(
     """
     from ..experiments.popout import popout as measure
     from ..views.figures import draw_search
-    from ..views.saliency import render_search
+    from ..views.saliency.tables import render_search
 
     names, files = parse_models(models)
     search = measure(
@@ -221,6 +221,10 @@ def score(
         Path | None,
         typer.Option("--out", "-o", help="File for the scores of every image (.csv, .parquet)."),
     ] = None,
+    figure: Annotated[
+        Path | None,
+        typer.Option(help="Figure of their maps on five images to write (.png, .pdf, .svg)."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed for random draws.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -236,12 +240,14 @@ def score(
     from ..saliency.benchmark import summarise
     from ..saliency.maps import MapFolder, maps_of
     from ..saliency.observers import viewed
-    from ..views.saliency import render_scores
+    from ..views.saliency.tables import render_scores
 
     if count is not None and count < 2:
         raise InputError(f"--count {count}: expected 2 or more")
     if out is not None and out.suffix not in (".csv", ".parquet"):
         raise InputError(f"{out}: expected a name that ends in .csv or .parquet")
+    if figure is not None and figure.suffix not in (".png", ".pdf", ".svg"):
+        raise InputError(f"{figure}: expected a name that ends in .png, .pdf or .svg")
     dataset = load_dataset(source, root, fixations, px_per_degree, progress=progress)
     (names, files), given = parse_models(models), parse_maps(maps)
     if not names and not given:
@@ -259,8 +265,13 @@ def score(
             weights_key=weights_key,
             weights_prefix=weights_prefix,
         )
-    table = score_models(dataset, {**sources, **folders}, count, seed, progress)
+    sources = {**sources, **folders}
+    table = score_models(dataset, sources, count, seed, progress)
     summary = summarise(table)
+    if figure is not None:
+        from ..views.saliency.picture import draw_maps
+
+        draw_maps(dataset, sources, table, figure)
     if out is not None:
         with atomic_write(out) as file:
             if out.suffix == ".csv":

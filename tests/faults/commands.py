@@ -448,6 +448,11 @@ COMMANDS = [
         (),
         ("seen/fields.json",),
     ),
+    Command(
+        "score --figure",
+        "probe score pictures --models spectral,centre --figure s.png",
+        ("s.png",),
+    ),
     Command("score .csv", "probe score pictures --models spectral,centre -o s.csv", ("s.csv",)),
     Command(
         "score .parquet",

@@ -10,11 +10,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ...datasets.interval import Interval
-from ...terminal.tables import plain_table
-from ..experiments.popout import SearchTables
-from ..statistics.selectivity import TOP
-from .cells import number, paper_tables, with_interval
+from ....datasets.interval import Interval
+from ....terminal.tables import plain_table
+from ...experiments.popout import SearchTables
+from ...statistics.selectivity import TOP
+from ..cells import number, paper_tables, with_interval
 
 
 def render_search(search: SearchTables) -> Group:
