@@ -137,7 +137,8 @@ def _parameters(dog: Fit, block: int) -> dict[str, np.ndarray]:
     radius = np.linspace(0, 6, 241)  # in σ_s
     square = np.square(radius * ratio[:, None])
     profile = np.exp(-square / 2) - weight[:, None] * np.exp(-np.square(radius) / 2)
-    peak = profile.max(1)
+    with np.errstate(divide="ignore"):  # with surround and centre alike in height, nothing peaks
+        opponency = np.maximum(0, -profile.min(1)) / profile.max(1)
     return {
         "x": p[:, 0] * block,
         "y": p[:, 1] * block,
@@ -145,7 +146,7 @@ def _parameters(dog: Fit, block: int) -> dict[str, np.ndarray]:
         "sigma_surround": centre * ratio * block,
         "sigma_ratio": ratio,
         "balance": weight * ratio**2,
-        "opponency": np.maximum(0, -profile.min(1)) / peak,
+        "opponency": opponency,
         "polarity": np.sign(dog.amplitudes[:, 0].numpy()),
     }
 
