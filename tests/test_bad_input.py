@@ -126,6 +126,7 @@ def test_models_and_weights(small_world: Path, tmp_path: Path, refused) -> None:
 
     run("vgg61", "no model 'vgg61'")
     run("nowhere:net", "nowhere:net: ModuleNotFoundError")
+    run("explained:folder", "explained:folder: is a saliency model, without layers")
     run("squeezenet1_0", "w.pth: no such file", "--weights", "w.pth")
     other = tmp_path / "other.pth"
     torch.save(torchvision.models.squeezenet1_1().state_dict(), other)

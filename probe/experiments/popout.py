@@ -19,7 +19,7 @@ from ...datasets.readers.tables import read_columns
 from ...datasets.sources.load import root_of
 from ...datasets.stimuli import Stimuli
 from ..architectures.saliency_network import SaliencyNetwork
-from ..explain.rebuilt import folder_of, is_explained
+from ..explain.rebuilt import folder_of
 from ..networks.load import is_training, load_model
 from ..popout.measures import (
     MEASURES,
@@ -37,7 +37,7 @@ from ..runs.resuming import check_same, locked, make_folder
 from ..runs.tables import write_table
 from ..saliency.maps import MapFolder, MapOf, from_function, function_named, network_maps
 from ..sources.factory import source_sha256
-from ..sources.libraries import is_factory
+from ..sources.libraries import is_explained, is_factory
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,11 +224,7 @@ def popout(
         "images": digest(stimuli, progress),
         "maps": {name: map_folder.sha256() for name, map_folder in folders.items()},
         "networks": known,
-        "code": {
-            name: source_sha256(name)
-            for name in functions
-            if is_factory(name) and not is_explained(name)
-        },
+        "code": {name: source_sha256(name) for name in functions if is_factory(name)},
         "layers": list(layers),
         "seed": seed,
     }

@@ -27,14 +27,6 @@ from .bank import picture_features
 from .explanation import Explanation
 from .passes import grid_of
 
-OWN, READOUT = "explained:", "explained-readout:"
-"""What begins the names of the saliency models that an explanation gives."""
-
-
-def is_explained(name: str) -> bool:
-    """Return whether a model's name is that of an explanation's saliency model."""
-    return name.startswith((OWN, READOUT))
-
 
 def folder_of(name: str) -> Path:
     """Return the folder that such a name names."""

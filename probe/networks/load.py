@@ -23,7 +23,7 @@ from ..sources.backbones import model_names, own_network, torchvision_network
 from ..sources.description import CentreBias, Network
 from ..sources.factory import source_sha256, trust
 from ..sources.gabor import Gabor
-from ..sources.libraries import from_source, is_factory, source_of
+from ..sources.libraries import from_source, is_explained, is_factory, source_of
 from ..sources.weights import fill, find, state_sha256
 from .fitting import fitted
 from .model import Model, add_head
@@ -156,6 +156,8 @@ def load_model(
         )
     if name == "gabor":
         return _gabor(weights, input_size)
+    if is_explained(name):
+        raise InputError(f"{name}: is a saliency model, without layers; expected a network")
     code = None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -27,20 +27,13 @@ from ...datasets.stimuli import (
 from ..architectures.named import ARCHITECTURES
 from ..architectures.saliency_network import SaliencyNetwork
 from ..explain.explanation import Explanation
-from ..explain.rebuilt import (
-    READOUT,
-    explained_model,
-    folder_of,
-    is_explained,
-    readout_function,
-    readout_maps,
-)
+from ..explain.rebuilt import explained_model, folder_of, readout_function, readout_maps
 from ..networks.activation import resized
 from ..networks.heads import SaliencyModel
 from ..networks.load import is_training, load_model, load_trained
 from ..networks.model import Model, network_input
 from ..sources.factory import from_factory
-from ..sources.libraries import is_factory
+from ..sources.libraries import READOUT, is_explained, is_factory
 from .classical import MODELS
 from .densities import is_log_density
 from .observers import CentreBias, Human

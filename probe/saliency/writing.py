@@ -31,11 +31,12 @@ from ...datasets.sources.load import (
 )
 from ...datasets.stimuli import IMAGE_SUFFIXES, Dataset, Stimuli, Stimulus, image_size
 from ..choices import MapFormat
-from ..explain.rebuilt import folder_of, is_explained
+from ..explain.rebuilt import folder_of
 from ..networks.load import is_training
 from ..records.explain_info import ExplainInfo
 from ..records.train_info import TrainInfo
 from ..scoring.loading import OFFER
+from ..sources.libraries import is_explained
 from .classical import MODELS
 from .maps import OBSERVERS, MapOf
 from .stores import RECORD, Mark, map_datasets, map_files

@@ -22,6 +22,9 @@ from .description import Network
 
 Size = tuple[int, int]
 
+OWN, READOUT = "explained:", "explained-readout:"
+"""What begins the names of the saliency models that an explanation gives."""
+
 
 def source_of(name: str) -> str | None:
     """Return the source that a model's name begins with, or None."""
@@ -31,7 +34,12 @@ def source_of(name: str) -> str | None:
 
 def is_factory(name: str) -> bool:
     """Return whether a model's name is ``package.module:factory``."""
-    return ":" in name and source_of(name) is None
+    return ":" in name and source_of(name) is None and not is_explained(name)
+
+
+def is_explained(name: str) -> bool:
+    """Return whether a model's name is that of an explanation's saliency model."""
+    return name.startswith((OWN, READOUT))
 
 
 def from_source(name: str, weights: str, input_size: Size | None) -> tuple[Network, Weights]:
