@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 # Controls but for tab and line feed, marks that reverse the direction, and lone surrogates.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
+_HYPHEN = re.compile(r"(?<![\w.-])-(?=\.?\d)")
 _LATEX = {"\\": r"\textbackslash ", "~": r"\textasciitilde ", "^": r"\textasciicircum "}
 _LATEX |= {one: f"\\{one}" for one in "&%$#_{}"}
 
@@ -65,6 +66,11 @@ def markdown_text(text: object) -> str:
 def figure_text(text: object) -> str:
     """Return a text for matplotlib, which would take what is between two ``$`` for a formula."""
     return printable(text).replace("$", r"\$")
+
+
+def minus(text: str) -> str:
+    """Return a text with a minus sign wherever a hyphen begins a number: for pages and figures."""
+    return _HYPHEN.sub("\N{MINUS SIGN}", text)
 
 
 def html_table(title: str, header: Sequence[object], rows: Iterable[Sequence[object]]) -> str:

@@ -20,6 +20,7 @@ from salprobe.datasets.errors import InputError
 from salprobe.datasets.masks.mask_set import MaskSet
 from salprobe.datasets.masks.regions import mask_of
 from salprobe.datasets.stimuli import Stimulus
+from salprobe.datasets.texts import minus
 from salprobe.probe.runs.inputs import masks_of
 from salprobe.probe.runs.run import Run
 from salprobe.probe.views.report.charts import colours
@@ -57,7 +58,7 @@ def test_the_table_says_what_the_run_says(run: Run, site: Path) -> None:
     for row, (layer, values) in zip(rows, run.table("top10_crossval").iterrows(), strict=True):
         assert f">{layer}</th>" in row
         shown = re.findall(r"<span>(.*?)</span>", row)
-        assert shown == ["–" if np.isnan(value) else f"{value:.2f}" for value in values]
+        assert shown == ["–" if np.isnan(value) else minus(f"{value:.2f}") for value in values]
     csv = (site / "summary.csv").read_text("utf-8").splitlines()
     assert len(csv) == 1 + len(run.summary)
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from rich.console import Group
 from rich.text import Text
-from sites import Tags, data
+from sites import EVIL, Tags, data
 
 import salprobe as sp
 from salprobe.datasets.errors import InputError
@@ -163,3 +163,28 @@ def test_bad_folders(results: Path, tmp_path: Path) -> None:
         with pytest.raises(InputError, match=said):
             write_report(own, tmp_path / "site")
     assert not (tmp_path / "site").exists()
+
+
+def test_what_cannot_be_read_is_left_out_of_several_and_said(results: Path, tmp_path: Path) -> None:
+    several, site = tmp_path / "several", tmp_path / "site"
+    shutil.copytree(results / "gabor", several / "good")
+    shutil.copytree(results / "fields", several / "half")
+    (several / "half" / "shares.csv").unlink()
+    shutil.copytree(results / "gabor", several / EVIL)
+    record = several / EVIL / "run.json"
+    record.write_text(record.read_text().replace('"complete"', '"running"'))
+    with pytest.raises(InputError, match=r"site: lacks 2 of 3 results: .*unfinished"):
+        write_report(several, site, pictures=False)
+    page = texts((site / "index.html").read_text("utf-8"))
+    assert "2 of 3 results could not be read" in page
+    for name in ("half", EVIL):
+        assert f"{name} {several / name}: th" in page
+    assert EVIL not in (site / "index.html").read_text("utf-8")
+    assert "all results" in texts((site / "1" / "index.html").read_text("utf-8"))
+    assert not (site / "2").exists()
+    with pytest.raises(InputError, match="one file holds one result, but these are 3"):
+        write_report(several, tmp_path / "one.html", single=True)
+    shutil.rmtree(several / "good")
+    with pytest.raises(InputError, match="unfinished"):
+        write_report(several, tmp_path / "other", pictures=False)
+    assert not (tmp_path / "other").exists()

@@ -185,6 +185,9 @@ def draw_detectors(dissection: Dissection, path: str | Path | None = None) -> Fi
             left += counts
     axis.set_yticks(range(len(layers)), map(figure_text, layers), fontsize=8)
     axis.set_ylim(-0.6, len(layers) - 0.4)
+    axis.set_xlim(
+        0, 1.04 * max(1.0, float(own.sum(axis=1).max()), float(rotated.sum(axis=1).max()))
+    )
     axis.set_xlabel(f"detectors (IoU > {DETECTS}); thin: rotated at random")
     axis.spines[["top", "right"]].set_visible(False)
     axis.set_title(figure_text(dissection.describe()), fontsize=9)

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from ...datasets.categories import COLOURS
 from ...datasets.interval import Interval
 from ...datasets.stimuli import Dataset
-from ...datasets.texts import figure_text
+from ...datasets.texts import figure_text, minus
 from ..analysis.inside_outside import (
     MEASURES,
     Output,
@@ -58,7 +58,7 @@ def draw_table(run: Run, path: str | Path | None = None) -> Figure:
     top = max(3.0, float(np.nanmax(values, initial=0)))
     image = axis.imshow(values, cmap="viridis", vmin=0, vmax=top, aspect="auto")
     for (row, column), value in np.ndenumerate(values):
-        text = "–" if np.isnan(value) else f"{value:.2f}"
+        text = "–" if np.isnan(value) else minus(f"{value:.2f}")
         colour = "black" if value > 0.6 * top or np.isnan(value) else "white"
         axis.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
     names = [figure_text(name).replace(" ", "\n") for name in table.columns]
@@ -105,7 +105,7 @@ def draw_output(output: Output, path: Path) -> None:
                 label=figure_text(row["category"]),
             )
         spearman = output.correlations.set_index("measure").loc[name, "spearman"]
-        axis.set_title(f"Spearman {spearman:.2f}", fontsize=10)
+        axis.set_title(minus(f"Spearman {spearman:.2f}"), fontsize=10)
         layer = figure_text(output.layer)
         axis.set_xlabel(f"inner saliency (NSS): {TOP} units of\n{layer}, cross-fitted")
         axis.set_ylabel(label)
@@ -244,7 +244,7 @@ def draw_tasks(tasks: Tasks, dataset: Dataset, path: Path, most: int = 6) -> Non
         axis[0].set_title(figure_text(f"{row['scene']} ({said})"), fontsize=6)
         for place, (name, model) in zip(axis[2:], models.items(), strict=True):
             panel(place, picture, mean_map(model, layers[name], dataset, stimulus))
-            place.set_title(f"NSS {row[name]:.2f}", fontsize=7)
+            place.set_title(minus(f"NSS {row[name]:.2f}"), fontsize=7)
     for place, title in zip(axes[0][1:], ("fixations", *models), strict=True):
         place.set_title(f"{figure_text(title)}\n{place.get_title()}".strip(), fontsize=8)
     save_figure(figure, path)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from ...datasets.errors import InputError
 from ...datasets.stimuli import Stimuli
-from ...datasets.texts import figure_text
+from ...datasets.texts import figure_text, minus
 from ..explain.bank import CHANNELS, FILTERS, picture_features
 from ..explain.explanation import Explanation
 from ..explain.rebuilt import rebuilt
@@ -119,7 +119,9 @@ def _units(explanation: Explanation, layer: str) -> list[tuple[int, str]]:
     found = [("best", own.iloc[-1])]
     if len(own) > 2:
         found.append(("median", own.iloc[len(own) // 2]))
-    return [(int(row["unit"]), f"rebuilt ({which}): R² {row['r2']:.2f}") for which, row in found]
+    return [
+        (int(row["unit"]), minus(f"rebuilt ({which}): R² {row['r2']:.2f}")) for which, row in found
+    ]
 
 
 def _picture(explanation: Explanation, place: int, root: Path) -> Any:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from ...datasets.errors import InputError
 from ...datasets.interval import Interval
 from ...datasets.progress import SILENT, Progress
-from ...datasets.texts import figure_text
+from ...datasets.texts import figure_text, minus
 from ..fields.estimates import CHANNELS
 from ..inside.folder import DEFAULT_CONTENTS, Contents, UnitName
 from ..inside.sheet import Example, Sheet
@@ -197,8 +197,8 @@ def _caption(run: Run, sheet: Sheet) -> str:
 
 def _number(interval: Interval) -> str:
     if np.isnan(interval.low):
-        return f"{interval.value:.2f}"
-    return f"{interval.value:.2f} ± {interval.half_width:.2f}"
+        return minus(f"{interval.value:.2f}")
+    return minus(f"{interval.value:.2f} ± {interval.half_width:.2f}")
 
 
 def _patch(axis: Any, one: Example, level: float) -> None:

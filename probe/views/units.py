@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from ...datasets.masks.mask_set import MaskSet
 from ...datasets.masks.regions import mask_of
 from ...datasets.stimuli import Stimuli
-from ...datasets.texts import figure_text
+from ...datasets.texts import figure_text, minus
 from ..analysis.examples import examples
 from ..analysis.unit_change import UnitChange
 from ..layers.layers import Layer
@@ -115,7 +115,8 @@ def draw_best_units(
         row[0].set_title(figure_text(Path(stimulus.file_name).stem), fontsize=7)
         for axis, head, unit in zip(row[1:], heads, units.to_dict("records"), strict=True):
             panel(axis, np.asarray(picture), maps[unit["layer"]][unit["unit"]])
-            title = f"{head}unit {unit['unit']}: {unit['nss']:.2f}, mean {unit['mean']:.2f}"
+            nss = minus(f"{unit['nss']:.2f}, mean {unit['mean']:.2f}")
+            title = f"{head}unit {unit['unit']}: {nss}"
             axis.set_title(title, fontsize=7, fontweight="bold" if unit["best"] else "normal")
         for axis in row:
             outline = axis.contour(
@@ -178,7 +179,7 @@ def draw_change(
             row[1:], models, layers, ("before", "after"), strict=True
         ):
             panel(axis, np.asarray(picture), activation(model, layer, picture)[change.unit])
-            axis.set_title(f"{when}: NSS {record[when]:.2f}", fontsize=9)
+            axis.set_title(minus(f"{when}: NSS {record[when]:.2f}"), fontsize=9)
         for axis in row:
             axis.contour(mask, levels=[0.5], colors="white", linewidths=1)
     axes[0][0].set_title(f"{figure_text(change.layer)}, unit {change.unit}", fontsize=9)

@@ -11,7 +11,7 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Span, Text
 
-from ....datasets.texts import printable
+from ....datasets.texts import minus, printable
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,10 @@ def blocks_of(view: RenderableType) -> Iterator[Block]:
 
 def _table(table: Table) -> Block:
     columns = [_text(column.header).plain.replace("\n", " ") for column in table.columns]
-    cells = [[_cell(_text(one)) for one in column.cells] for column in table.columns]
+    cells = [
+        [_cell(_text(one), name=not place) for one in column.cells]
+        for place, column in enumerate(table.columns)
+    ]
     below = [False, *(row.end_section for row in table.rows)]
     if below[1:]:
         below.pop()
@@ -93,10 +96,13 @@ def _text(value: RenderableType) -> Text:
     return value if isinstance(value, Text) else Text(str(value))
 
 
-def _cell(text: Text) -> Cell:
+def _cell(text: Text, *, name: bool) -> Cell:
     styles = [text.style, *(span.style for span in text.spans)]
     shades = [one.meta["shade"] for one in styles if isinstance(one, Style) and "shade" in one.meta]
-    return Cell(_lines(text), shades[0] if shades else None)
+    lines = _lines(text)
+    if not name:
+        lines = [[Piece(minus(piece.text), piece.look) for piece in line] for line in lines]
+    return Cell(lines, shades[0] if shades else None)
 
 
 def _lines(text: Text) -> list[list[Piece]]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ....datasets.categories import COLOURS
 from ....datasets.interval import Interval
-from ....datasets.texts import printable
+from ....datasets.texts import minus, printable
 from ...runs.run import Run
 from ...statistics.selectivity import THRESHOLD, TOP
 from .content import Content, finite
@@ -94,9 +94,13 @@ def mark(x: float, interval: Interval, said: str, href: str = "", unit: str = ""
     value, low, high = map(finite, interval)
     text = said
     if value is not None:
-        ends = "" if low is None or high is None else f" [{low:.2f}, {high:.2f}]"
-        text = f"{said}: {value:.2f}{ends}{unit}"
+        ends = "" if low is None or high is None else f" [{_short(low)}, {_short(high)}]"
+        text = f"{said}: {_short(value)}{ends}{unit}"
     return Mark(x, value, low, high, printable(text), href)
+
+
+def _short(value: float) -> str:
+    return minus(f"{value:.2f}" if abs(value) < 1e5 else f"{value:.3g}")
 
 
 def plots_of(content: Content) -> list[Plot]:
@@ -150,7 +154,8 @@ def _against(content: Content, shown: Sequence[str]) -> Plot:
             if row["category"] != category or np.isnan(row["top10_mean"]):
                 continue
             fitted = Interval(row["top10_crossval"], row["top10_low"], row["top10_high"])
-            said = f"{row['layer']}, {category}: selected {row['top10_mean']:.2f}, cross-fitted"
+            selected = _short(row["top10_mean"])
+            said = f"{row['layer']}, {category}: selected {selected}, cross-fitted"
             href = content.address(row["layer"], category)
             marks.append(mark(round(float(row["top10_mean"]), 4), fitted, said, href))
         series.append(Series(printable(category), palette[category], marks))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ....datasets.interval import Interval
-from ....datasets.texts import printable
+from ....datasets.texts import minus, printable
 from ...records.record import Record
 from ...runs.run import Run
 from ...statistics.selectivity import THRESHOLD, TOP
@@ -109,7 +109,7 @@ def _cell(key: str, value: float, half: float, strength: float) -> dict[str, Any
     text = f"{value:.0%}" if key == "share" else f"{value:.0f}" if whole else f"{value:.2f}"
     below = "" if math.isnan(half) else f"±{half:.2f}"
     shade = round(SHADES * min(1.0, max(0.0, strength)))
-    return {"text": text, "below": below, "value": round(value, 6), "shade": shade}
+    return {"text": minus(text), "below": below, "value": round(value, 6), "shade": shade}
 
 
 def facts(run: Run) -> list[list[list[tuple[str, str]]]]:
@@ -132,7 +132,10 @@ def facts(run: Run) -> list[list[list[tuple[str, str]]]]:
             value = number(paper.loc[row["layer"], row["category"]])
             rows[row["layer"], row["category"]].append(("He et al. 2019, top 10", value))
     return [
-        [rows[layer.name, category] for category in run.categories]
+        [
+            [(name, minus(text)) for name, text in rows[layer.name, category]]
+            for category in run.categories
+        ]
         for layer in reversed(run.info.layers)
     ]
 
@@ -155,8 +158,8 @@ def table(content: Content) -> dict[str, Any]:
             for column, category in enumerate(run.categories)
         ]
         rows.append({"layer": printable(layer.name), "units": layer.units, "cells": cells})
-    ceilings = [number(value) for value in run.table("ceiling").iloc[0]]
-    chances = [number(value) for value in run.table("shuffled").max()]
+    ceilings = [minus(number(value)) for value in run.table("ceiling").iloc[0]]
+    chances = [minus(number(value)) for value in run.table("shuffled").max()]
     return {
         "categories": [printable(name) for name in run.categories],
         "rows": rows,
@@ -178,7 +181,7 @@ def highlights(content: Content) -> list[tuple[str, str, str]]:
     known = run.summary.dropna(subset=["top10_low"])
     if len(known):
         best = known.sort_values("top10_crossval").iloc[-1]
-        value = number(best["top10_crossval"])
+        value = minus(number(best["top10_crossval"]))
         text = printable(f"{best['category']} in {best['layer']}: {value}")
         found.append(("highest NSS", text, content.address(best["layer"], best["category"])))
     return found

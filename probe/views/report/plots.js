@@ -7,14 +7,24 @@ const nice = (span) => {
   return [0.1, 0.2, 0.5, 1, 2].map((one) => one * power).find((step) => span / step <= 6);
 };
 
+/** Return round numbers in a range as pairs: the number, and its text in digits that fit. */
 function ticks(low, high) {
   const step = nice(high - low || 1);
+  const [first, last] = [Math.ceil(low / step - 1e-9), Math.floor(high / step + 1e-9)];
+  const power = (value) => Math.floor(Math.log10(Math.abs(value)) + 1e-9);
+  const most = power(Math.max(Math.abs(low), Math.abs(high)) || 1);
+  const shown = (value) => {
+    if (most < 5 && power(step) > -4) return String(Number(value.toFixed(Math.max(0, -power(step)))));
+    if (!value) return "0";
+    const [digits, exponent] = value.toExponential(Math.max(0, power(value) - power(step))).split("e");
+    const raised = [...String(Number(exponent))].map((one) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(one)]);
+    return `${Number(digits)}·10${raised.join("")}`;
+  };
   const found = [];
-  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + 1e-9; k += 1) found.push(k * step);
+  for (let k = first; k <= last; k += 1) found.push([k * step, shown(k * step).replace("-", "−")]);
   return found;
 }
 
-const short = (value) => String(Number(value.toFixed(3))).replace("-", "−");
 const line = (x1, y1, x2, y2, name) => svg("line", { x1, y1, x2, y2, class: name });
 const label = (x, y, text, attributes = {}) => svg("text", { x, y, ...attributes }, text);
 
@@ -62,7 +72,9 @@ function axes(box, spec, x, y, height) {
   const step = (width - 60) / Math.max(1, spec.names.length);
   const turned = spec.names.length > 0 && longest * 6.6 > step - 4;
   const bottom = turned ? Math.min(96, 26 + longest * 4.6) : 22;
-  const area = { left: 46, right: width - 12, top: 8, bottom: height - bottom - 18 };
+  const side = ticks(...y);
+  const left = Math.max(46, 24 + 6.6 * Math.max(...side.map(([, text]) => text.length)));
+  const area = { left, right: width - 12, top: 8, bottom: height - bottom - 18 };
   const toX = (value) => area.left + ((value - x[0]) / (x[1] - x[0])) * (area.right - area.left);
   const toY = (value) => area.bottom - ((value - y[0]) / (y[1] - y[0])) * (area.bottom - area.top);
   const frame = svg("svg", {
@@ -72,9 +84,9 @@ function axes(box, spec, x, y, height) {
     role: "group",
     "aria-label": spec.title,
   });
-  for (const value of ticks(...y)) {
+  for (const [value, text] of side) {
     frame.append(line(area.left, toY(value), area.right, toY(value), "grid-line"));
-    frame.append(label(area.left - 6, toY(value) + 4, short(value), { class: "tick", "text-anchor": "end" }));
+    frame.append(label(area.left - 6, toY(value) + 4, text, { class: "tick", "text-anchor": "end" }));
   }
   if (spec.names.length) {
     spec.names.forEach((name, place) => {
@@ -83,9 +95,9 @@ function axes(box, spec, x, y, height) {
       frame.append(label(at, under, name, { class: "tick", ...turn }));
     });
   } else {
-    for (const value of ticks(...x)) {
+    for (const [value, text] of ticks(...x)) {
       frame.append(line(toX(value), area.top, toX(value), area.bottom, "grid-line"));
-      frame.append(label(toX(value), area.bottom + 15, short(value), { class: "tick", "text-anchor": "middle" }));
+      frame.append(label(toX(value), area.bottom + 15, text, { class: "tick", "text-anchor": "middle" }));
     }
   }
   frame.append(label((area.left + area.right) / 2, height - 4, spec.x, { class: "axis-name", "text-anchor": "middle" }));
@@ -222,9 +234,9 @@ function drawHistograms(box, spec, choice, again) {
   const area = { left: named, right: width - 12, bottom: high - 40 };
   const toX = (value) => area.left + ((value - start) / (bin * count)) * (area.right - area.left);
   const frame = svg("svg", { viewBox: `0 0 ${width} ${high}`, width, height: high, role: "group", "aria-label": `${spec.title}: ${choices[choice]}` });
-  for (const value of ticks(start, start + bin * count)) {
+  for (const [value, text] of ticks(start, start + bin * count)) {
     frame.append(line(toX(value), 4, toX(value), area.bottom, "grid-line"));
-    frame.append(label(toX(value), area.bottom + 15, short(value), { class: "tick", "text-anchor": "middle" }));
+    frame.append(label(toX(value), area.bottom + 15, text, { class: "tick", "text-anchor": "middle" }));
   }
   frame.append(label((area.left + area.right) / 2, high - 6, spec.x, { class: "axis-name", "text-anchor": "middle" }));
   const marks = [];

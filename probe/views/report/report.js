@@ -5,13 +5,21 @@
 const nth = (rank) => `${rank}${["th", "st", "nd", "rd"][rank] ?? "th"}`;
 const address = (layer, place) => `#${encodeURIComponent(layer)}/${encodeURIComponent(place)}`;
 
-/** Return one scale for several values: a function to pixels of a strip. */
+/** Return one scale for several values: a function to pixels of a strip, with its numbers. */
 const WIDTH = innerWidth < 700 ? 180 : 340;
 function scale(values) {
   const known = values.filter((value) => value !== null);
   const low = Math.min(0, ...known);
   const high = Math.max(0.1, ...known);
-  return (value) => (4 + ((WIDTH - 8) * (value - low)) / (high - low)).toFixed(1);
+  const x = (value) => (8 + ((WIDTH - 16) * (value - low)) / (high - low)).toFixed(1);
+  const [from, to] = [low, high].map((end) => end + (end === 0 ? 0 : (5 / WIDTH) * (high - low) * Math.sign(end)));
+  const marks = ticks(from, to).flatMap(([value, text]) => [
+    svg("line", { x1: x(value), x2: x(value), y1: 13, y2: 16, class: "axis" }),
+    svg("text", { x: x(value), y: 10, class: "tick", "text-anchor": "middle" }, text),
+  ]);
+  const box = { class: "strip", viewBox: `0 0 ${WIDTH} 16`, width: WIDTH, height: 16, "aria-hidden": "true" };
+  x.numbers = svg("svg", box, ...marks);
+  return x;
 }
 
 function strip(label, ...parts) {
@@ -93,7 +101,8 @@ function cellPage(run, place, category) {
     const head = columns.map((name) => {
       const plain = name === "95\u00a0% interval" || name === "name";
       const inner = plain ? name : html("button", { type: "button" }, name);
-      return html("th", { scope: "col", ...(plain ? { class: "drawn" } : { "aria-sort": "none" }) }, inner);
+      const drawn = name === "95\u00a0% interval" ? [inner, x.numbers] : [inner];
+      return html("th", { scope: "col", ...(plain ? { class: "drawn" } : { "aria-sort": "none" }) }, ...drawn);
     });
     const rows = units.map((unit) => {
       const ends = `${two(unit.mean_low)} to ${two(unit.mean_high)}`;
@@ -245,7 +254,7 @@ function unitPage(run, place, unit) {
       html("div", { class: "grid" }, ...list.map((pair) => card(run, data, shared, picture, unit, pair)));
     const columns = ["category", "mean NSS", ...others.map((_, k) => `in ${run.others[k]}`)];
     const head = columns.map((name) => html("th", { scope: "col" }, name));
-    head.push(html("th", { scope: "col", class: "drawn" }, "regions' scores"));
+    head.push(html("th", { scope: "col", class: "drawn" }, "regions' scores", x.numbers));
     const legend = run.pictures
       ? `White: the region. Orange: where a fixation would score above T\u00a0=\u00a0${run.threshold}. Dots: where people looked. A click shows the whole stimulus.`
       : "This report was made without pictures.";

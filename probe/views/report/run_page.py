@@ -12,13 +12,12 @@ from urllib.parse import unquote
 
 import pandas as pd
 
-from ....datasets.errors import InputError
 from ....datasets.files import read_json, sha256
 from ....datasets.fixations import Fixations
 from ....datasets.masks.mask_set import MaskSet
 from ....datasets.progress import SILENT, Progress
 from ....datasets.stimuli import Stimuli
-from ....datasets.texts import csv_of, printable
+from ....datasets.texts import csv_of, minus, printable
 from ...layers.layers import Layer
 from ...networks.model import Model
 from ...runs.inputs import layers_of, masks_of, model_of
@@ -122,12 +121,9 @@ def whole_page(
     Raises
     ------
     InputError
-        If no region has fixations, or a picture cannot be read.
+        If a picture cannot be read.
     """
-    run = content.run
-    if not any(content.counts.values()):
-        raise InputError(f"{run.folder}: no labelled region has fixations")
-    layers = []
+    run, layers = content.run, []
     with progress.task("units", len(run.layers)) as advance:
         for layer in run.layers:
             layers.append(content.layer(layer.name, more.get(layer.name, ())))
@@ -187,7 +183,7 @@ def _page(
         "verified": overview.verified(run),
         "trained_on": info.trained_on,
         "simulated": info.simulated,
-        "notes": [printable(note.plain) for note in notes_of(run)],
+        "notes": [minus(printable(note.plain)) for note in notes_of(run)],
         "table": heat_map,
         "highlights": overview.highlights(content),
         "plots": plots,

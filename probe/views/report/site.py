@@ -75,7 +75,8 @@ def write_report(
     ------
     InputError
         If a number is out of range, the folder is something else, an input is missing or not the
-        run's, or no region of a run has fixations.
+        run's, or no result can be read. If only some of several cannot, such as unfinished ones,
+        the site is written before: its first page says which, and why.
 
     Examples
     --------
@@ -90,19 +91,20 @@ def write_report(
     """
     extent = Extent(units, regions)
     given = [results] if isinstance(results, Run | str | Path) else list(results)
-    found, out = _found(given, parts=not single), Path(out)
+    found, left_out = _found(given, parts=not single)
+    out, count = Path(out), len(found) + len(left_out)
     runs = [one for one in found if isinstance(one, Run)]
     if len(runs) > 1 and model is not None:
         raise InputError("--model is for one run")
-    if single and len(found) > 1:
-        raise InputError(f"one file holds one result, but these are {len(found)}: write a folder")
+    if single and count > 1:
+        raise InputError(f"one file holds one result, but these are {count}: write a folder")
     if single:
         _check_file(out)
     else:
         _check_own(out)
     moved = [None if one is None else Path(one) for one in (masks, root, model)]
     inputs = {one.folder: Inputs.of(one, *moved) for one in runs} if pictures else {}
-    site = _Site(found, extent, inputs, pictures, progress)
+    site = _Site(found, left_out, extent, inputs, pictures, progress)
     if single:
         with tempfile.TemporaryDirectory() as below:
             drawn = Path(below) / "pictures"
@@ -112,11 +114,14 @@ def write_report(
             return page.write_single(out, drawn if drawn.is_dir() else None)
     with atomic_folder(out) as folder:
         for place in range(len(found)):
-            own = folder if len(found) == 1 else folder / str(place + 1)
+            own = folder / str(place + 1) if site.several else folder
             own.mkdir(exist_ok=True)
             site.page(place, own).write(own)
-        if len(found) > 1:
+        if site.several:
             site.index().write(folder)
+    if left_out:
+        why = "; ".join(map(str, left_out.values()))
+        raise InputError(f"{out}: lacks {len(left_out)} of {count} results: {why}")
     return out / "index.html"
 
 
@@ -134,21 +139,29 @@ def write_results(folder: Path) -> Path:
     return _results_page(found, None, []).write_single(folder / "report.html")
 
 
-def _found(given: Sequence[Result], *, parts: bool) -> list[Run | Results]:
+def _found(
+    given: Sequence[Result], *, parts: bool
+) -> tuple[list[Run | Results], dict[Path, InputError]]:
     """Return the results in the folders, each once: what they hold, or what is right below.
 
-    With ``parts``, also the trainings and runs that results consist of.
+    With ``parts``, also the trainings and runs that results consist of. Beside them, the folders
+    that cannot be read, and why; it is an error if there are no others.
     """
     found: dict[Path, Run | Results] = {}
+    left_out: dict[Path, InputError] = {}
 
     def add(folder: Path) -> bool:
         known = folder.resolve()
-        if known in found:
+        if known in found or known in left_out:
             return True
-        results = results_of(folder)
-        if results is None and not (folder / "run.json").is_file():
-            return False
-        found[known] = results if results is not None else Run.open(folder)
+        try:
+            results = results_of(folder)
+            if results is None and not (folder / "run.json").is_file():
+                return False
+            found[known] = results if results is not None else _run(folder)
+        except InputError as error:
+            left_out[known] = error
+            return True
         for part in results.parts if results is not None and parts else ():
             add(part)
         return True
@@ -162,9 +175,19 @@ def _found(given: Sequence[Result], *, parts: bool) -> list[Run | Results]:
             raise InputError(f"{folder}: no such folder of results")
         if not add(folder) and not [below for below in sorted(folder.iterdir()) if add(below)]:
             raise InputError(f"{folder}: holds no results, and no folder in it does")
+    for error in left_out.values():
+        if not found:
+            raise error
     if not found:
         raise InputError("no results; expected one or more folders")
-    return list(found.values())
+    return list(found.values()), left_out
+
+
+def _run(folder: Path) -> Run:
+    run = Run.open(folder)
+    if not (run.regions["n_fixations"] > 0).any():
+        raise InputError(f"{folder}: no labelled region has fixations")
+    return run
 
 
 def _check_file(out: Path) -> None:
@@ -196,13 +219,19 @@ def _check_own(out: Path) -> None:
 
 @dataclass(frozen=True, eq=False)
 class _Site:
-    """Several results, each with its page."""
+    """Results, each with its page."""
 
     found: list[Run | Results]
+    left_out: dict[Path, InputError]
     extent: Extent
     inputs: dict[Path, Inputs]
     pictures: bool
     progress: Progress
+
+    @property
+    def several(self) -> bool:
+        """Whether a page lists them."""
+        return len(self.found) + len(self.left_out) > 1
 
     def page(self, place: int, folder: Path) -> Page:
         """Return the page of a result, and write its pictures."""
@@ -214,7 +243,7 @@ class _Site:
         ]
         runs = [link for other, link in links if isinstance(other, Run)]
         pages = [link for other, link in links if not isinstance(other, Run)]
-        if len(self.found) > 1:
+        if self.several:
             pages.insert(0, ("all results", "../index.html"))
         if isinstance(one, Results):
             return _results_page(one, folder, [*pages, *runs], self.pictures)
@@ -233,7 +262,9 @@ class _Site:
             kind, what = (_RUNS, describe(one)) if isinstance(one, Run) else (one.kind, one.what)
             what = "\n".join(map(printable, what.split("\n")))
             groups.setdefault(kind, []).append((printable(one.name), what, f"{place}/index.html"))
-        return Page("list.html", {"count": len(self.found), "groups": list(groups.items())})
+        left_out = [(printable(one.name), printable(why)) for one, why in self.left_out.items()]
+        values = {"groups": list(groups.items()), "left_out": left_out}
+        return Page("list.html", {"count": len(self.found), **values})
 
     @cached_property
     def _contents(self) -> dict[Path, Content]:
