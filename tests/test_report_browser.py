@@ -232,6 +232,77 @@ def test_a_cell_says_all_that_is_known_of_it(
     page.close()
 
 
+def test_by_keyboard_through_the_table_and_back(
+    browser: Any, evil_run: sp.Run, evil_site: Path
+) -> None:
+    watched = Watched(browser, evil_site)
+    page = watched.open()
+    page.wait_for_selector("[data-plot] svg")
+    here = "document.activeElement.getAttribute('href')"
+    first, second = evil_run.table().index
+    categories = page.locator("#heat tbody tr").first.locator("a")
+    # One Tab stop for all cells; the arrow keys go on, over those without regions.
+    assert page.locator("#heat tbody a[tabindex='0']").count() == 1
+    page.locator("#heat thead button").last.focus()
+    page.keyboard.press("Tab")
+    assert page.evaluate(here) == f"#{first}/person-head"
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate(here) == categories.nth(1).get_attribute("href").replace(first, second)
+    assert page.locator("#tip").inner_text().startswith(f"{second}, 12")
+    cell = page.evaluate(here)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#detail tbody a")
+    link = page.locator("#detail tbody a").nth(3)
+    unit = link.get_attribute("href")
+    link.press("Enter")
+    page.wait_for_selector(".grid figure")
+    assert page.evaluate("document.activeElement.tagName") == "H2"
+    # Back, the focus is on the link that led there.
+    for address in (unit, cell):
+        page.go_back()
+        page.wait_for_function(f"{here} === '{address}'")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('[data-plot]') !== null")
+    assert watched.wrong == []
+    page.close()
+
+
+def test_axes_have_numbers_that_fit(browser: Any, evil_run: sp.Run, evil_site: Path) -> None:
+    watched = Watched(browser, evil_site)
+    page = watched.open()
+    found = page.evaluate(
+        "[[0, 1e12], [-2.5e5, 0], [0, 4e-6], [-0.3, 0.2], [1, 1.0004]].map("
+        "(ends) => ticks(...ends).map(([, text]) => text))"
+    )
+    assert found == [
+        ["0", "2·10¹¹", "4·10¹¹", "6·10¹¹", "8·10¹¹", "1·10¹²"],
+        ["−2.5·10⁵", "−2·10⁵", "−1.5·10⁵", "−1·10⁵", "−5·10⁴", "0"],
+        ["0", "1·10⁻⁶", "2·10⁻⁶", "3·10⁻⁶", "4·10⁻⁶"],
+        ["−0.3", "−0.2", "−0.1", "0", "0.1", "0.2"],
+        ["1", "1.0001", "1.0002", "1.0003", "1.0004"],
+    ]
+    unit = evil_run.best_units("person head", 1, "log_gabor")["unit"].iloc[0]
+    for address in ("#log_gabor/person-head", f"#log_gabor/{unit}"):
+        page = watched.open(address)
+        assert "0" in page.locator("#detail thead .strip text").all_text_contents()
+    page.close()
+
+
+def test_a_picture_that_is_gone_is_said(
+    browser: Any, evil_run: sp.Run, evil_site: Path, tmp_path: Path
+) -> None:
+    site = tmp_path / "site"
+    shutil.copytree(evil_site, site, ignore=shutil.ignore_patterns("*.webp"))
+    page = Watched(browser, site).open(
+        f"#log_gabor/{evil_run.best_units('12', 1, 'log_gabor')['unit'].iloc[0]}"
+    )
+    page.wait_for_function("document.querySelectorAll('figcaption small + small').length === 16")
+    assert ".webp is missing" in page.locator(".grid").first.inner_text()
+    page.close()
+
+
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 820), ("dark", 390)])
 def test_everybody_can_use_it(
     browser: Any, evil_run: sp.Run, evil_site: Path, all_site: Path, scheme: str, width: int

@@ -23,7 +23,7 @@ from salprobe.annotate.labels.stats import figure_of, statistics
 from salprobe.annotate.review.journal import Review
 from salprobe.datasets.masks.mask_set import MaskSet
 from salprobe.datasets.stimuli import Stimuli
-from salprobe.datasets.texts import as_cell, csv_of, figure_text, harmless, of_cell
+from salprobe.datasets.texts import as_cell, csv_of, figure_text, harmless, minus, of_cell
 from salprobe.probe.training.split import read_labels
 from salprobe.probe.training.store import write_table
 from salprobe.probe.views.report.page import as_html
@@ -235,3 +235,15 @@ async def test_the_label_review_shows_names_as_text(small_world: Path, tmp_path:
         assert not re.search("[\x1b\x9b\x07\u202e]", "".join(lines))
         assert app.query_one("#images", OptionList).option_count == 6
         await pilot.press("q")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("-0.12 [-0.3, .5]", "−0.12 [−0.3, .5]"),
+        ("-.5, (-1)", "−.5, (−1)"),
+        ("2026-11-28 conv-1 1e-05 a.-1 --2 - 3 -x", "2026-11-28 conv-1 1e-05 a.-1 --2 - 3 -x"),
+    ],
+)
+def test_a_minus_sign_stands_before_numbers_only(text: str, shown: str) -> None:
+    assert minus(text) == shown

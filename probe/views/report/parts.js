@@ -100,12 +100,15 @@ function sortTables() {
 /** The box beside a mark or a cell that says what it is; Escape takes it away. */
 const tip = {
   node: null,
+  target: null,
   show(target, lines) {
     if (!this.node) {
       this.node = html("div", { id: "tip", role: "tooltip" });
       document.body.append(this.node);
       addEventListener("keydown", (event) => event.key === "Escape" && this.hide());
-      addEventListener("scroll", () => this.hide(), { passive: true, capture: true });
+      // The focus may scroll the page to its mark, beside which the box stays.
+      const follow = () => (this.target === document.activeElement ? this.place() : this.hide());
+      addEventListener("scroll", follow, { passive: true, capture: true });
     }
     this.node.replaceChildren(
       ...lines.map((line) =>
@@ -115,7 +118,11 @@ const tip = {
       ),
     );
     this.node.hidden = false;
-    const { left, right, top, bottom } = target.getBoundingClientRect();
+    this.target = target;
+    this.place();
+  },
+  place() {
+    const { left, right, top, bottom } = this.target.getBoundingClientRect();
     const { width, height } = this.node.getBoundingClientRect();
     const edge = document.documentElement.clientWidth;
     const x = Math.min(Math.max(8, (left + right - width) / 2), Math.max(8, edge - width - 8));

@@ -14,7 +14,7 @@ function ticks(low, high) {
   const power = (value) => Math.floor(Math.log10(Math.abs(value)) + 1e-9);
   const most = power(Math.max(Math.abs(low), Math.abs(high)) || 1);
   const shown = (value) => {
-    if (most < 5 && power(step) > -4) return String(Number(value.toFixed(Math.max(0, -power(step)))));
+    if (most < 5 && most > -4) return String(Number(value.toFixed(Math.max(0, -power(step)))));
     if (!value) return "0";
     const [digits, exponent] = value.toExponential(Math.max(0, power(value) - power(step))).split("e");
     const raised = [...String(Number(exponent))].map((one) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(one)]);

@@ -56,6 +56,24 @@ function overview(run) {
       }
     });
   }
+  // One cell at a time can be reached by Tab, the others from there by the arrow keys.
+  const links = () => [...table.tBodies[0].rows].map((row) => [...row.cells].slice(1).map((node) => node.querySelector("a")));
+  const choose = (link) => {
+    for (const one of links().flat()) one?.setAttribute("tabindex", one === link ? "0" : "-1");
+  };
+  choose(links().flat().find((link) => link));
+  table.addEventListener("focusin", (event) => event.target.closest("tbody") && choose(event.target));
+  table.addEventListener("keydown", (event) => {
+    const [down, right] = { ArrowDown: [1, 0], ArrowUp: [-1, 0], ArrowRight: [0, 1], ArrowLeft: [0, -1] }[event.key] ?? [0, 0];
+    if (!(down || right) || !event.target.closest("tbody")) return;
+    event.preventDefault();
+    const all = links();
+    let row = all.findIndex((one) => one.includes(event.target));
+    let column = all[row].indexOf(event.target);
+    do [row, column] = [row + down, column + right];
+    while (all[row]?.[column] === null); // no regions, no link
+    all[row]?.[column]?.focus();
+  });
   // Beside a cell that is pointed at or has the focus: all that is known of it.
   const last = run.layers.length - 1;
   for (const row of table.tBodies[0].rows) {
@@ -175,6 +193,7 @@ function card(run, data, shared, picture, unit, [id, nss]) {
     width: image.width,
     height: image.height,
   });
+  stimulus.addEventListener("error", () => caption.append(html("small", {}, `pictures/${region.image}.webp is missing`)));
   const whole = `0 0 ${image.width} ${image.height}`;
   const part = region.window.join(" ");
   const contour = data.units[unit].contours[region.image];
@@ -327,7 +346,8 @@ function page(run, hash) {
   return cellPage(run, at, category);
 }
 
-async function show(run) {
+/** Show what the address names; after a step back from somewhere, the link there has the focus. */
+async function show(run, from = null) {
   const hash = location.hash;
   tip.hide();
   for (const link of document.querySelectorAll("a.run")) link.hash = hash;
@@ -346,7 +366,11 @@ async function show(run) {
   const title = detail.querySelector("h2");
   const name = document.querySelector("h1").textContent;
   document.title = title ? `${title.textContent} – ${name}` : `${name}: salprobe`;
-  title?.focus({ preventScroll: true });
+  const links = document.querySelectorAll("#heat tbody a, #detail tbody a");
+  const left = from && [...links].find((link) => link.hash === from && link.offsetParent);
+  if (!left) scrollTo(0, 0);
+  left?.scrollIntoView({ block: "center" });
+  (left || title)?.focus({ preventScroll: true });
 }
 
 load("plots").then(drawPlots);
@@ -354,9 +378,12 @@ sortTables();
 if (document.getElementById("heat")) {
   load("run").then((run) => {
     overview(run);
+    const visited = [location.hash];
     addEventListener("hashchange", () => {
-      scrollTo(0, 0);
-      show(run);
+      const back = visited.length > 1 && visited.at(-2) === location.hash;
+      const from = back ? visited.pop() : null;
+      if (!back) visited.push(location.hash);
+      show(run, from);
     });
     show(run);
   });

@@ -103,7 +103,7 @@ def write_report(
     else:
         _check_own(out)
     moved = [None if one is None else Path(one) for one in (masks, root, model)]
-    inputs = {one.folder: Inputs.of(one, *moved) for one in runs} if pictures else {}
+    inputs = {one.folder: _inputs(one, *moved) for one in runs} if pictures else {}
     site = _Site(found, left_out, extent, inputs, pictures, progress)
     if single:
         with tempfile.TemporaryDirectory() as below:
@@ -188,6 +188,13 @@ def _run(folder: Path) -> Run:
     if not (run.regions["n_fixations"] > 0).any():
         raise InputError(f"{folder}: no labelled region has fixations")
     return run
+
+
+def _inputs(run: Run, *moved: Path | None) -> Inputs:
+    try:
+        return Inputs.of(run, *moved)
+    except InputError as error:
+        raise InputError(f"{error}; --no-pictures does without them") from error
 
 
 def _check_file(out: Path) -> None:
