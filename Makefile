@@ -6,7 +6,8 @@ PYTEST ?=
 FLOORS = annotate datasets probe terminal tui
 # `make demo CONSTRAINTS=constraints.txt` installs the versions of that file.
 CONSTRAINTS ?=
-PIP = $(BIN)/python -m pip install --quiet $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
+# An editable install warns of folders that are called as the package: here that is meant.
+PIP = PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 
 # Local data, where a checkout has it beside; tests that need it skip elsewhere.
 ifneq ($(wildcard ../shared/osie),)

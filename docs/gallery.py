@@ -5,17 +5,13 @@ simulated, and of search arrays. WEIGHTS is a file with SqueezeNet 1.0's ImageNe
 it they are downloaded. Takes some minutes. Needs chromium, for the report and the terminal.
 """
 
-import asyncio
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import screens
 from pictures import regions
-from PIL import Image
-from playwright.sync_api import sync_playwright
-from textual.app import App
 
 from salprobe.annotate.review.journal import Review
 from salprobe.datasets.masks.mask_set import MaskSet
@@ -26,7 +22,6 @@ from salprobe.tui.results.review import ResultsReview
 TARGET = Path(__file__).parent / "images" / "gallery"
 FOLDER = Path(__file__).parent.parent / "build" / "gallery"
 """Where the commands run; given again, they go on from what is there."""
-WIDTH = 1200
 COMMANDS = """\
 annotate fetch sample --root sample
 annotate cluster sample --labels sample/masks.json -o regions.json
@@ -63,40 +58,17 @@ def run(weights: str) -> None:
         subprocess.run([programs / program, *words], check=True, stdout=subprocess.DEVNULL)
 
 
-async def screen(app: App, keys: list[str]) -> str:
-    """Return what a terminal of 110×34 shows after some keys, as SVG."""
-    async with app.run_test(size=(110, 34)) as pilot:
-        await pilot.press(*keys)
-        await pilot.pause(3)
-        return app.export_screenshot()
-
-
 def screenshots() -> None:
     """Write report.png, and labels.png and results.png of the terminal."""
     masks = MaskSet.read("regions.json")
     stimuli = Stimuli(Path("sample"), tuple(masks.images))
     labels = LabelReview(Review(Path("regions.json")), stimuli)
-    Path("labels.svg").write_text(asyncio.run(screen(labels, ["right_square_bracket"] * 3)))
-    Path("results.svg").write_text(asyncio.run(screen(ResultsReview([Path("run")]), ["m"])))
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"))
-        context = browser.new_context(viewport={"width": WIDTH, "height": 1250}, offline=True)
-        page = context.new_page()
+    screens.draw(labels, ["right_square_bracket"] * 3, Path("labels.png"))
+    screens.draw(ResultsReview([Path("run")]), ["m"], Path("results.png"))
+    with screens.browser(1250) as page:
         page.goto(Path("site/index.html").resolve().as_uri() + "#features.10/254")
+        page.wait_for_selector(".grid figure")
         page.screenshot(path="report.png")
-        page.set_viewport_size({"width": WIDTH, "height": 780})
-        for name in ("labels", "results"):
-            page.goto(Path(f"{name}.svg").resolve().as_uri())
-            page.screenshot(path=f"{name}.png")
-        browser.close()
-
-
-def keep(source: Path, name: str) -> None:
-    """Write a picture for the page: at most `WIDTH` wide, 256 colours."""
-    with Image.open(source) as picture:
-        small = picture.convert("RGB")
-        small.thumbnail((WIDTH, 4 * WIDTH))
-        small.quantize(256).save(TARGET / f"{name}.png", optimize=True)
 
 
 def main() -> None:
@@ -107,8 +79,7 @@ def main() -> None:
     run(weights)
     regions(Path())
     screenshots()
-    for name, source in PICTURES.items():
-        keep(Path(source), name)
+    screens.keep({name: Path(source) for name, source in PICTURES.items()}, TARGET)
 
 
 if __name__ == "__main__":

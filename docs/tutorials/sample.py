@@ -2,8 +2,8 @@
 # # Ten minutes: from gaze to a finding
 #
 # You need salprobe and nothing else: no data set, no weights, no GPU, no network. This page is a
-# notebook: [its source](sample.py) opens in Jupyter with jupytext and in VS Code as it is, and
-# runs as a script.
+# notebook: [its source](sample.py) opens in Jupyter (`pip install jupyterlab jupytext`) and in VS
+# Code, and runs as a script.
 #
 # You will turn fixations into regions, score the units of a network in them, see what eight
 # photographs cannot tell, and then find out something that holds.
