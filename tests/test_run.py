@@ -30,6 +30,7 @@ from salprobe.probe.views.run import (
     describe,
     for_print,
     formatted,
+    notes_of,
     paper_table,
     render_run,
     render_units,
@@ -394,3 +395,19 @@ def test_what_a_reader_should_know_is_said(small_world: Path, tmp_path: Path) ->
     absent = next(name for name in run.categories if name not in set(run.regions["category"]))
     with pytest.raises(InputError, match=f"no region of {absent}"):
         render_units(run, absent, 3)
+
+
+def test_why_a_contrast_is_not_tested_is_said(gaze_world: Path, tmp_path: Path) -> None:
+    # Eleven stimuli hold person parts: enough for an interval. Five of them hold text too.
+    content = MaskSet.read(gaze_world / "masks.json").to_dict()
+    content["annotations"] = [
+        region
+        for region in content["annotations"]
+        if region["category_id"] != 6 or region["image_id"] % 2 == 0 or region["image_id"] < 10
+    ]
+    MaskSet.from_dict(content).write(tmp_path / "masks.json")
+    run = probe(tmp_path / "masks.json", root=gaze_world, model="gabor", out=tmp_path / "run")
+    said = [note.plain for note in notes_of(run)]
+    note = "No test of the contrast where fewer than 10 stimuli also hold regions of other "
+    assert f"{note}categories: person part." in said
+    assert not [one for one in said if one.startswith("No interval")]

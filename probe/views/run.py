@@ -220,6 +220,12 @@ def notes_of(run: Run) -> list[Text]:
             f"No interval and no test with fewer than {MIN_STIMULI} stimuli: "
             f"{', '.join(dict.fromkeys(few))}."
         )
+    alone = summary.loc[summary["top10_low"].notna() & summary["contrast_low"].isna(), "category"]
+    if len(alone):
+        notes.append(
+            f"No test of the contrast where fewer than {MIN_STIMULI} stimuli also hold regions of "
+            f"other categories: {', '.join(dict.fromkeys(alone))}."
+        )
     if (run.folder / "images.parquet").exists() and run.images["sha256"].duplicated().any():
         count = int(run.images["sha256"].duplicated().sum())
         notes.append(f"BEWARE: {count} images are copies of others, and count as other stimuli.")
