@@ -186,13 +186,17 @@ class Content:
             )
         return {"others": found} if any(found) else {}
 
+    def shared(self, other: Run) -> list[str]:
+        """Return the layers that another run has too, with as many units."""
+        own = {(layer.name, layer.units) for layer in self.run.info.layers}
+        return [layer.name for layer in other.info.layers if (layer.name, layer.units) in own]
+
     @cached_property
     def _other_means(self) -> list[dict[tuple[str, int], dict[str, float]]]:
         """For each other run its means, by layer and unit, of layers that are the same."""
-        own = {(layer.name, layer.units) for layer in self.run.info.layers}
         found = []
         for other in self.others:
-            same = {layer.name for layer in other.info.layers if (layer.name, layer.units) in own}
+            same = self.shared(other)
             means: dict[tuple[str, int], dict[str, float]] = {}
             table = other.units[other.units["layer"].isin(same)]
             columns = (table[name] for name in ("layer", "unit", "category", "mean"))

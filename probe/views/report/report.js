@@ -327,19 +327,22 @@ function missing(text) {
   return [trail(["overview", "#"], ["nothing here"]), heading("Nothing here"), html("p", {}, text)];
 }
 
+/** Return the layer and the place in it of an address; no layer, if it has none. */
+function parts(hash) {
+  const cut = hash.lastIndexOf("/");
+  try {
+    return [decodeURIComponent(hash.slice(1, Math.max(1, cut))), decodeURIComponent(hash.slice(cut + 1))];
+  } catch {
+    return ["", ""];
+  }
+}
+
 /** Return what an address names: a promise of nodes, or null for the first page. */
 function page(run, hash) {
   if (hash.length < 2) return null;
-  const cut = hash.lastIndexOf("/");
-  let layer, place;
-  try {
-    layer = decodeURIComponent(hash.slice(1, cut));
-    place = decodeURIComponent(hash.slice(cut + 1));
-  } catch {
-    return Promise.resolve(missing("This is no address of this report."));
-  }
+  const [layer, place] = parts(hash);
   const at = run.layers.indexOf(layer);
-  if (cut < 0 || at < 0) return Promise.resolve(missing("This run has no such layer."));
+  if (at < 0) return Promise.resolve(missing("This run has no such layer."));
   if (run.units && /^[0-9]+$/.test(place)) return unitPage(run, at, place);
   const category = run.categories.find((one) => one.slug === place);
   if (!category) return Promise.resolve(missing("This run has no such category."));
@@ -350,7 +353,9 @@ function page(run, hash) {
 async function show(run, from = null) {
   const hash = location.hash;
   tip.hide();
-  for (const link of document.querySelectorAll("a.run")) link.hash = hash;
+  document.querySelectorAll("a.run").forEach((link, k) => {
+    link.hash = run.shared[k].includes(parts(hash)[0]) ? hash : "";
+  });
   const first = document.getElementById("overview");
   const detail = document.getElementById("detail");
   let nodes = null;

@@ -28,7 +28,7 @@ from ...records.train_info import TrainInfo
 from ..dissection import render_dissection
 from ..explain import render_explained_units, render_explanation
 from ..fields.table import render_shares
-from ..saliency import render_search
+from ..saliency.tables import render_search
 from ..training import render_sweep, render_tasks, render_training
 from .charts import Mark, Plot, Series, colours, mark
 from .content import finite

@@ -171,6 +171,7 @@ def _page(
         "pictures": pictures,
         "units": units,
         "others": [name for name, _ in runs],
+        "shared": [list(map(printable, content.shared(other))) for other in content.others],
     }
     data = {"run": shown, "plots": plots}
     data |= {f"layer-{place}": layer for place, layer in enumerate(layers)}
