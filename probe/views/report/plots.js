@@ -71,7 +71,8 @@ function axes(box, spec, x, y, height) {
   const longest = Math.max(0, ...spec.names.map((name) => name.length));
   const step = (width - 60) / Math.max(1, spec.names.length);
   const turned = spec.names.length > 0 && longest * 6.6 > step - 4;
-  const bottom = turned ? Math.min(96, 26 + longest * 4.6) : 22;
+  const angle = step < 18 ? 90 : 38; // closer than that, slanted lines would overlap
+  const bottom = turned ? Math.min(96, 26 + longest * (angle === 90 ? 6 : 4.6)) : 22;
   const side = ticks(...y);
   const left = Math.max(46, 24 + 6.6 * Math.max(...side.map(([, text]) => text.length)));
   const area = { left, right: width - 12, top: 8, bottom: height - bottom - 18 };
@@ -91,7 +92,7 @@ function axes(box, spec, x, y, height) {
   if (spec.names.length) {
     spec.names.forEach((name, place) => {
       const [at, under] = [toX(place), area.bottom + 14];
-      const turn = turned ? { "text-anchor": "end", transform: `rotate(-38 ${at} ${under})` } : { "text-anchor": "middle" };
+      const turn = turned ? { "text-anchor": "end", transform: `rotate(${-angle} ${at + (angle === 90 ? 4 : 0)} ${under})` } : { "text-anchor": "middle" };
       frame.append(label(at, under, name, { class: "tick", ...turn }));
     });
   } else {
