@@ -28,7 +28,7 @@ from salprobe.probe.layers.layers import reading, select
 from salprobe.probe.networks.device import Execution
 from salprobe.probe.networks.load import Backbone, load_model
 from salprobe.probe.runs.probing import probe
-from salprobe.probe.saliency.classical import MODELS
+from salprobe.probe.saliency.classical.models import MODELS
 from salprobe.probe.scoring.nss import Targets, region_nss
 from salprobe.probe.training import trainer
 from salprobe.probe.training.frozen import LIMIT, Frozen

@@ -7,11 +7,11 @@ from scipy import ndimage
 
 from salprobe.datasets.errors import InputError
 from salprobe.datasets.sources.osie import load_osie
-from salprobe.probe.saliency.bms import _attention, _lab, _whitened, bms_iccv13
-from salprobe.probe.saliency.classical import MODELS
-from salprobe.probe.saliency.gbvs import _dwell, _nearness, _promoted
+from salprobe.probe.saliency.classical.bms import _attention, _lab, _whitened, bms_iccv13
+from salprobe.probe.saliency.classical.gbvs import _dwell, _nearness, _promoted
+from salprobe.probe.saliency.classical.models import MODELS
+from salprobe.probe.saliency.classical.pyramids import dkl, gabor, orientation, pyramid
 from salprobe.probe.saliency.metrics import nss
-from salprobe.probe.saliency.pyramids import dkl, gabor, orientation, pyramid
 
 
 def picture(height: int = 240, width: int = 320) -> np.ndarray:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from counting import Counting
@@ -18,10 +19,12 @@ from safetensors.torch import load_file, save_file
 import salprobe as sp
 from salprobe.datasets.errors import InputError
 from salprobe.datasets.locks import held
+from salprobe.datasets.sources.load import load_dataset
 from salprobe.datasets.stimuli import Stimuli, Stimulus
 from salprobe.probe.cli.main import app
 from salprobe.probe.saliency import writing
-from salprobe.probe.saliency.maps import MapFolder, maps_of
+from salprobe.probe.saliency.given import MapFolder, given_maps
+from salprobe.probe.saliency.maps import maps_of
 from salprobe.probe.saliency.writing import hdf5_keys, map_names, pictures, write_maps
 
 with warnings.catch_warnings():
@@ -418,3 +421,101 @@ def test_a_second_writer_of_maps_says_so(
     ):
         probe(*maps)
     probe(*maps)
+
+
+def test_maps_of_an_hdf5_file_are_those_of_the_folder(album: Path, tmp_path: Path) -> None:
+    for format in ("npy", "hdf5"):
+        probe("maps", album, "--models", "spectral", "-o", tmp_path, "-f", format)
+    stimuli = Stimuli.from_folder(album)
+    folder, file = (given_maps(tmp_path / name, stimuli) for name in ("spectral", "spectral.hdf5"))
+    for stimulus in stimuli:
+        np.testing.assert_array_equal(file(stimulus), folder(stimulus))
+    assert file.resized == 0 and len(file.sha256()) == 64
+
+
+def hdf5_of(path: Path, **maps: float) -> Path:
+    with h5py.File(path, "w") as file:
+        for name, value in maps.items():
+            file[name] = np.full((60, 80), value)
+    return path
+
+
+def images_of(*names: str) -> Stimuli:
+    return Stimuli(
+        Path(),
+        tuple(
+            Stimulus(id=number, file_name=name, width=80, height=60)
+            for number, name in enumerate(names, 1)
+        ),
+    )
+
+
+def test_datasets_are_found_by_whole_names_and_by_ends_of_names(tmp_path: Path) -> None:
+    longer = hdf5_of(tmp_path / "a.h5", **{"set/1.jpg": 1, "set/sub/1.jpg": 2, "set/2.jpg": 3})
+    images = images_of("set/1.jpg", "sub/1.jpg", "2.jpg")
+    maps = given_maps(longer, images)
+    assert [maps(image).max() for image in images] == [1, 2, 3]
+    shorter = given_maps(hdf5_of(tmp_path / "b.h5", **{"1.jpg": 4, "b/2.jpg": 5}), images[0:1])
+    assert shorter(images[0]).max() == 4
+
+    with pytest.raises(InputError, match=r"two maps of 1.jpg: set/1.jpg, set/sub/1.jpg"):
+        given_maps(longer, images_of("1.jpg"))
+    with pytest.raises(InputError, match=r"b.h5: no map of 3.jpg and 1 more"):
+        given_maps(tmp_path / "b.h5", images_of("1.jpg", "3.jpg", "4.jpg"))
+    with pytest.raises(InputError, match=r"b.h5: 1.jpg would be the map of 2 images"):
+        given_maps(tmp_path / "b.h5", images_of("a/1.jpg", "b/1.jpg"))
+
+
+def test_datasets_are_checked_before_they_are_believed(tmp_path: Path) -> None:
+    path = tmp_path / "a.hdf5"
+    image = images_of("1.jpg")
+    hdf5_of(tmp_path / "other.h5", **{"1.jpg": 1})
+    with h5py.File(path, "w") as file:
+        file["1.jpg"] = h5py.ExternalLink("other.h5", "1.jpg")
+    with pytest.raises(InputError, match=r"no map of 1.jpg"):
+        given_maps(path, image)
+    for values, message in (
+        (np.full((30, 40), np.nan), r"a.hdf5: 1.jpg: the map has values that are not finite"),
+        (np.zeros((3, 60, 80)), r"expected a map \(height, width\), got \(3, 60, 80\)"),
+        ("text", "not an array of numbers"),
+    ):
+        with h5py.File(path, "w") as file:
+            file["1.jpg"] = values
+        with pytest.raises(InputError, match=message):
+            given_maps(path, image)(image[0])
+    with h5py.File(path, "w") as file:
+        file.create_dataset("1.jpg", (10**6, 10**6), dtype="f8", chunks=(100, 100))
+    with pytest.raises(InputError, match="more than can be read"):
+        given_maps(path, image)(image[0])
+    half = given_maps(hdf5_of(path, **{"1.jpg": 1}), (bigger := images_of("1.jpg")))
+    twice = bigger[0].model_copy(update={"width": 160, "height": 120})
+    assert half(twice).shape == (120, 160) and half.resized == 1
+    path.write_bytes(path.read_bytes()[:400])
+    with pytest.raises(InputError, match=r"a.hdf5: "):
+        given_maps(path, image)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_hdf5_model_of_pysaliency_s_scores_as_pysaliency_says(
+    gaze_world: Path, tmp_path: Path, capsys
+) -> None:
+    dataset = load_dataset(str(gaze_world))
+    rng = np.random.default_rng(0)
+    with h5py.File(tmp_path / "m.hdf5", "w") as file:
+        for image in dataset.stimuli:
+            file[image.file_name] = rng.random(image.size)
+    probe("score", gaze_world, "--maps", f"m={tmp_path / 'm.hdf5'}", "-o", tmp_path / "s.csv")
+    capsys.readouterr()
+    ours = pd.read_csv(tmp_path / "s.csv").set_index("file_name")["NSS"]
+    names = list(ours.index)
+    files = pysaliency.FileStimuli([str(dataset.stimuli.root / name) for name in names])
+    model = pysaliency.HDF5SaliencyMapModel(files, str(tmp_path / "m.hdf5"))
+    for number, name in enumerate(names):
+        image = next(one for one in dataset.stimuli if one.file_name == name)
+        looked = dataset.fixations.of(image.id)
+        whole = np.zeros(len(looked))
+        theirs = pysaliency.Fixations.create_without_history(
+            looked.x, looked.y, np.full(len(looked), number), whole
+        )
+        assert model.NSS(files, theirs) == pytest.approx(ours[name], abs=1e-9)

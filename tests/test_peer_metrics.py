@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 from salprobe.datasets.sources.osie import load_osie
 from salprobe.datasets.stimuli import Dataset, Stimuli
 from salprobe.probe.saliency import benchmark
-from salprobe.probe.saliency.classical import MODELS
+from salprobe.probe.saliency.classical.models import MODELS
 from salprobe.probe.saliency.maps import from_function
 from salprobe.probe.saliency.metrics import (
     auc_borji,

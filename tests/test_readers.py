@@ -23,7 +23,7 @@ from salprobe.datasets.readers.arrays import read_arrays, read_hdf5, read_mat, r
 from salprobe.datasets.readers.tables import read_parquet
 from salprobe.datasets.sources.folder import load_folder
 from salprobe.datasets.stimuli import Stimuli, Stimulus, image_size, read_picture, read_values
-from salprobe.probe.saliency.maps import MapFolder
+from salprobe.probe.saliency.given import MapFolder
 
 
 def test_a_mat_file_is_read_as_it_is(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from salprobe.probe.popout.measures import (
     summarise_models,
 )
 from salprobe.probe.popout.units import unit_maps, unit_nmm
-from salprobe.probe.saliency.maps import MapFolder
+from salprobe.probe.saliency.given import MapFolder
 
 
 def tiny(radius: float = 0.6) -> SearchArray:
@@ -219,7 +219,7 @@ def test_bad_input(arrays: Path, small_world: Path, tmp_path: Path) -> None:
         (("--masks", masks), "no model is named"),
         (("--masks", masks, "--models", "bms,bms"), "given twice among bms, bms"),
         (("--masks", masks, "--models", "vgg61"), "no model 'vgg61'"),
-        (("--masks", masks, "--maps", tmp_path), "expected NAME=DIR"),
+        (("--masks", masks, "--maps", tmp_path), "expected NAME=PATH"),
         (("--masks", masks, "--maps", f"x={tmp_path / 'maps'}"), "no map of 0001_hue and 5 more"),
         (("--masks", small_world / "masks.json", "--models", "bms"), "category 'target'"),
         (("--masks", masks, "--models", "nowhere:f"), "nowhere:f: ModuleNotFoundError"),

@@ -94,6 +94,29 @@ def read_hdf5_marks(path: Path) -> tuple[dict[str, str], dict[str, dict[str, str
     return found["file"], found["datasets"]
 
 
+def read_hdf5_names(path: Path) -> list[str]:
+    """Read the paths of an HDF5 file's datasets, links left out, in a process of its own.
+
+    Raises
+    ------
+    InputError
+        If it is missing or malformed, or crashes or stalls the reader.
+    """
+    return asked(path, "hdf5-names", MOST_BYTES)["names"]
+
+
+def read_hdf5_dataset(path: Path, name: str, most_bytes: int = MOST_BYTES) -> np.ndarray:
+    """Read one dataset of an HDF5 file in a process of its own.
+
+    Raises
+    ------
+    InputError
+        If it is missing, not an array of numbers in this file, larger than ``most_bytes``, or
+        crashes or stalls the reader.
+    """
+    return asked(path, "hdf5-dataset", most_bytes, name=name)["array"]
+
+
 def read_hdf5_tree(path: Path) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
     """Read all of an HDF5 file in a process of its own.
 

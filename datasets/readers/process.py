@@ -16,6 +16,19 @@ import numpy as np
 from ..errors import InputError
 from ..files import LARGEST
 
+Kind = Literal[
+    "mat",
+    "mat-map",
+    "hdf5",
+    "hdf5-cells",
+    "hdf5-marks",
+    "hdf5-names",
+    "hdf5-dataset",
+    "hdf5-tree",
+    "parquet",
+]
+_IN_PARTS = ("hdf5-marks", "hdf5-names", "hdf5-dataset")  # of files of any size
+
 _SECONDS, _BYTES_A_SECOND = 120, 5e6  # for one file
 _lock = Lock()
 _process: subprocess.Popen | None = None
@@ -49,7 +62,7 @@ def check_file(path: Path, *, whole: bool = True) -> None:
 
 def asked(
     path: Path,
-    kind: Literal["mat", "mat-map", "hdf5", "hdf5-cells", "hdf5-marks", "hdf5-tree", "parquet"],
+    kind: Kind,
     most_bytes: int,
     **options: Any,
 ) -> dict[str, Any]:
@@ -70,7 +83,7 @@ def asked(
     InputError
         If it is missing, malformed or too large, or crashes or stalls the process.
     """
-    check_file(path, whole=kind != "hdf5-marks")
+    check_file(path, whole=kind not in _IN_PARTS)
     request = {
         **{"path": str(path.absolute()), "kind": kind, "most_bytes": most_bytes},
         "options": options,

@@ -152,6 +152,38 @@ def read_hdf5_marks(path: str, most_bytes: int) -> dict:
         return {"file": texts(file), "datasets": datasets}
 
 
+def read_hdf5_names(path: str, most_bytes: int) -> dict:
+    """Return the paths of an HDF5 file's datasets, at any depth."""
+    import h5py
+
+    names: list[str] = []
+
+    def see(name: str, one: Any) -> None:
+        if isinstance(one, h5py.Dataset):
+            names.append(name)
+            if len(names) * 8 > most_bytes:
+                raise Refused("has more datasets than can be read")
+
+    with h5py.File(path, "r") as file:
+        file.visititems(see)
+    return {"names": names}
+
+
+def read_hdf5_dataset(path: str, most_bytes: int, name: str) -> dict:
+    """Return one dataset of an HDF5 file, of numbers that are in this file."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        data = file.get(name)
+        if not isinstance(data, h5py.Dataset) or data.is_virtual or data.external:
+            raise Refused(f"{name!r:.60} is not an array of its own")
+        if data.dtype.kind not in "biuf" or data.shape is None:
+            raise Refused(f"{name!r:.60} is not an array of numbers")
+        if data.nbytes > most_bytes:
+            raise Refused(f"{name!r:.60} declares {data.nbytes} bytes, more than can be read")
+        return {"array": data[()]}
+
+
 def read_hdf5_tree(path: str, most_bytes: int) -> dict:
     """Return all of an HDF5 file: attributes by group, and datasets of numbers and texts by path.
 
@@ -236,6 +268,8 @@ _READERS: dict[str, Callable[..., dict]] = {
     "hdf5": read_hdf5,
     "hdf5-cells": read_hdf5_cells,
     "hdf5-marks": read_hdf5_marks,
+    "hdf5-names": read_hdf5_names,
+    "hdf5-dataset": read_hdf5_dataset,
     "hdf5-tree": read_hdf5_tree,
     "parquet": read_parquet,
 }

@@ -22,7 +22,7 @@ from torch import nn
 
 from ...datasets.errors import InputError
 from ..networks.model import Model
-from ..saliency.pyramids import dkl
+from ..saliency.classical.pyramids import dkl
 from ..sources.gabor import LUMINANCE
 
 RESAMPLES = 1000

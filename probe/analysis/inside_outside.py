@@ -27,7 +27,7 @@ from ...datasets.texts import csv_of
 from ..runs.inputs import masks_of
 from ..runs.run import Run
 from ..saliency.densities import without_logarithm
-from ..saliency.maps import MapFolder
+from ..saliency.given import given_maps
 from ..saliency.metrics import empirical, nss
 from ..statistics.category_tests import (
     CategoryTests,
@@ -153,7 +153,7 @@ def output(
     else:
         wanted = set(regions["image_id"])
         kept = Stimuli(folder, tuple(stimulus for stimulus in stimuli if stimulus.id in wanted))
-        map_folder = MapFolder(maps, kept)
+        map_folder = given_maps(maps, kept)
         regions["output"] = _region_scores(regions, mask_set, fixations, map_folder, progress)
 
     def blurred(stimulus):

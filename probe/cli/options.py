@@ -108,7 +108,7 @@ def parse_size(text: str | None) -> tuple[int, int] | None:
 
 
 def parse_maps(texts: list[str] | None) -> dict[str, Path]:
-    """Parse ``NAME=DIR`` options into folders by name.
+    """Parse ``NAME=PATH`` options into folders or files by name.
 
     Raises
     ------
@@ -119,7 +119,7 @@ def parse_maps(texts: list[str] | None) -> dict[str, Path]:
     for text in texts or []:
         name, _, folder = text.partition("=")
         if not name.strip() or not folder.strip():
-            raise InputError(f"--maps {text!r}: expected NAME=DIR")
+            raise InputError(f"--maps {text!r}: expected NAME=PATH")
         if name.strip() in folders:
             raise InputError(f"--maps: {name.strip()} is given twice")
         folders[name.strip()] = Path(folder.strip())

@@ -35,7 +35,9 @@ ModelsOption = Annotated[
 MapsOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--maps", metavar="NAME=DIR", help="Folder of a model's saliency maps; repeatable."
+        "--maps",
+        metavar="NAME=PATH",
+        help="Folder of a model's saliency maps, or its HDF5 file; repeatable.",
     ),
 ]
 
@@ -238,7 +240,8 @@ def score(
     from ...datasets.texts import csv_of
     from ..saliency.benchmark import score as score_models
     from ..saliency.benchmark import summarise
-    from ..saliency.maps import MapFolder, maps_of
+    from ..saliency.given import given_maps
+    from ..saliency.maps import maps_of
     from ..saliency.observers import viewed
     from ..views.saliency.tables import render_scores
 
@@ -256,7 +259,7 @@ def score(
         if name in given:
             raise InputError(f"{name} is given by --models and by --maps")
     scored = Stimuli(dataset.stimuli.root, tuple(viewed(dataset)[:count]))
-    folders = {name: MapFolder(path, scored) for name, path in given.items()}
+    folders = {name: given_maps(path, scored) for name, path in given.items()}
     files = parse_weights(weights, names, files)
     sources = {}
     if names:

@@ -35,7 +35,8 @@ from ..records.record import Weights, provenance
 from ..runs.images import digest
 from ..runs.resuming import check_same, locked, make_folder
 from ..runs.tables import write_table
-from ..saliency.maps import MapFolder, MapOf, from_function, function_named, network_maps
+from ..saliency.given import given_maps
+from ..saliency.maps import MapOf, from_function, function_named, network_maps
 from ..sources.factory import source_sha256
 from ..sources.libraries import is_explained, is_factory
 
@@ -215,7 +216,7 @@ def popout(
         for name, function in functions.items()
         if function is not None
     }
-    folders = {name: MapFolder(Path(path), stimuli) for name, path in maps.items()}
+    folders = {name: given_maps(Path(path), stimuli) for name, path in maps.items()}
     sources |= folders
     description = {
         "kind": "popout",

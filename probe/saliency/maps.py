@@ -1,28 +1,20 @@
-"""Saliency maps from models by name, a folder of maps, a trained network or a function."""
+"""Saliency maps from models by name, a trained network or a function."""
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from PIL import Image
 
-from ...datasets.errors import InputError, reading
-from ...datasets.files import sha256
-from ...datasets.readers.arrays import read_arrays
+from ...datasets.errors import InputError
 from ...datasets.stimuli import (
-    IMAGE_SUFFIXES,
-    MOST_PIXELS,
     Dataset,
     Stimuli,
     Stimulus,
-    read_picture,
 )
 from ..architectures.named import ARCHITECTURES
 from ..architectures.saliency_network import SaliencyNetwork
@@ -34,8 +26,9 @@ from ..networks.load import is_training, load_model, load_trained
 from ..networks.model import Model, network_input
 from ..sources.factory import from_factory
 from ..sources.libraries import READOUT, is_explained, is_factory
-from .classical import MODELS
+from .classical.models import MODELS
 from .densities import is_log_density
+from .given import checked_map
 from .observers import CentreBias, Human
 
 MapOf = Callable[[Stimulus], np.ndarray]
@@ -176,110 +169,9 @@ def _of_stimuli(
             saliency = np.asarray(function(stimulus, picture), dtype=np.float64)
         except InputError as error:
             raise InputError(f"{place}: {error}") from error
-        return _checked(place, saliency, stimulus)[0]
+        return checked_map(place, saliency, stimulus)[0]
 
     return map_of
-
-
-class MapFolder:
-    """A folder of maps, each named like its image: PNG, JPEG, NPY, MAT or HDF5.
-
-    The map of ``a/1.jpg`` is ``a/1.npy`` or, if another image differs only in its ending,
-    ``a/1.jpg.npy``, as `probe maps` writes them; or ``1.npy``, if no other image has that name.
-
-    Parameters
-    ----------
-    folder : Path
-    stimuli : Stimuli
-
-    Attributes
-    ----------
-    resized : int
-        How many of the maps read so far were not of their image's size.
-
-    Raises
-    ------
-    InputError
-        If the folder does not exist, or lacks the map of any stimulus.
-    """
-
-    def __init__(self, folder: Path, stimuli: Stimuli) -> None:
-        if not folder.is_dir():
-            raise InputError(f"{folder}: no such folder of maps")
-        suffixes = (*IMAGE_SUFFIXES, *_ARRAYS)
-        paths: dict[str, Path] = {}
-        for path in sorted(folder.rglob("*")):
-            if path.suffix.lower() in suffixes:
-                name = path.relative_to(folder).with_suffix("").as_posix()
-                if name in paths:
-                    raise InputError(
-                        f"{folder}: two maps of {name}: {paths[name].name}, {path.name}"
-                    )
-                paths[name] = path
-        names = {image.id: PurePosixPath(image.file_name) for image in stimuli}
-        alike = Counter(name.with_suffix("") for name in names.values())
-        times = Counter(name.stem for name in names.values())
-        stems = {}
-        for number, name in names.items():
-            short = name.with_suffix("")
-            candidates = [str(name)] if alike[short] > 1 else [str(short), str(name)]
-            candidates += [name.stem] if times[name.stem] == 1 else []
-            stems[number] = next((one for one in candidates if one in paths), candidates[0])
-        missing = [stem for stem in stems.values() if stem not in paths]
-        if missing:
-            raise InputError(
-                f"{folder}: no map of {missing[0]}"
-                + (f" and {len(missing) - 1} more" if len(missing) > 1 else "")
-            )
-        self._paths = {number: paths[stem] for number, stem in stems.items()}
-        self.resized = 0
-
-    def __call__(self, stimulus: Stimulus) -> np.ndarray:
-        """Return a stimulus's map, resized (bilinear) if its size differs.
-
-        Raises
-        ------
-        InputError
-            If the map cannot be read, is not finite or is not of two dimensions.
-        """
-        path = self._paths[stimulus.id]
-        saliency, resized = _checked(str(path), _read(path), stimulus)
-        self.resized += resized
-        return saliency
-
-    def sha256(self) -> str:
-        """Return one SHA-256 of the contents of all maps, in the order of the stimuli."""
-        files = (sha256(path) for path in self._paths.values())
-        return hashlib.sha256("".join(files).encode()).hexdigest()
-
-
-def _read(path: Path) -> np.ndarray:
-    if path.suffix.lower() not in _ARRAYS:
-        return np.asarray(read_picture(path).convert("L"), dtype=np.float64)
-    arrays = read_arrays(path)
-    with reading(path):
-        numbers = [
-            array for array in map(np.asarray, arrays.values()) if array.dtype.kind in "buif"
-        ]
-        # What is the only array is the map, whatever its shape, which is checked later.
-        planes = [one for one in numbers if one.ndim == 2] if len(numbers) > 1 else numbers
-    if len(planes) != 1:
-        raise InputError(f"{path}: expected one array of two dimensions, got {len(planes)}")
-    if planes[0].size > MOST_PIXELS:
-        raise InputError(f"{path}: a map of {planes[0].size} values, more than can be read")
-    return planes[0].astype(np.float64)
-
-
-def _checked(place: str, saliency: np.ndarray, stimulus: Stimulus) -> tuple[np.ndarray, bool]:
-    if saliency.ndim != 2:
-        raise InputError(f"{place}: expected a map (height, width), got {saliency.shape}")
-    if not np.isfinite(saliency).all():
-        raise InputError(f"{place}: the map has values that are not finite")
-    size = (stimulus.height, stimulus.width)
-    if saliency.shape == size:
-        return saliency, False
-    with reading(place):
-        return cv2.resize(saliency, size[::-1], interpolation=cv2.INTER_LINEAR), True
 
 
 def model_function(

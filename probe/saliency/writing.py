@@ -37,7 +37,7 @@ from ..records.explain_info import ExplainInfo
 from ..records.train_info import TrainInfo
 from ..scoring.loading import OFFER
 from ..sources.libraries import is_explained
-from .classical import MODELS
+from .classical.models import MODELS
 from .maps import OBSERVERS, MapOf
 from .stores import RECORD, Mark, map_datasets, map_files
 

@@ -37,7 +37,8 @@ from salprobe.probe.runs import partial
 from salprobe.probe.runs.inputs import layers_of, masks_of, model_of
 from salprobe.probe.runs.probing import probe
 from salprobe.probe.runs.run import Run
-from salprobe.probe.saliency.maps import MapFolder, network_maps
+from salprobe.probe.saliency.given import given_maps
+from salprobe.probe.saliency.maps import network_maps
 from salprobe.probe.saliency.writing import write_maps
 from salprobe.probe.scoring.slices import Slicing
 from salprobe.probe.sources.factory import trust
@@ -184,7 +185,7 @@ def _begun(folder: Path) -> None:
 
 def _maps(path: Path) -> None:
     stimuli = Stimuli(path.parent.with_name("probed"), tuple(labelled().images))
-    maps = MapFolder(path.parent, stimuli)
+    maps = given_maps(path if path.suffix == ".hdf5" else path.parent, stimuli)
     maps.sha256()
     for stimulus in stimuli:
         maps(stimulus)
@@ -251,5 +252,6 @@ RESULTS = [
         for suffix in ("npy", "mat", "h5", "png")
     ),
     Reader("maps.jsonl", "written/m/maps.jsonl", copied(lambda folder: _write_maps(folder, "npy"))),
+    Reader("maps given .hdf5", "written/m.hdf5", _maps),
     Reader("maps .hdf5", "written/m.hdf5", copied(lambda folder: _write_maps(folder, "hdf5"))),
 ]

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from ...datasets.errors import InputError
+from ....datasets.errors import InputError
 from .pyramids import attenuated, dkl, opponent, orientation, pyramid
 
 _GBVS_LONG_SIDE = 32  # of the saliency map

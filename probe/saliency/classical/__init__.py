@@ -1,0 +1,1 @@
+"""Classical saliency models: Itti and Koch, GBVS, BMS, the spectral residual."""
