@@ -1,9 +1,11 @@
 """Suggested categories: votes by hand, a real network on real images, the command."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from published import cat2000
 
 from salprobe.datasets.categories import UNLABELLED_ID
 from salprobe.datasets.errors import InputError
@@ -109,3 +111,50 @@ def test_better_than_the_commonest_by_far(osie_root, osie_labels, squeezenet_wei
     )
     assert found.accuracy > found.commonest + 0.15
     assert found.count == 1
+
+
+def test_votes_come_from_other_pictures_whatever_their_names(
+    small_world: Path, tmp_path: Path
+) -> None:
+    """Another data set's 1.png votes; a copy of the picture itself under another name does not."""
+    theirs = MaskSet.read(small_world / "masks.json")
+    image, other = theirs.images[:2]
+    only = theirs.subset({image.id}, {one.id for one in theirs.annotations})
+    gabor = Backbone("gabor", input_size=(64, 64))
+    content = unlabelled(only, {one.id for one in only.annotations}).to_dict()
+    content["images"][0]["file_name"] = "copy.png"
+    copied = MaskSet.from_dict(content)
+    shutil.copy(small_world / image.file_name, tmp_path / "copy.png")
+    with pytest.raises(InputError, match="expected labelled regions on other images"):
+        suggest(copied, tmp_path, only, small_world, model=gabor)
+
+    content["images"][0]["file_name"] = image.file_name
+    shutil.copy(small_world / other.file_name, tmp_path / image.file_name)
+    found = suggest(MaskSet.from_dict(content), tmp_path, only, small_world, model=gabor)
+    assert found.count == len(only.annotations)
+
+
+def test_categories_are_carried_to_another_data_set(
+    command, small_world: Path, tmp_path: Path
+) -> None:
+    cat2000(root := tmp_path / "cat2000")
+    few = ("--min-subjects", 1, "--min-fixations", 3)
+    regions = tmp_path / "cat2000.json"
+    command("annotate", "cluster", "cat2000", "--root", root, *few, "-o", regions)
+    labels = (
+        "--labels",
+        small_world / "masks.json",
+        "--labels-root",
+        small_world,
+        "--model",
+        "gabor",
+        "--input-size",
+        "64",
+    )
+    done = command("probe", "suggest", regions, "--root", root, *labels, "-o", tmp_path / "s.json")
+    suggested = MaskSet.read(tmp_path / "s.json")
+    assert suggested.info.salprobe.dataset == "cat2000" and len(suggested.annotations) == 3
+    assert f"{len(suggested.annotations)} suggestions from 12 labelled regions" in done.stderr
+    for region in suggested.annotations:
+        assert region.category_id == UNLABELLED_ID and region.suggestion is not None
+        assert region.suggestion.category in ("person head", "person part", "text")

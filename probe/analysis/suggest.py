@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ import numpy as np
 
 from ...datasets.categories import UNLABELLED
 from ...datasets.errors import InputError
+from ...datasets.files import sha256
 from ...datasets.masks.mask_set import MaskSet
 from ...datasets.progress import SILENT, Advance, Progress
+from ...datasets.stimuli import Stimuli
 from ..layers.layers import Layer, select
 from ..networks.device import resolve_device
 from ..networks.load import Backbone
@@ -129,10 +132,10 @@ def suggest(
     chosen = select(layers, [backbone.layer])[-1] if backbone.layer else _last(layers)
     n_images = len(masks.by_image()) + (0 if labelled is masks else len(labelled.by_image()))
     with progress.task("looking", n_images) as advance:
-        features = _features(masks, Path(root), network, chosen, device, advance)
+        features = region_features(masks, Path(root), network, chosen, device, advance)
         known_features = features
         if labelled is not masks:
-            known_features = _features(
+            known_features = region_features(
                 labelled, Path(labelled_root or root), network, chosen, device, advance
             )
     keep = [region for region in known if region.id in known_features]
@@ -141,14 +144,14 @@ def suggest(
     votes = Neighbours(
         np.stack([known_features[region.id] for region in keep]),
         [names[region.category_id] for region in keep],
-        _image_keys(labelled, [region.image_id for region in keep]),
+        _image_keys(labelled, Path(labelled_root or root), [region.image_id for region in keep]),
     )
     wanted = [
         region for region in masks.annotations if region.id in open_ids and region.id in features
     ]
     if not wanted:
         raise InputError("every unlabelled region's mask is empty")
-    keys = _image_keys(masks, [region.image_id for region in wanted])
+    keys = _image_keys(masks, Path(root), [region.image_id for region in wanted])
     categories, confidences = votes.vote(np.stack([features[region.id] for region in wanted]), keys)
     suggestions = {
         region.id: (category, confidence)
@@ -229,7 +232,7 @@ class Neighbours:
         return shares / shares.sum(axis=1, keepdims=True)
 
 
-def _features(
+def region_features(
     masks: MaskSet,
     root: Path,
     network: Model,
@@ -261,8 +264,11 @@ def _last(layers: list[Layer]) -> Layer:
     return maps[-1]
 
 
-def _image_keys(masks: MaskSet, ids: list[int]) -> list[str]:
-    return [masks.image(number).file_name for number in ids]
+def _image_keys(masks: MaskSet, root: Path, ids: Sequence[int]) -> list[str]:
+    """Return the hash of each image: another data set's image of the same name is another image."""
+    stimuli = Stimuli(root, tuple(masks.image(number) for number in dict.fromkeys(ids)))
+    hashes = {stimulus.id: sha256(stimuli.path(stimulus)) for stimulus in stimuli}
+    return [hashes[number] for number in ids]
 
 
 def _unit_length(features: Any) -> np.ndarray:
