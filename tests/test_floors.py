@@ -40,7 +40,7 @@ ROOMS = {
         *("experiments", "views", "cli"),
     ),
     "terminal": ("",),
-    "tui": ("", "frame", "stimulus", "labels", "results"),
+    "tui": ("", "frame", "stimulus", "outlines", "labels", "results"),
 }
 # A library that only some files may import.
 ONLY = {

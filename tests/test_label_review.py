@@ -361,7 +361,7 @@ def test_a_mask_is_outlined_along_its_edge(small_world: Path) -> None:
     mask[45:55, 15:25] = False  # with a hole
     entry = masks.to_dict()["annotations"][0] | outline_of_mask(mask).to_coco()
     region, black = Annotation.model_validate(entry), Image.new("RGB", (96, 72))
-    shown = draw(black, masks.images[0], [region], lambda one: "text", 1, (96, 72))
+    shown = draw(black, masks.images[0], [region], lambda one: "text", {1}, (96, 72))
     white = np.asarray(shown)[..., 0] == 255
     inner = mask & ~ndimage.binary_erosion(mask)
     assert white[inner].mean() > 0.9

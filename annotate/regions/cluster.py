@@ -115,7 +115,8 @@ def cluster(
     annotations: list[dict] = []
     with progress.task("clustering", len(dataset.stimuli)) as advance:
         for stimulus in dataset.stimuli:
-            for region in regions_of(stimulus, dataset, clustering):
+            looked = dataset.fixations.of(stimulus.id)
+            for region in regions_of(stimulus, looked, dataset.px_per_degree, clustering):
                 annotations.append({"id": len(annotations) + 1, **region})
             advance(1)
     gaze = "simulated fixations" if dataset.simulated else "fixations"
@@ -131,10 +132,11 @@ def cluster(
     )
 
 
-def regions_of(stimulus: Stimulus, dataset: Dataset, clustering: Clustering) -> list[dict]:
-    """Return the regions of a stimulus as COCO annotations without ids."""
-    fixations = dataset.fixations.of(stimulus.id)
-    positions = np.stack([fixations.x, fixations.y], axis=1) / dataset.px_per_degree
+def regions_of(
+    stimulus: Stimulus, fixations: Fixations, px_per_degree: float, clustering: Clustering
+) -> list[dict]:
+    """Return the regions of fixations on a stimulus as COCO annotations without ids."""
+    positions = np.stack([fixations.x, fixations.y], axis=1) / px_per_degree
     labels = clustering.labels(positions)
     regions = []
     for label in np.unique(labels[labels != NOISE]):
@@ -143,7 +145,7 @@ def regions_of(stimulus: Stimulus, dataset: Dataset, clustering: Clustering) -> 
         n_subjects = len(np.unique(fixations.subject[members]))
         if len(members) < clustering.min_fixations or n_subjects < clustering.min_subjects:
             continue
-        margin = clustering.margin * dataset.px_per_degree
+        margin = clustering.margin * px_per_degree
         regions.append(
             {
                 "image_id": stimulus.id,

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
-import shapely
 
 from ...datasets.categories import UNLABELLED, ids_with
 from ...datasets.errors import InputError
 from ...datasets.fixations import Fixations
 from ...datasets.masks.annotation import Annotation
 from ...datasets.masks.mask_set import MaskSet
-from ...datasets.masks.outlines import Outline, outline_of_mask, outline_of_shape, surface
-from ...datasets.masks.regions import inside, mask_of
+from ...datasets.masks.outlines import Outline
 from ...datasets.stimuli import Stimulus
 from ..regions.draft import gaze
+from .outlining import halves, outline_of, shape_of, united
 
 SOURCE = "review"
-"""``label_source`` of a category assigned in a review."""
+"""``label_source`` of a category assigned in a review, and ``source`` of an outline drawn there."""
 
 
 @dataclass(frozen=True)
@@ -186,18 +183,14 @@ class Editor:
         """Return the edit that merges two regions of an image, keeping the first one's category."""
         first, second = self.regions[number], self.regions[second_number]
         image = self.masks.image(first.image_id)
-        if isinstance(first.segmentation, list) and isinstance(second.segmentation, list):
-            shape = surface([*first.segmentation, *second.segmentation])
-            outline = outline_of_shape(shape, image.height, image.width)
-        else:
-            outline = outline_of_mask(mask_of(first, image) | mask_of(second, image))
+        whole = united(shape_of(first, image), shape_of(second, image), image)
         entries = self._entry(number), self._entry(second_number)
-        return Edit("merge", entries, (self._reshaped(entries[0], outline, image),))
+        return Edit(
+            "merge", entries, (self._reshaped(entries[0], outline_of(whole, image), image),)
+        )
 
     def split(self, number: int) -> Edit:
         """Return the edit that cuts a region in two, between two groups of its fixations.
-
-        k-means finds the groups; the cut is equally far from both centres.
 
         Raises
         ------
@@ -206,29 +199,37 @@ class Editor:
         """
         region = self.regions[number]
         image = self.masks.image(region.image_id)
-        centres = self._centres(region, image)
-        outlines = []
-        for nearer in (centres, centres[::-1]):
-            half = _half(nearer, image)
-            if isinstance(region.segmentation, list):
-                part = shapely.intersection(surface(region.segmentation), half)
-                area, outline = (
-                    part.area,
-                    lambda part=part: outline_of_shape(part, image.height, image.width),
-                )
-            else:
-                y, x = np.nonzero(mask_of(region, image))
-                kept = shapely.contains_xy(half, x + 0.5, y + 0.5)
-                mask = np.zeros((image.height, image.width), dtype=bool)
-                mask[y[kept], x[kept]] = True
-                area, outline = mask.sum(), lambda mask=mask: outline_of_mask(mask)
-            if area < 1:
-                raise InputError("this region cannot be cut into two parts")
-            outlines.append(outline())
+        parts = [outline_of(part, image) for part in halves(region, image, self.fixations)]
         entry = self._entry(number)
-        second = {**entry, "id": max(self._place) + 1}
-        parts = zip((entry, second), outlines, strict=True)
-        return Edit("split", (entry,), tuple(self._reshaped(a, b, image) for a, b in parts))
+        both = entry, {**entry, "id": self._free()}
+        after = [self._reshaped(*pair, image) for pair in zip(both, parts, strict=True)]
+        return Edit("split", (entry,), tuple(after))
+
+    def reshape(self, number: int, outline: Outline) -> Edit:
+        """Return the edit that gives a region another outline; its fixations are counted again."""
+        entry = self._entry(number)
+        image = self.masks.image(entry["image_id"])
+        return Edit("outline", (entry,), (self._reshaped(entry, outline, image),))
+
+    def add(self, image_id: int, outlines: Sequence[Mapping[str, Any]]) -> Edit:
+        """Return the edit that adds unlabelled regions to an image.
+
+        Parameters
+        ----------
+        image_id : int
+        outlines : sequence of mapping
+            Keys of COCO annotations: ``segmentation, bbox, area``, and perhaps ``n_fixations``,
+            ``n_subjects`` and ``source``. Fixations are counted where they are not.
+        """
+        image, first = self.masks.image(image_id), self._free()
+        after = []
+        for number, keys in enumerate(outlines, start=first):
+            entry = {"id": number, "image_id": image_id, "iscrowd": 0, "source": SOURCE, **keys}
+            entry["category_id"] = self.categories[UNLABELLED]
+            if "n_fixations" not in entry and self.fixations is not None:
+                entry |= gaze(entry, image, self.fixations)
+            after.append(entry)
+        return Edit("add", (), tuple(after))
 
     def to_dict(self) -> dict:
         """Return the current content of the mask file."""
@@ -276,17 +277,9 @@ class Editor:
             after |= gaze(after, image, self.fixations)
         return after
 
-    def _centres(self, region: Annotation, image: Stimulus) -> np.ndarray:
-        from sklearn.cluster import KMeans
-
-        if self.fixations is None:
-            raise InputError("a region cannot be split without fixations")
-        looked = self.fixations.of(image.id)
-        looked = looked.where(inside(region, image, looked))
-        points = np.stack([looked.x, looked.y], axis=1) + 0.5
-        if len(np.unique(points, axis=0)) < 2:
-            raise InputError("this region has too few fixations to split it")
-        return KMeans(2, random_state=0).fit(points).cluster_centers_
+    def _free(self) -> int:
+        """Return an id that no region has or had."""
+        return max(self._place, default=0) + 1
 
 
 def reapply(editor: Editor, edits: Sequence[Edit]) -> list[Edit]:
@@ -298,18 +291,3 @@ def reapply(editor: Editor, edits: Sequence[Edit]) -> list[Edit]:
         else:
             refused.append(edit)
     return refused
-
-
-def _half(centres: np.ndarray, image: Stimulus) -> shapely.Polygon:
-    """Return the half-plane nearer to the first centre, as a polygon that covers the image."""
-    a, b = centres
-    middle, along = (a + b) / 2, (b - a) / np.hypot(*(b - a))
-    across = np.array([-along[1], along[0]])
-    reach = 4 * (image.width + image.height)
-    corners = [
-        middle + reach * across,
-        middle - reach * across,
-        middle - reach * (across + along),
-        middle + reach * (across - along),
-    ]
-    return shapely.Polygon(corners)

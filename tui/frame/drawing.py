@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -22,12 +22,12 @@ def draw(
     stimulus: Stimulus,
     regions: Sequence[Annotation],
     category: Callable[[Annotation], str],
-    selected: int | None,
+    selected: Collection[int],
     size: tuple[int, int],
     fixations: Fixations | None = None,
     box: Box | None = None,
 ) -> Image.Image:
-    """Draw a stimulus with outlines: the selected region's in white, others in their colours.
+    """Draw a stimulus with outlines: those of selected regions in white, others in their colours.
 
     Parameters
     ----------
@@ -37,8 +37,8 @@ def draw(
     regions : sequence of Annotation
     category : callable
         From a region to its category's name.
-    selected : int, optional
-        Id of a region.
+    selected : collection of int
+        Ids of regions.
     size : (width, height)
         Size of the result in pixels.
     fixations : Fixations, optional
@@ -57,12 +57,22 @@ def draw(
                 pen.point([*centre], fill="#ffff66")
             else:
                 pen.ellipse([*(centre - thick), *(centre + thick)], fill="#ffff66")
-    for region in sorted(regions, key=lambda region: region.id == selected):
-        chosen = region.id == selected
+    for region in sorted(regions, key=lambda region: region.id in selected):
+        chosen = region.id in selected
         colour = "#ffffff" if chosen else COLOURS.get(category(region), COLOURS[UNLABELLED])
         for ring in _rings(region, stimulus):
             points = [tuple(point) for point in (ring - (left, top)) * scale]
             pen.line([*points, points[0]], fill=colour, width=thick + (chosen and min(size) > 45))
+    return shown
+
+
+def framed(picture: Image.Image, frame: Box, box: Box) -> Image.Image:
+    """Draw a frame on a picture that shows a box, both in the stimulus's pixels."""
+    left, top, right, bottom = box
+    scale = picture.width / (right - left), picture.height / (bottom - top)
+    corners = (np.reshape(frame, (2, 2)) - (left, top)) * scale
+    shown = picture.copy()
+    ImageDraw.Draw(shown).rectangle([*corners.ravel()], outline="#ffffff")
     return shown
 
 

@@ -125,8 +125,27 @@ class Picture(Container):
             super().__init__()
             self.box = box
 
+    class Dragged(Message):
+        """The mouse was moved over the picture while pressed.
+
+        Attributes
+        ----------
+        start, end : (x, y)
+            Places in the picture, from 0 at its left and top to 1.
+        done : bool
+            Whether it was released.
+        """
+
+        def __init__(
+            self, start: tuple[float, float], end: tuple[float, float], done: bool
+        ) -> None:
+            super().__init__()
+            self.start, self.end, self.done = start, end, done
+
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
+        self._start: tuple[int, int] | None = None  # the cell where the mouse was pressed
+        self._dragged = False
         self._draw: Drawn | None = None
         self._marks: Sequence[Mark] = ()
         self._cells = (1, 1)
@@ -175,14 +194,52 @@ class Picture(Container):
         del event
         self._update()
 
-    def on_click(self, event: events.Click) -> None:
-        """Say where the picture was pressed."""
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """Note where the picture was pressed."""
+        cell, (columns, rows) = self._at(event), self._cells
+        inside = self._draw is not None and 0 <= cell[0] < columns and 0 <= cell[1] < rows
+        self._start, self._dragged = cell if inside and event.button == 1 else None, False
+        if self._start is not None:
+            self.capture_mouse()
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        """Say how far the mouse was dragged."""
+        if self._start is not None and (self._dragged or self._at(event) != self._start):
+            self._dragged = True
+            self._say_dragged(event, done=False)
+
+    def on_mouse_up(self, event: events.MouseUp) -> None:
+        """Say where the picture was pressed, or from where to where the mouse was dragged."""
+        if self._start is None:
+            return
+        self.release_mouse()
+        (columns, rows), (x, y) = self._cells, self._start
+        if self._dragged or self._at(event) != self._start:
+            self._say_dragged(event, done=True)
+        else:
+            box = x / columns, y / rows, (x + 1) / columns, (y + 1) / rows
+            self.post_message(self.Pressed(box))
+        self._start = None
+
+    def _say_dragged(self, event: events.MouseEvent, *, done: bool) -> None:
+        """Post a message: cells between, the first and last ones included."""
+        assert self._start is not None
+        (columns, rows), ends = self._cells, (self._start, self._at(event))
+        start, end = (
+            (
+                min(1.0, max(0.0, (x + (x > other_x)) / columns)),
+                min(1.0, max(0.0, (y + (y > other_y)) / rows)),
+            )
+            for (x, y), (other_x, other_y) in (ends, ends[::-1])
+        )
+        self.post_message(self.Dragged(start, end, done))
+
+    def _at(self, event: events.MouseEvent) -> tuple[int, int]:
+        """Return the picture's cell below the mouse."""
         (columns, rows), shown = self._cells, self._shown.region
         x = event.screen_x - shown.x - (shown.width - columns) // 2
         y = event.screen_y - shown.y - (shown.height - rows) // 2
-        if self._draw is not None and 0 <= x < columns and 0 <= y < rows:
-            box = x / columns, y / rows, (x + 1) / columns, (y + 1) / rows
-            self.post_message(self.Pressed(box))
+        return int(x), int(y)
 
     def _update(self) -> None:
         if self._draw is None or not self.size.width or not self.size.height:

@@ -245,7 +245,7 @@ class Board(ModalScreen[int | None]):
         if picture is None:
             return Image.new("RGB", _SIZE, "#505050")
         box = around(region, image)
-        return draw(picture, image, [region], lambda _: "", number, _SIZE, box=box)
+        return draw(picture, image, [region], lambda _: "", {number}, _SIZE, box=box)
 
     def _read(self, number: int) -> Image.Image | None:
         try:

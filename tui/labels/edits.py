@@ -133,6 +133,20 @@ class Editing(Saving):
         elif after:
             self.action_region(after)
 
+    def make(self, edit: Edit) -> None:
+        """Make an edit that was prepared elsewhere, and select its first region."""
+        numbers = [entry["id"] for entry in edit.after]
+        image = edit.after[0]["image_id"]
+        try:
+            self.review.do(edit)
+        except (InputError, OSError) as error:
+            self.notify(str(error), severity="warning")
+            return
+        what = f"region {numbers[0]}" if len(numbers) == 1 else f"{len(numbers)} regions"
+        self.said = f"{edit.what}: {what}"
+        self.find(image, numbers[0])
+        self.changed()
+
     def _follow(self, step: Callable[[], Edit | None], name: str) -> None:
         try:
             edit = step()

@@ -12,14 +12,17 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import DataTable, Footer, Input, OptionList, Select, Static
 
+from ...annotate.review.editing import Edit
 from ...annotate.review.journal import Review
 from ...datasets.categories import UNLABELLED
 from ...datasets.masks.annotation import Annotation
 from ...datasets.stimuli import Stimuli, Stimulus
 from ...datasets.texts import printable
+from ..frame.drawing import Box
 from ..frame.help import Keys
 from ..frame.picker import Pick
 from ..frame.tables import fill
+from ..outlines.screen import Outlines
 from ..stimulus.canvas import Canvas
 from . import filters, keys, queue
 from .board import Board
@@ -129,6 +132,11 @@ class LabelReview(Viewing):
         else:
             self._head()
 
+    @on(Canvas.Boxed)
+    def boxed(self, event: Canvas.Boxed) -> None:
+        """Begin a new region with the box that the mouse drew."""
+        self._draw(None, event.box)
+
     @on(Legend.Chosen)
     def label_clicked(self, event: Legend.Chosen) -> None:
         """Give the selected region the category that was clicked."""
@@ -207,6 +215,26 @@ class LabelReview(Viewing):
                 self.action_label(category)
 
         self.push_screen(Pick("Category", self.names), picked)
+
+    def action_draw(self) -> None:
+        """Draw a new region."""
+        self._draw(None)
+
+    def action_outline(self) -> None:
+        """Change the selected region's outline."""
+        if self.region is not None:
+            self._draw(self.region)
+
+    def _draw(self, region: int | None, box: Box | None = None) -> None:
+        if self.image is None:
+            return
+
+        def drawn(edit: Edit | None) -> None:
+            if edit is not None:
+                self.make(edit)
+
+        screen = Outlines(self.review, self.stimuli, self.image, region, box)
+        self.push_screen(screen, drawn)
 
     def action_board(self) -> None:
         """Show the categories, and their regions side by side."""
@@ -293,7 +321,8 @@ class LabelReview(Viewing):
         chosen = [
             image
             for image in self.editor.masks.images
-            if text in image.file_name.lower() and any(map(keep, self.editor.of(image.id)))
+            if text in image.file_name.lower()
+            and (self.listed == "all" or any(map(keep, self.editor.of(image.id))))
         ]
         first = None
         if self.listed == queue.NAME:
@@ -309,9 +338,8 @@ class LabelReview(Viewing):
         else:
             self.image, self.region = None, None
             self.query_one("#regions", DataTable).clear()
-            none = "this file has no regions; annotate cluster finds some in fixations"
-            some = bool(self.editor.regions)
-            self.query_one(Canvas).say("no image matches" if some else none)
+            none = "no image matches" if self.editor.masks.images else "this file has no images"
+            self.query_one(Canvas).say(none)
         self._head()
 
     def _show(self, image: Stimulus, region: int | None = None) -> None:

@@ -82,8 +82,10 @@ def line(editor: Editor, image: Stimulus) -> Text:
 
 def hint(editor: Editor) -> str:
     """Return what helps at the first start with a file; empty once something was edited."""
-    if editor.done or not editor.regions:
+    if editor.done:
         return ""
+    if not editor.regions:
+        return "no regions yet: c draws one; annotate cluster finds them in fixations"
     labelled = sum(editor.category(one) != UNLABELLED for one in editor.regions.values())
     if labelled == len(editor.regions):
         return "all is labelled: b shows it by category, ? all keys"

@@ -76,7 +76,12 @@ class Pictures:
         size = stimulus.width, stimulus.height
         picture = over(stimuli.read(stimulus))
         return draw(
-            picture, stimulus, [outlines[region]], lambda one: names[one.category_id], region, size
+            picture,
+            stimulus,
+            [outlines[region]],
+            lambda one: names[one.category_id],
+            {region},
+            size,
         )
 
 

@@ -15,13 +15,17 @@ from textual.timer import Timer
 from ...annotate.review.journal import Review
 from ...datasets.errors import InputError
 from ...datasets.fixations import Fixations
+from ...datasets.masks.annotation import Annotation
 from ...datasets.stimuli import Stimuli, Stimulus
-from ..frame.drawing import Box, around, draw
+from ..frame.drawing import Box, around, draw, framed
 from ..frame.picture import Mark, Picture
 from .pointing import described, fixation_at, regions_at
 from .scanpath import colours_of, marks, onsets, ordinals, told, trace
 
 _TICK_S = 0.1
+
+Point = tuple[float, float]
+"""x, y."""
 
 
 class Canvas(Picture):
@@ -41,6 +45,10 @@ class Canvas(Picture):
         Whether the scanpath is shown.
     subject : object or None
         Whose scanpath; None for all.
+    drafts : sequence of Annotation
+        Regions that are shown, as selected, instead of the selected one.
+    box : Box or None
+        Part of the image to show, whatever is selected.
     """
 
     class Chosen(Message):
@@ -57,10 +65,29 @@ class Canvas(Picture):
             super().__init__()
             self.region, self.said = region, said
 
+    class Boxed(Message):
+        """The mouse drew a box.
+
+        Attributes
+        ----------
+        box : Box
+            In the stimulus's pixels.
+        way : ((x, y), (x, y))
+            Where it was pressed, and where released.
+        """
+
+        def __init__(self, way: tuple[Point, Point]) -> None:
+            super().__init__()
+            (left, right), (top, bottom) = map(sorted, zip(*way, strict=True))
+            self.box, self.way = (left, top, right, bottom), way
+
     def __init__(self, review: Review, stimuli: Stimuli, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.zoomed = self.dots = self.path = False
         self.subject: object | None = None
+        self.drafts: Sequence[Annotation] = ()
+        self.box: Box | None = None
+        self._band: Box | None = None  # that the mouse is drawing
         self._review, self._stimuli = review, stimuli
         self._image: Stimulus | None = None
         self._region: int | None = None
@@ -79,12 +106,15 @@ class Canvas(Picture):
             return
         box, dots = self._box(image), self._fixations(image) if self.dots else None
         path, numbers = self._path(image)
+        regions, selected, band = editor.of(image.id), {region or 0}, self._band
+        if self.drafts:
+            regions = [one for one in regions if one.id != region] + list(self.drafts)
+            selected = {one.id for one in self.drafts}
 
         def drawn(size: tuple[int, int]) -> Image.Image:
-            shown = draw(
-                *(picture, image, editor.of(image.id), editor.category, region, size, dots, box)
-            )
-            return shown if path is None else trace(shown, *path, box)
+            shown = draw(picture, image, regions, editor.category, selected, size, dots, box)
+            shown = shown if path is None else trace(shown, *path, box)
+            return shown if band is None else framed(shown, band, box)
 
         self.show((image.width, image.height), drawn, numbers)
 
@@ -149,10 +179,8 @@ class Canvas(Picture):
         image = self._image
         if image is None:
             return
-        left, top, right, bottom = self._box(image)
-        width, height = right - left, bottom - top
         a, b, c, d = event.box
-        cell = left + a * width, top + b * height, left + c * width, top + d * height
+        cell = *self._point(image, (a, b)), *self._point(image, (c, d))
         numbers = regions_at(self._review.editor.of(image.id), image, cell)
         if self._region in numbers:
             place = numbers.index(self._region) + 1
@@ -164,12 +192,33 @@ class Canvas(Picture):
         if numbers or said:
             self.post_message(self.Chosen(numbers[0] if numbers else None, said))
 
+    @on(Picture.Dragged)
+    def drag(self, event: Picture.Dragged) -> None:
+        """Draw a box with the mouse."""
+        event.stop()
+        image = self._image
+        if image is None:
+            return
+        way = self._point(image, event.start), self._point(image, event.end)
+        boxed = self.Boxed(way)
+        self._band = None if event.done else boxed.box
+        self.look(image, self._region)
+        if event.done:
+            self.post_message(boxed)
+
+    def _point(self, image: Stimulus, place: Point) -> Point:
+        """Return a place in the picture, from 0 to 1, in the stimulus's pixels."""
+        left, top, right, bottom = self._box(image)
+        return left + place[0] * (right - left), top + place[1] * (bottom - top)
+
     def _fixations(self, image: Stimulus) -> Fixations | None:
         fixations = self._review.editor.fixations
         return None if fixations is None else fixations.of(image.id)
 
     def _box(self, image: Stimulus) -> Box:
         """Return the part of the image that is shown."""
+        if self.box is not None:
+            return self.box
         region = self._review.editor.regions.get(self._region or 0)
         if self.zoomed and region is not None:
             return around(region, image)
