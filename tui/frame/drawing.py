@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import chain
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -57,12 +58,10 @@ def draw(
                 pen.point([*centre], fill="#ffff66")
             else:
                 pen.ellipse([*(centre - thick), *(centre + thick)], fill="#ffff66")
-    for region in sorted(regions, key=lambda region: region.id in selected):
+    for region, ring in _placed(regions, stimulus, selected, (left, top), scale):
         chosen = region.id in selected
         colour = "#ffffff" if chosen else COLOURS.get(category(region), COLOURS[UNLABELLED])
-        for ring in _rings(region, stimulus):
-            points = [tuple(point) for point in (ring - (left, top)) * scale]
-            pen.line([*points, points[0]], fill=colour, width=thick + (chosen and min(size) > 45))
+        pen.line(ring, fill=colour, width=thick + (chosen and min(size) > 45))
     return shown
 
 
@@ -101,7 +100,7 @@ def warm(picture: Image.Image, saliency: np.ndarray) -> Image.Image:
 
 def around(region: Annotation, stimulus: Stimulus) -> Box:
     """Return a box around a region, with a margin and the stimulus's proportions."""
-    points = np.concatenate(_rings(region, stimulus))
+    points = np.concatenate(_rings(region, stimulus)).reshape(-1, 2)
     centre, reach = (points.min(0) + points.max(0)) / 2, np.ptp(points, axis=0)
     whole = np.array([stimulus.width, stimulus.height], dtype=float)
     half = whole * min(1.0, 1.6 * float((reach / whole).max())) / 2
@@ -109,12 +108,36 @@ def around(region: Annotation, stimulus: Stimulus) -> Box:
     return (*map(float, centre - half), *map(float, centre + half))  # type: ignore[return-value]
 
 
-def _rings(region: Annotation, stimulus: Stimulus) -> list[np.ndarray]:
-    """Return a region's outlines as points (n, 2), those of a mask's holes too."""
+def _placed(
+    regions: Sequence[Annotation],
+    stimulus: Stimulus,
+    selected: Collection[int],
+    corner: tuple[float, float],
+    scale: np.ndarray,
+) -> Iterator[tuple[Annotation, list[float]]]:
+    """Yield regions with their closed outlines (x, y, x, y …) on a picture, selected ones last.
+
+    All are scaled at once, as an image may have thousands.
+    """
+    order = sorted(regions, key=lambda region: region.id in selected)
+    rings = [(region, ring) for region in order for ring in _rings(region, stimulus)]
+    if not rings:
+        return
+    lengths = [len(ring) for _, ring in rings]
+    points = np.fromiter(chain.from_iterable(ring for _, ring in rings), float, sum(lengths))
+    placed = ((points.reshape(-1, 2) - corner) * scale).ravel().tolist()
+    end = 0
+    for (region, _), length in zip(rings, lengths, strict=True):
+        start, end = end, end + length
+        yield region, placed[start:end] + placed[start : start + 2]
+
+
+def _rings(region: Annotation, stimulus: Stimulus) -> list[list[float]]:
+    """Return a region's outlines (x, y, x, y …), those of a mask's holes too."""
     if isinstance(region.segmentation, list):
-        return [np.reshape(polygon, (-1, 2)) for polygon in region.segmentation]
+        return region.segmentation
     import cv2
 
     mask = mask_of(region, stimulus).astype(np.uint8)
     rings, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    return [ring[:, 0] + 0.5 for ring in rings] or [np.zeros((1, 2))]
+    return [(ring[:, 0] + 0.5).ravel().tolist() for ring in rings] or [[0.0, 0.0]]

@@ -10,17 +10,28 @@ import time
 from contextlib import suppress
 from fcntl import ioctl
 from threading import Thread
+from typing import Any
 
+from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 from textual.messages import ExitApp
 
 from .replies import CELL, Answered, Replies, Terminal, questions
+from .thrift import Thrift
 
 _TICK_S = 0.05
 
 
 class Driver(LinuxDriver):
     """Asks the terminal what it can do, and lets keys through once it has answered."""
+
+    def __init__(self, app: App, **options: Any) -> None:
+        super().__init__(app, **options)
+        self._thrift = Thrift()
+
+    def write(self, data: str) -> None:
+        """Write to the terminal, without what would change nothing."""
+        super().write(self._thrift.take(data))
 
     def start_application_mode(self) -> None:
         """Start, and ask: after Textual's own questions, so that the fence covers them too."""

@@ -18,6 +18,7 @@ from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Container
+from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
@@ -35,6 +36,9 @@ try:
     from textual_image.widget import SixelImage, TGPImage
 finally:
     sys.__stdout__ = _stdout  # type: ignore[misc]
+
+_ALIKE = 4
+"""Difference of a channel, of 255, that is not seen between neighbouring cells."""
 
 Drawn = Callable[[tuple[int, int]], PIL.Image]
 """Draws the picture at a size in pixels."""
@@ -71,8 +75,7 @@ class HalfCells(Widget):
 
     def show(self, picture: PIL.Image, marks: Sequence[Mark] = ()) -> None:
         """Show a picture, one pixel per cell wide and two pixels per cell high, and texts on it."""
-        # Six bits per channel look like eight here, and make hits in the style cache likely.
-        pixels = np.asarray(picture.convert("RGB")) & 0xFC
+        pixels = calmed(np.asarray(picture.convert("RGB")))
         if len(pixels) % 2:
             pixels = np.concatenate([pixels, pixels[-1:]])
         cells = [
@@ -87,20 +90,54 @@ class HalfCells(Widget):
             start = min(int(mark.x * len(row)), max(0, len(row) - len(mark.text)))
             for place, letter in enumerate(mark.text[: len(row)], start):
                 row[place] = Segment(letter, style)
-        self._rows = [Strip(row, len(row)) for row in cells]
-        self.refresh()
+        before, self._rows = self._rows, [Strip(row, len(row)) for row in cells]
+        changed = changes(before, self._rows)
+        if changed is None:
+            self.refresh()
+        elif changed:
+            left, top = self._corner()
+            self.refresh(*(Region(left + x, top + y, width, 1) for y, x, width in changed))
 
     def render_line(self, y: int) -> Strip:
         """Return a line of cells, with the picture centred."""
-        width, height = self.size
-        row = y - (height - len(self._rows)) // 2
+        width, (before, top) = self.size.width, self._corner()
+        row = y - top
         if not 0 <= row < len(self._rows):
             return Strip.blank(width, self.rich_style)
         strip = self._rows[row]
-        before = max(0, (width - strip.cell_length) // 2)
         after = max(0, width - strip.cell_length - before)
         blank = Strip.blank
         return Strip.join([blank(before, self.rich_style), strip, blank(after, self.rich_style)])
+
+    def _corner(self) -> tuple[int, int]:
+        """Return the cell at which the picture begins."""
+        columns = self._rows[0].cell_length if self._rows else 0
+        return max(0, (self.size.width - columns) // 2), (self.size.height - len(self._rows)) // 2
+
+
+def calmed(pixels: np.ndarray) -> np.ndarray:
+    """Return pixels, uint8 (height, width, 3), whose neighbours in a row are alike more often.
+
+    A colour that stays as it is from cell to cell is not sent again. Six bits per channel look
+    like eight here, and so does a pixel almost like the one before it.
+    """
+    calm = (pixels & 0xFC).astype(np.int16)
+    for x in range(1, calm.shape[1]):
+        alike = np.abs(calm[:, x] - calm[:, x - 1]).max(axis=1) <= _ALIKE
+        calm[alike, x] = calm[alike, x - 1]
+    return calm
+
+
+def changes(before: Sequence[Strip], after: Sequence[Strip]) -> list[tuple[int, int, int]] | None:
+    """Return row, column and width of what differs in each line; None if the size does."""
+    if len(before) != len(after) or before[:1] == [] or len(before[0]) != len(after[0]):
+        return None
+    spans = []
+    for y, (old, new) in enumerate(zip(before, after, strict=True)):
+        differ = [x for x, (a, b) in enumerate(zip(old, new, strict=True)) if a != b]
+        if differ:
+            spans.append((y, differ[0], differ[-1] + 1 - differ[0]))
+    return spans
 
 
 class Picture(Container):
@@ -147,6 +184,7 @@ class Picture(Container):
         self._start: tuple[int, int] | None = None  # the cell where the mouse was pressed
         self._dragged = False
         self._draw: Drawn | None = None
+        self._due = False
         self._marks: Sequence[Mark] = ()
         self._cells = (1, 1)
         self._proportions = (4.0, 3.0)
@@ -181,7 +219,9 @@ class Picture(Container):
     ) -> None:
         """Show a picture with proportions (width, height), redrawn whenever the size changes."""
         self._draw, self._proportions, self._marks = draw, proportions, marks
-        self._update()
+        if not self._due:  # several changes by one key are drawn once
+            self._due = True
+            self.call_next(self._update)
 
     def say(self, text: str) -> None:
         """Show a text instead of the picture."""
@@ -242,6 +282,7 @@ class Picture(Container):
         return int(x), int(y)
 
     def _update(self) -> None:
+        self._due = False
         if self._draw is None or not self.size.width or not self.size.height:
             return
         width, height = self._proportions

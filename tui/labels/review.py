@@ -21,14 +21,14 @@ from ...datasets.texts import printable
 from ..frame.drawing import Box
 from ..frame.help import Keys
 from ..frame.picker import Pick
-from ..frame.tables import fill
 from ..outlines.screen import Outlines
 from ..stimulus.canvas import Canvas
 from . import filters, keys, queue
 from .board import Board
 from .images import Images
 from .legend import Legend
-from .texts import COLUMNS, head, hint, legend, row
+from .regions import Regions
+from .texts import head, hint, legend
 from .viewing import Viewing
 
 
@@ -81,14 +81,12 @@ class LabelReview(Viewing):
                 yield Images(id="images", compact=True)
             with Vertical():
                 yield Canvas(self.review, self.stimuli, id="picture")
-                yield DataTable(id="regions", cursor_type="row", zebra_stripes=True)
+                yield Regions(self.second, id="regions")
         yield Legend(self.keys, len(self.names) - len(self.keys), id="keys")
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
         """Fill the lists."""
-        table = self.query_one("#regions", DataTable)
-        table.can_focus = False
         self.said = hint(self.editor)
         self._list()
         self.query_one(Images).focus()
@@ -284,9 +282,7 @@ class LabelReview(Viewing):
     def _select(self, region: int) -> None:
         """Select a region of the image."""
         self.region = region
-        table = self.query_one("#regions", DataTable)
-        with self.prevent(DataTable.RowHighlighted):
-            table.move_cursor(row=self.numbers().index(region))
+        self.query_one(Regions).select(region)
         self.redraw()
 
     def find(self, image: int, region: int) -> None:
@@ -337,7 +333,7 @@ class LabelReview(Viewing):
             self._go(chosen.index(self.image) if self.image in chosen else 0)
         else:
             self.image, self.region = None, None
-            self.query_one("#regions", DataTable).clear()
+            self.query_one(Regions).look(self.editor, (), None)
             none = "no image matches" if self.editor.masks.images else "this file has no images"
             self.query_one(Canvas).say(none)
         self._head()
@@ -352,15 +348,10 @@ class LabelReview(Viewing):
         self.redraw()
 
     def _table(self, image: Stimulus) -> None:
-        table = self.query_one("#regions", DataTable)
         numbers = self.numbers()
         if self.region not in numbers:
             self.region = numbers[0] if numbers else None
-        with self.prevent(DataTable.RowHighlighted):
-            rows = [row(self.editor, region, self.second) for region in self.editor.of(image.id)]
-            fill(table, [Text(name) for name in COLUMNS], rows, list(map(str, numbers)))
-            if self.region is not None:
-                table.move_cursor(row=numbers.index(self.region))
+        self.query_one(Regions).look(self.editor, self.editor.of(image.id), self.region)
 
     def on_resize(self) -> None:
         """Fit the header to the new size."""
