@@ -170,10 +170,11 @@ async def test_a_second_persons_labels_are_shown_and_taken(path: Path, small_wor
 
 async def test_every_image_has_room_for_its_cells_at_once(path: Path, small_world: Path) -> None:
     """A real terminal is drawn before Textual has measured the new rows."""
-    app = review_of(path, small_world)
+    review, images = Review(path), tuple(MaskSet.read(path).images)
+    theirs = dict.fromkeys(review.editor.regions, "animal head")
+    app = LabelReview(review, Stimuli(small_world, images), theirs)
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.pause()
-        app.second = dict.fromkeys(app.editor.regions, "animal head")
         app.action_image(1)
         table = app.query_one("#regions", DataTable)
         for place, column in enumerate(table.ordered_columns):
@@ -343,7 +344,7 @@ def test_outlines_are_drawn_in_their_colours(small_world: Path) -> None:
     stimulus, regions = masks.images[0], masks.by_image()[1]
     names = masks.category_of()
     picture = Stimuli(small_world, tuple(masks.images)).read(stimulus)
-    options = (stimulus, regions, lambda one: names[one.category_id], 1, (96, 72))
+    options = (stimulus, regions, lambda one: names[one.category_id], {1}, (96, 72))
     shown = draw(picture, *options)
     assert shown.getpixel((4, 30)) == (255, 255, 255)  # the selected region's left side
     assert shown.getpixel((50, 30)) == (0xFF, 0x7F, 0x00)  # text

@@ -57,7 +57,7 @@ def test_numbers_outside_what_is_shown_are_left_out() -> None:
 
 def test_marks_are_letters_in_cells_and_drawn_in_pixels() -> None:
     mark = Mark(0.99, 0.5, "12", (255, 217, 47))
-    cells = HalfCells.__new__(HalfCells)
+    cells = HalfCells()
     cells.refresh = lambda: cells
     cells.show(Image.new("RGB", (10, 6)), [mark])
     assert [strip.text for strip in cells._rows] == ["▀" * 10, "▀" * 8 + "12", "▀" * 10]
@@ -110,6 +110,7 @@ async def test_a_path_is_replayed(app: LabelReview, monkeypatch: pytest.MonkeyPa
         for now, shown in ((100.25, 2), (100.65, 4)):
             times.append(now)
             canvas._tick()
+            await pilot.pause()
             assert numbers(app) == ["1", "2", "3", "4"][:shown]
         assert canvas._replay is None  # it is over
         times.append(100.0)

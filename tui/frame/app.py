@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import sys
-from typing import Any
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, ClassVar
 
+from textual import work
 from textual.app import App
 from textual.driver import Driver
 from textual.reactive import reactive
@@ -15,6 +19,9 @@ from .replies import Answered, Terminal
 
 class TextApp(App[None]):
     """An app whose messages are shown as they are, without markup."""
+
+    LATER: ClassVar[Sequence[str]] = ()
+    """Modules that a key may need, and that take long: imported once the screen is there."""
 
     terminal = reactive(Terminal(), layout=False)
     """What the terminal can do; half cells only, until it has answered."""
@@ -29,6 +36,17 @@ class TextApp(App[None]):
         from .driver import Driver as Asking
 
         return Asking if usual is LinuxDriver else usual
+
+    def on_ready(self) -> None:
+        """Count what was loaded as no garbage: looking through it delayed some keys by 0.2 s."""
+        gc.freeze()
+        if self.LATER:
+            self.set_timer(1.0, self._prepare)
+
+    @work(thread=True, group="prepare")
+    def _prepare(self) -> None:
+        for name in self.LATER:
+            import_module(name)
 
     def on_answered(self, event: Answered) -> None:
         """Note what the terminal can do; `Picture` watches it."""

@@ -45,6 +45,7 @@ class LabelReview(Viewing):
 
     TITLE = "annotate review"
     CSS_PATH = "review.tcss"
+    LATER = ("sklearn.cluster", "cv2")
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (64, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-low"), (20, "-high")]
     BINDINGS: ClassVar[list[BindingType]] = keys.BINDINGS
