@@ -154,8 +154,10 @@ async def test_an_unfinished_run_says_how_far_it_is(folders: list[Path]) -> None
         await pilot.pause()
         assert "this run is unfinished" in title(app)
         assert "2 of 12 regions are scored so far" in title(app)
+        await settled(app, pilot)
+        assert "so far: mean NSS" in title(app)
         await pilot.press("enter", "enter", "m", "escape", "w")  # nothing to open: nothing happens
-        assert app.query_one("#table", DataTable).row_count == 0
+        assert cell(app, 0, 0) == "units"
         app.query_one("#runs", OptionList).highlighted = 1
         await pilot.pause()
         assert "other_colours" in title(app)
@@ -169,13 +171,21 @@ async def test_a_run_that_becomes_complete_is_opened(folders: list[Path], tmp_pa
         await pilot.pause()
         assert "unfinished" in title(app)
         scores = np.load(folder / "scores.partial.npy")
-        scores[:5] = 1
+        scores[2:5] = 1
         np.save(folder / "scores.partial.npy", scores)
         app._poll()
+        await settled(app, pilot)
         assert "5 of 12" in title(app)
+        run = Run.open(folders[0])
+        own = run.scores_of("units").shape[1]
+        for column, name in enumerate(app.shown.columns[1:], start=1):
+            rows = [k for k in range(5) if run.regions["category"][k] == name]
+            best = np.sort(scores[rows, -own:].mean(axis=0))[-10:].mean() if rows else np.nan
+            assert cell(app, 0, column) == ("–" if np.isnan(best) else f"{best:.2f}")
         for name in ("scores.npy", "run.json"):
             shutil.copy(folders[0] / name, folder / name)
         app._poll()
+        await settled(app, pilot)
         assert cell(app, 0, 0) == "units"
 
 
@@ -202,6 +212,33 @@ async def test_a_run_that_is_copied_in_part_is_said_until_it_is_whole(
         assert cell(app, 0, 0) == "units" and "mean NSS" in title(app)
 
 
+async def test_a_picture_is_kept_beside_another(folders: list[Path]) -> None:
+    app = ResultsReview(folders[:1])
+    async with app.run_test(size=(160, 40)) as pilot:
+        await pilot.press("v")  # there is no picture yet
+        kept, view = app.query_one("#kept", Picture), app.query_one("#picture", Picture)
+        assert not kept.display
+        await pilot.press("right", "enter", "enter")
+        await settled(app, pilot)
+        await pilot.press("v")
+        await pilot.pause()
+        assert kept.display
+        assert abs(kept.size.width - view.size.width) <= 1
+        before = rows_of(kept)
+        assert before
+        await pilot.press("down")
+        await settled(app, pilot)
+        assert rows_of(kept) == before != rows_of(view)
+        await pilot.press("v")
+        assert not kept.display
+        await pilot.press("v", "escape")
+        assert not kept.display
+
+
+def rows_of(picture: Picture) -> list:
+    return picture.query_one(HalfCells)._rows
+
+
 async def test_plots_show_what_the_run_has(folders: list[Path]) -> None:
     app, run = ResultsReview(folders), Run.open(folders[0])
     async with app.run_test(size=(140, 40)) as pilot:
@@ -209,6 +246,12 @@ async def test_plots_show_what_the_run_has(folders: list[Path]) -> None:
         await pilot.pause()
         plots = app.screen
         assert isinstance(plots, Plots)
+        await pilot.press("h")
+        await pilot.pause()
+        shown = text_of(app)
+        assert len(plots.query(".of-one")) == len(run.info.categories)
+        assert all(f"{name}, " in shown for name in run.info.categories)
+        await pilot.press("h")
         layers, counts, means = plots.series()
         assert layers == ["units", "pool"]
         assert counts == run.table("above_threshold")["person part"].astype(int).tolist()

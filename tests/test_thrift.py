@@ -1,4 +1,4 @@
-"""Output without what changes nothing: the same cells, by a terminal that is as simple as can be."""
+"""Output without what changes nothing: the same cells, by a terminal as simple as can be."""
 
 import re
 

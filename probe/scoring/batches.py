@@ -231,6 +231,19 @@ def make_plan(
     InputError
         If no region has a category.
     """
+    items = items_of(masks)
+    batches = [items[start : start + batch_size] for start in range(0, len(items), batch_size)]
+    return Plan(masks, Stimuli(root, tuple(masks.images)), fixations, batches, slicing)
+
+
+def items_of(masks: MaskSet) -> list[Item]:
+    """Return the stimuli that have labelled regions, in the order of a run's rows.
+
+    Raises
+    ------
+    InputError
+        If no region has a category.
+    """
     unlabelled = {c.id for c in masks.categories if c.name == UNLABELLED}
     items, row = [], 0
     for image_id, regions in masks.by_image().items():
@@ -242,5 +255,4 @@ def make_plan(
         raise InputError(
             f"none of the {len(masks.annotations)} regions has a category; label them first"
         )
-    batches = [items[start : start + batch_size] for start in range(0, len(items), batch_size)]
-    return Plan(masks, Stimuli(root, tuple(masks.images)), fixations, batches, slicing)
+    return items

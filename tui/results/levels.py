@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -65,15 +66,19 @@ def measured(run: Run, measure: str) -> Level:
         table = 100 * run.shares()
     else:
         table = run.table(measure)
+    return tabled(MEASURES[measure], table, tally if measure in _WHOLE else score)
+
+
+def tabled(what: str, table: pd.DataFrame, cell: Callable[[float], Text] = score) -> Level:
+    """Return a table of layers × categories, and what it shows."""
     layers = list(map(str, table.index))
-    cell = tally if measure in _WHOLE else score
     rows = [
         [Text(printable(layer)), *map(cell, row)]
         for layer, row in zip(layers, table.to_numpy(float).tolist(), strict=True)
     ]
     frame = table.reset_index(names="layer")
     columns = ["layer", *map(str, table.columns)]
-    return Level(MEASURES[measure], frame, columns, rows, layers, list(frame.columns))
+    return Level(what, frame, columns, rows, layers, list(frame.columns))
 
 
 def compared(earlier: Run, run: Run, name: str) -> Level:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
 
 import pandas as pd
+from PIL import Image
 from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
@@ -21,15 +23,16 @@ from ...probe.runs.run import Run
 from ...probe.views.run import describe, paper_table
 from ..frame.dialogs import Choose
 from ..frame.help import Keys
+from ..frame.picture import Picture
 from ..frame.tables import fill
 from .arranging import Arranging
 from .contact import Contact
 from .exports import Exporting, best_regions, twelve
-from .levels import MEASURES, Level, compared, measured, regions, search, units
+from .levels import MEASURES, Level, compared, measured, regions, search, tabled, units
 from .map_view import MapView
 from .order import arranged
 from .plots import Plots
-from .runs import Moved, names, opened, read_search, runs_below, so_far, state
+from .runs import Moved, following, names, opened, read_search, runs_below, so_far, state
 from .sheet import Sheet
 
 
@@ -58,9 +61,10 @@ class ResultsReview(Arranging, Exporting):
         Binding("m", "measure", "Measure", tooltip="next measure"),
         Binding("w", "worst", "Worst", tooltip="the worst regions, or the best"),
         Binding("c", "compare", "Compare", tooltip="the change from another run"),
-        Binding("p", "plots", "Plots", tooltip="units by layer, and their distribution"),
+        Binding("p", "plots", "Plots", tooltip="units by layer; histograms, of all categories"),
         Binding("u", "sheet", "Sheet", tooltip="the unit's sheet: best patches, what drives it"),
         Binding("t", "contact", "Twelve", tooltip="the unit's twelve best regions, with maps"),
+        Binding("v", "keep", "keep the picture beside the next ones, or no longer", show=False),
         Binding("o", "order", "sort by a column, or by a click on it", show=False),
         Binding("slash", "wanted", "filter the rows", show=False, key_display="/"),
         Binding("e", "export", "Export", tooltip="write the table to a file"),
@@ -76,6 +80,8 @@ class ResultsReview(Arranging, Exporting):
         self.folders, self.watched = list(folders), watched
         self.names = names(self.folders)
         self.place = 0
+        self._following: Path | None = None  # the unfinished run whose table is shown
+        self._so_far = lru_cache(maxsize=1)(following)
         self._seen: list[tuple[str, int, int]] = []  # the folder's files when it was opened
 
     @property
@@ -94,12 +100,13 @@ class ResultsReview(Arranging, Exporting):
                     yield DataTable(
                         id="table", cursor_foreground_priority="renderable", fixed_columns=1
                     )
+                    yield Picture(id="kept")
                     yield MapView(self.pictures, id="picture")
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
         """Open the first run."""
-        self.query_one("#picture").display = False
+        self.query_one("#picture").display = self.query_one("#kept").display = False
         self.query_one("#runs", OptionList).display = len(self.folders) > 1
         self._open(0)
         self.query_one("#table").focus()
@@ -228,6 +235,17 @@ class ResultsReview(Arranging, Exporting):
         title = f"{self.layer}, unit {unit}, {self.category}"
         self.push_screen(Contact(self.pictures, self.run_, self.layer, unit, best, title))
 
+    def action_keep(self) -> None:
+        """Keep the picture, to be seen beside others; or let it go."""
+        kept, drawn = self.query_one("#kept", Picture), self.query_one(MapView).drawn
+        if kept.display:
+            kept.display = False
+        elif self.level != "regions" or drawn is None:
+            self.notify("open a unit first: its regions have pictures", severity="warning")
+        else:
+            kept.display = True
+            kept.show(drawn.size, lambda size: drawn.resize(size, Image.Resampling.BILINEAR))
+
     def action_runs(self) -> None:
         """Go to the list of runs."""
         runs = self.query_one("#runs", OptionList)
@@ -243,6 +261,8 @@ class ResultsReview(Arranging, Exporting):
         if self.run_ is not None and self.run_.folder == folder:
             return
         self.run_, self.other, self.level, self.place = None, None, "run", place
+        if folder != self._following:
+            self._following = None
         self._seen = state(folder)
         try:
             found = read_search(folder)
@@ -252,7 +272,34 @@ class ResultsReview(Arranging, Exporting):
             self.run_ = opened(folder)
             self._table()
         except InputError as error:
-            self._fill("run", Level(str(error), pd.DataFrame()), so_far(folder))
+            said = so_far(folder)
+            if self._following != folder or not said:
+                computing = f"{said}; computing their table …" if said else ""
+                self._fill("run", Level(str(error), pd.DataFrame()), computing)
+            if said and all(one.is_finished for one in self.workers if one.group == "so far"):
+                self._follow(folder, str(error), said)
+
+    @work(thread=True, group="so far")
+    def _follow(self, folder: Path, error: str, said: str) -> None:
+        """Show the table of an unfinished run, as far as it is."""
+        try:
+            table = self._so_far(folder, self.moved.masks).table()
+        except InputError as problem:
+            self.call_from_thread(
+                self._show_so_far, folder, Level(error, pd.DataFrame()), f"{said}; {problem}"
+            )
+            return
+        what = "so far: mean NSS of the top 10 units, as in the paper"
+        self.call_from_thread(self._show_so_far, folder, tabled(what, table), f"{error}; {said}")
+
+    def _show_so_far(self, folder: Path, shown: Level, about: str) -> None:
+        if self.run_ is None and self.folder == folder:  # no other run was opened meanwhile
+            table, again = self.query_one("#table", DataTable), self._following == folder
+            row, column = table.cursor_coordinate
+            self._following = folder
+            self._fill("run", shown, about)
+            if again:
+                table.move_cursor(row=row, column=column)
 
     def _poll(self) -> None:
         """Reopen a run that was not finished or not whole, once its files have changed."""
@@ -334,6 +381,8 @@ class ResultsReview(Arranging, Exporting):
         self.level, self.shown = level, shown
         table = self.query_one("#table", DataTable)
         self.query_one("#picture").display = False
+        if level != "regions":
+            self.query_one("#kept").display = False
         table.cursor_type = "cell" if level == "run" else "row"
         with self.prevent(DataTable.RowHighlighted):
             headers = [Text(printable(name).replace(" ", "\n")) for name in shown.columns]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,9 @@ from ...datasets.readers.arrays import map_npy
 from ...datasets.readers.tables import read_columns, read_parquet
 from ...datasets.stimuli import Stimuli
 from ...probe.runs.run import Run
+
+if TYPE_CHECKING:
+    from ...probe.analysis.so_far import SoFar
 
 _one_at_a_time = Lock()
 
@@ -151,6 +154,13 @@ def read_search(folder: Path) -> tuple[pd.DataFrame, str] | None:
     numbers = ["nmm", "nmm_low", "nmm_high"]
     layers = read_columns(folder / "layers.parquet", ["layer", "model"], numbers=numbers)
     return layers, "search arrays: mean NMM of each layer's top 10 units"
+
+
+def following(folder: Path, masks: Path | None) -> SoFar:
+    """Begin to follow an unfinished run; see `SoFar`."""
+    from ...probe.analysis.so_far import SoFar
+
+    return SoFar(folder, masks)
 
 
 def so_far(folder: Path) -> str:
