@@ -94,8 +94,8 @@ async def test_from_the_table_to_a_map(folders: list[Path]) -> None:
         scores = [float(cell(app, k, 2)) for k in range(3)]
         assert scores == sorted(scores, reverse=True)
         await settled(app, pilot)
-        assert app.query_one(HalfCells).display
-        assert len(app.query_one(HalfCells)._rows) > 5
+        assert app.query_one("#picture", Picture).query_one(HalfCells).display
+        assert len(rows_of(app.query_one("#picture", Picture))) > 5
         await pilot.press("w")
         assert float(cell(app, 0, 2)) == min(scores)
         await pilot.press("escape", "escape")

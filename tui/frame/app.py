@@ -10,11 +10,13 @@ from typing import Any, ClassVar
 
 from textual import work
 from textual.app import App
+from textual.binding import Binding
 from textual.driver import Driver
 from textual.reactive import reactive
 
 from ...datasets.texts import printable
 from .replies import Answered, Terminal
+from .shades import THEMES
 
 
 class TextApp(App[None]):
@@ -23,8 +25,21 @@ class TextApp(App[None]):
     LATER: ClassVar[Sequence[str]] = ()
     """Modules that a key may need, and that take long: imported once the screen is there."""
 
+    LOOK: ClassVar[Binding] = Binding("T", "look", "dark or light", show=False)
+    """The key for the other theme; the command palette has more of them."""
+
     terminal = reactive(Terminal(), layout=False)
     """What the terminal can do; half cells only, until it has answered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = THEMES[0].name
+
+    def action_look(self) -> None:
+        """Show the light theme after a dark one, or the dark one."""
+        self.theme = THEMES[self.current_theme.dark].name
 
     def get_driver_class(self) -> type[Driver]:
         """Return the driver that keeps the terminal's replies from becoming keys."""

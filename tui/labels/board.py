@@ -26,6 +26,7 @@ from ...datasets.texts import printable
 from ..frame.drawing import around, draw
 from ..frame.mosaic import Mosaic
 from ..frame.picker import Pick
+from ..frame.shades import legible
 from ..frame.tables import fill
 
 _KEYS = "enter open · space mark · 1…= l label all marked · u r undo, redo · esc back"
@@ -185,15 +186,15 @@ class Board(ModalScreen[int | None]):
         whole = sum(counts.values())
         names = [UNLABELLED, *(name for name in editor.categories if name != UNLABELLED)]
         most = max(counts.values(), default=0) or 1
-        rows = []
+        rows, dark = [], self.app.current_theme.dark
         for name in names:
-            ground = COLOURS.get(name, COLOURS[UNLABELLED])
+            colour = legible(COLOURS.get(name, COLOURS[UNLABELLED]), dark)
             bar = "━" * round(_BAR * counts[name] / most)
             rows.append(
                 (
-                    Text("■ ", style=ground) + Text(printable(name)),
+                    Text("■ ", style=colour) + Text(printable(name)),
                     Text(str(counts[name]), justify="right"),
-                    Text(bar, style=ground),
+                    Text(bar, style=colour),
                 )
             )
         table = self.query_one(DataTable)

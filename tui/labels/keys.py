@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from textual.binding import Binding, BindingType
 
+from ..frame.app import TextApp
+
 CATEGORIES = "1234567890-="
 """Keys of the first twelve categories."""
 
@@ -46,5 +48,6 @@ BINDINGS: list[BindingType] = [
     Binding("space", "replay", "replay scanpaths", show=False),
     Binding("b", "board", "Board", tooltip="board: counts, thumbnails"),
     Binding("slash", "search", "search by name", show=False, key_display="/"),
+    TextApp.LOOK,
     Binding("f", "filter", "Filter", tooltip="filter the images"),
 ]

@@ -27,12 +27,14 @@ class Regions(DataTable[Text], can_focus=False):
         super().__init__(id=id, cursor_type="row", zebra_stripes=True)
         self._second = second
         self._listed: Sequence[Annotation] = ()
+        self._dark = True
 
     def look(self, editor: Editor, regions: Sequence[Annotation], selected: int | None) -> None:
         """List regions; those that are listed already are drawn anew only if they changed."""
         with self.prevent(DataTable.RowHighlighted):
             if not self._renewed(editor, regions):
-                rows = [row(editor, region, self._second) for region in regions]
+                self._dark = dark = self.app.current_theme.dark
+                rows = [row(editor, region, self._second, dark) for region in regions]
                 numbers = [str(region.id) for region in regions]
                 fill(self, [Text(name) for name in COLUMNS], rows, numbers)
             self._listed = regions
@@ -47,14 +49,18 @@ class Regions(DataTable[Text], can_focus=False):
 
     def _renewed(self, editor: Editor, regions: Sequence[Annotation]) -> bool:
         """Replace the cells that changed; return whether these are the same regions, and fit."""
-        before = self._listed
-        if not before or [one.id for one in before] != [one.id for one in regions]:
+        before, dark = self._listed, self.app.current_theme.dark
+        if (
+            not before
+            or dark != self._dark
+            or [one.id for one in before] != [one.id for one in regions]
+        ):
             return False
         columns = self.ordered_columns
         for old, new in zip(before, regions, strict=True):
             if old is new:
                 continue
-            cells = row(editor, new, self._second)
+            cells = row(editor, new, self._second, dark)
             if any(cell.cell_len > col.width for cell, col in zip(cells, columns, strict=True)):
                 return False  # Textual would measure them only when it is idle
             for cell, column in zip(cells, columns, strict=True):

@@ -10,6 +10,7 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
+from textual.theme import Theme
 from textual.widgets import DataTable, Footer, Input, OptionList, Select, Static
 
 from ...annotate.review.editing import Edit
@@ -92,10 +93,17 @@ class LabelReview(Viewing):
         self._list()
         self.query_one(Images).focus()
         self.watch(self.query_one("#filter", Select), "expanded", self._chosen, init=False)
+        self.theme_changed_signal.subscribe(self, self._dress)
         if self.review.recovered:
             self.notify(f"{self.review.recovered} edits were recovered from the journal")
         if self.review.refused:
             self.notify(f"{len(self.review.refused)} edits no longer fit", severity="warning")
+
+    def _dress(self, theme: Theme) -> None:
+        """Show another theme: a list keeps its lines as they were drawn."""
+        del theme
+        self._list()
+        self.changed()
 
     def on_key(self, event: events.Key) -> None:
         """Label the selected region if the key is a category's."""

@@ -14,7 +14,7 @@ from ...datasets.categories import COLOURS, UNLABELLED
 from ...datasets.masks.annotation import Annotation
 from ...datasets.stimuli import Stimulus
 from ...datasets.texts import printable
-from ..frame.shades import on
+from ..frame.shades import legible, on
 
 COLUMNS = ("region", "category", "fixations", "by", "")
 """What `row` returns."""
@@ -49,20 +49,23 @@ def head(review: Review, selected: Annotation | None, said: str, narrow: bool, l
         text.append(f" {labelled} of {len(regions)} labelled")
     if low and selected is not None:
         text.append(f"  {printable(editor.category(selected))}")
-    text.append("" if review.saved else "  ● not saved yet", style="yellow")
+    text.append("" if review.saved else "  ● not saved yet", style="bold")
     return text.append(f"  {printable(said)}" if said else "", style="italic")
 
 
-def row(editor: Editor, region: Annotation, second: Mapping[int, str]) -> tuple[Text, ...]:
-    """Return a region's row: id, category, fixations, subjects and marks."""
+def row(
+    editor: Editor, region: Annotation, second: Mapping[int, str], dark: bool
+) -> tuple[Text, ...]:
+    """Return a region's row on a dark or light ground: id, category, fixations, subjects, marks."""
     category, suggestion = editor.category(region), editor.suggestion(region)
-    name = Text("■ ", style=COLOURS.get(category, COLOURS[UNLABELLED])) + Text(printable(category))
+    colour = legible(COLOURS.get(category, COLOURS[UNLABELLED]), dark)
+    name = Text("■ ", style=colour) + Text(printable(category))
     if suggestion:
         sure = None if region.suggestion is None else region.suggestion.confidence
         confidence = "" if sure is None else f" {sure:.0%}"
         name += Text(f" {printable(suggestion)}?{confidence}", style="italic")
     if second.get(region.id, category) != category:
-        name += Text(f"  second: {printable(second[region.id])}", style="yellow")
+        name += Text(f"  second: {printable(second[region.id])}", style="bold")
     marks = ("unsure  " if region.unsure else "") + printable(region.note or "")
     looked = "" if region.n_fixations is None else str(region.n_fixations)
     by = "" if region.n_subjects is None else f"{region.n_subjects} subjects"

@@ -21,6 +21,7 @@ from ...datasets.errors import InputError
 from ...datasets.texts import harmless, printable
 from ...probe.runs.run import Run
 from ...probe.views.run import describe, paper_table
+from ..frame.app import TextApp
 from ..frame.dialogs import Choose
 from ..frame.help import Keys
 from ..frame.picture import Picture
@@ -70,6 +71,7 @@ class ResultsReview(Arranging, Exporting):
         Binding("e", "export", "Export", tooltip="write the table to a file"),
         Binding("s", "picture", "write the picture or the screen to a file", show=False),
         Binding("S", "pictures", "write the pictures of all that is listed", show=False),
+        TextApp.LOOK,
         Binding("r", "runs", "Runs", tooltip="the list of runs"),
     ]
 
