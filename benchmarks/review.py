@@ -38,10 +38,9 @@ class Terminal:
         self._child = child
         columns, rows = size
         fcntl.ioctl(self._file, termios.TIOCSWINSZ, struct.pack("4H", rows, columns, 0, 0))
-        self.read(30, until=b"\x1b[c")
+        self.seen = self.read(30, until=b"\x1b[c")[0]
         os.write(self._file, ANSWERS)
-        self.read(30, until="▀".encode())
-        self.read(30, quiet=1.5)
+        self.seen += self.read(30, until="▀".encode())[0] + self.read(30, quiet=1.5)[0]
 
     def read(self, limit: float, quiet: float = QUIET_S, until: bytes = b"") -> tuple[bytes, float]:
         """Return what is written until it is quiet, or holds a text; and when it ended."""
@@ -65,6 +64,14 @@ class Terminal:
         first, _ = self.read(30, until=b"\x1b[")  # however late it begins
         rest, ended = self.read(30)
         return len(first + rest), 1000 * (ended - began), self._worked() - worked
+
+    def send(self, keys: bytes, quiet: float = QUIET_S) -> bytes:
+        """Press keys; return what is written until it is quiet."""
+        os.write(self._file, keys)
+        try:
+            return self.read(30, quiet=quiet)[0]
+        except OSError:  # it has ended
+            return b""
 
     def _worked(self) -> float:
         """Return the milliseconds that the program's threads have run."""
