@@ -14,7 +14,7 @@ ifneq ($(wildcard ../shared/osie),)
 export SALPROBE_DATA ?= $(abspath ../shared)
 endif
 
-.PHONY: help demo test fuzz faults mutants bench coverage lint docs tutorials gallery release lock clean
+.PHONY: help demo test fuzz faults mutants bench coverage lint docs tutorials gallery recording release lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
@@ -68,6 +68,9 @@ tutorials: $(VENV)/installed  ## Run the notebooks and write their pages (OSIE's
 
 gallery: $(VENV)/installed  ## Draw the gallery's pictures anew (WEIGHTS=squeezenet1_0.pth)
 	$(BIN)/python docs/gallery.py $(WEIGHTS)
+
+recording: demo  ## Record both reviews anew, for the README (needs tmux; RUN=another run on the sample)
+	$(BIN)/python docs/recording.py demo $(or $(RUN),demo/run)
 
 release: $(VENV)/installed  ## Build what a release uploads into dist/, install it afresh, try it (uploads nothing)
 	$(PIP) -e '.[release]'

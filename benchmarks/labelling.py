@@ -97,7 +97,8 @@ def main() -> None:
             right = sum(a == b for a, b in zip(found, truth, strict=True))
         print(
             f"{size[0]}×{size[1]}: {BY_KEYS} regions by {BY_KEYS} keys, "
-            f"{sent / BY_KEYS / 1000:.1f} kB each; {BY_MOUSE} by {clicks} clicks, {clicked / BY_MOUSE / 1000:.1f} kB each; "
+            f"{sent / BY_KEYS / 1000:.1f} kB each; {BY_MOUSE} by {clicks} clicks, "
+            f"{clicked / BY_MOUSE / 1000:.1f} kB each; "
             f"{right} of {len(truth)} labels are as meant"
         )
 

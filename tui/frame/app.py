@@ -22,6 +22,9 @@ from .shades import THEMES
 class TextApp(App[None]):
     """An app whose messages are shown as they are, without markup."""
 
+    ALLOW_SELECT = False
+    """A click is no selection of text, before which Textual draws everything anew."""
+
     LATER: ClassVar[Sequence[str]] = ()
     """Modules that a key may need, and that take long: imported once the screen is there."""
 

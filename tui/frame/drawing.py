@@ -61,7 +61,10 @@ def draw(
     for region, ring in _placed(regions, stimulus, selected, (left, top), scale):
         chosen = region.id in selected
         colour = "#ffffff" if chosen else COLOURS.get(category(region), COLOURS[UNLABELLED])
-        pen.line(ring, fill=colour, width=thick + (chosen and min(size) > 45))
+        wide = thick + (chosen and thick > 1)
+        if chosen or thick > 1:  # seen on white and on grey; half cells have room for one of these
+            pen.line(ring, fill="#000000", width=wide + 2)
+        pen.line(ring, fill=colour, width=wide)
     return shown
 
 

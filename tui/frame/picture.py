@@ -69,8 +69,6 @@ class HalfCells(Widget):
     textual-image has such a widget, but it takes twice as long to show the next image.
     """
 
-    ALLOW_SELECT = False  # a click would begin to select text, and draw all of it anew
-
     def __init__(self) -> None:
         super().__init__()
         self._rows: list[Strip] = []
