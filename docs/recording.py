@@ -47,7 +47,7 @@ LABELS = (
     (("Escape", "Escape", "T"), "T: dark or light", 1.8),
 )
 RESULTS = (
-    ((), "probe review: layers by categories", 2.0),
+    (("m",), "probe review: layers by categories, here as in the paper", 2.0),
     (("Down", "Down"), "choose a cell …", 1.0),
     (("Enter",), "… its best units, with intervals", 1.6),
     (("Enter",), "a unit's best regions, each with its map", 2.0),
