@@ -45,7 +45,9 @@ async def test_a_region_is_drawn_labelled_and_undone(app: LabelReview, path: Pat
         await pilot.press("3")  # no key of a category counts here
         await pilot.press("z", "d", "question_mark")
         assert "shift and arrows" in app.export_screenshot().replace("&#160;", " ")
-        await pilot.press("escape", "enter")
+        await pilot.press("escape")
+        await pilot.pause()  # until the list of keys is gone
+        await pilot.press("enter")
         (new,) = set(app.editor.regions) - {one.id for one in MaskSet.read(path).annotations}
         assert app.region == new
         assert len(app.editor.of(1)) == before + 1
