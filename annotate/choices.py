@@ -11,7 +11,7 @@ Rule = Literal["majority", "first"]
 Part = Literal["image", "category"]
 """What to split a mask file by."""
 
-Format = Literal["labelme", "osie-sr", "coco", "label-studio", "png", "pysaliency"]
+Format = Literal["labelme", "osie-sr", "coco", "label-studio", "png", "pysaliency", "yolo"]
 """Other programs' file formats for labelled regions."""
 
 Edits = Literal["mine", "theirs"]

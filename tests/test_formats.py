@@ -34,6 +34,7 @@ OUTPUT = {
     "coco": "o.json",
     "label-studio": "o.json",
     "pysaliency": "out",
+    "yolo": "out",
 }
 
 points = st.tuples(

@@ -16,7 +16,7 @@ from ..regions.draft import revise
 from ..regions.matching import identified
 from .registry import format_named, recognised
 
-FOLDERS = ("labelme", "osie-sr", "png", "pysaliency")
+FOLDERS = ("labelme", "osie-sr", "png", "pysaliency", "yolo")
 """Formats that are a folder; the others are a file."""
 
 

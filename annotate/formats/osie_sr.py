@@ -1,7 +1,8 @@
 """The authors' published OSIE-SR: a class map and an instance map for each image.
 
 The layout is that of Pascal VOC, as exported by labelme: ``SegmentationClass/1001.png`` (or
-``.npy``) and ``SegmentationObject/1001.png``. Instances cannot overlap.
+``.npy``) and ``SegmentationObject/1001.png``. Instances cannot overlap. Where ``class_names.txt``
+lies beside them, as labelme writes it, the classes are its lines.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from PIL import Image
 
 from ...datasets.categories import CATEGORIES
 from ...datasets.errors import InputError
-from ...datasets.files import atomic_write
+from ...datasets.files import atomic_write, read_bytes
 from ...datasets.masks.mask_set import MaskSet
 from ...datasets.masks.outlines import outline_of_mask
 from ...datasets.masks.regions import mask_of
@@ -70,7 +71,10 @@ def read(source: Path, root: Path | None = None) -> Draft:
     for stem in classes.keys() ^ instances.keys():
         folder = "SegmentationObject" if stem in classes else "SegmentationClass"
         raise InputError(f"{source / folder}: no map of {stem}")
-    is_osie = all(stem.isdigit() and 1001 <= int(stem) <= 1700 for stem in classes)
+    named = _named_classes(source)
+    is_osie = named is None and all(
+        stem.isdigit() and 1001 <= int(stem) <= 1700 for stem in classes
+    )
     if is_osie:
         draft.dataset, draft.annotator = OSIE.name, _ANNOTATOR
     root = root or (default_root(OSIE.name) if is_osie else None)
@@ -85,9 +89,9 @@ def read(source: Path, root: Path | None = None) -> Draft:
         height, width = class_map.shape
         name = names.get(stem, f"{stem}.jpg")
         draft.add_image(str(classes[stem]), name, height, width)
-        strange = set(np.unique(class_map).tolist()) - {0, *CLASSES}
+        strange = set(np.unique(class_map).tolist()) - {0, *(named or CLASSES)}
         if strange:
-            known = ", ".join(map(str, CLASSES))
+            known = ", ".join(map(str, named or CLASSES))
             raise InputError(
                 f"{classes[stem]}: class {min(strange)} is unknown; expected {known} or 0"
             )
@@ -99,11 +103,26 @@ def read(source: Path, root: Path | None = None) -> Draft:
                 continue
             if len(values) > 1:
                 draft.lost["the rarer class of an instance with two or more"] += 1
-            category = CLASSES[int(values[counts.argmax()])]
+            category = (named or CLASSES)[int(values[counts.argmax()])]
             draft.regions.append(Region(name, category, outline_of_mask(mask)))
         if ((class_map > 0) & (instance_map <= 0)).any():
             draft.lost["pixels with a class that belong to no instance"] += 1
     return draft
+
+
+def _named_classes(source: Path) -> dict[int, str] | None:
+    """Return the classes that a folder of labelme's names, by value; None if it names none."""
+    path = source / "class_names.txt"
+    if not path.is_file():
+        return None
+    try:
+        names = [line.strip() for line in read_bytes(path).decode("utf-8-sig").splitlines()]
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is no text in UTF-8") from error
+    names = [name for name in names if name and name != "__ignore__"]
+    if len(names) < 2 or names[0] != "_background_" or len(set(names)) < len(names):
+        raise InputError(f"{path}: expected _background_, then each class once")
+    return dict(enumerate(names[1:], start=1))
 
 
 def write(masks: MaskSet, folder: Path, root: Path | None = None) -> list[str]:

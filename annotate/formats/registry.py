@@ -8,7 +8,7 @@ from types import ModuleType
 from ...datasets.errors import InputError
 from ..choices import Format
 from ..labelstudio import tasks
-from . import coco, labelme, osie_sr, png, pysaliency
+from . import coco, labelme, osie_sr, png, pysaliency, yolo
 
 FORMATS: dict[Format, ModuleType] = {
     "labelme": labelme,
@@ -17,6 +17,7 @@ FORMATS: dict[Format, ModuleType] = {
     "label-studio": tasks,
     "png": png,
     "pysaliency": pysaliency,
+    "yolo": yolo,
 }
 """Each module has `recognises`, `read` and `write`."""
 

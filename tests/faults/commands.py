@@ -295,6 +295,7 @@ COMMANDS = [
     _export("coco", "made.json", ("annotate export second.json --format coco -o made.json",)),
     _export("label-studio", "made.json"),
     _export("pysaliency", "made"),
+    _export("yolo", "made"),
     Command(
         "import labelme",
         "annotate import made --like masks.json -o back.json",

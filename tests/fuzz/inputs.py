@@ -141,6 +141,7 @@ def write_inputs(folder: Path) -> None:
     export_masks(known, folder / "coco.json", "coco")
     export_masks(known, folder / "exported.json", "label-studio")
     export_masks(known, folder / "png", "png")
+    export_masks(known, folder / "yolo", "yolo")
     content = known.to_dict()
     for entry in content["annotations"]:
         entry["category_id"] = 3
@@ -234,6 +235,11 @@ def _import(source: str) -> Callable[[Path], Any]:
     return read
 
 
+def _yolo(path: Path) -> None:
+    top = next(parent for parent in path.parents if parent.name == "yolo")
+    import_masks(top, root=top.parent, like=masks())
+
+
 def _forced(form: Any) -> Callable[[Path], Any]:
     return lambda path: import_masks(path, form)
 
@@ -292,6 +298,8 @@ INPUTS = [
     Reader("COCO", "coco.json", _forced("coco")),
     Reader("Label Studio file", "exported.json", _forced("label-studio")),
     Reader("PNG masks", "png/1.png/1.unlabelled.png", _import("png")),
+    Reader("YOLO outlines", "yolo/labels/1.txt", _yolo),
+    Reader("YOLO categories", "yolo/data.yaml", _yolo),
     Reader("OSIE-SR .png", "osie-sr/SegmentationClass/2.png", _import("osie-sr")),
     Reader("OSIE-SR .npy", "osie-sr/SegmentationClass/1.npy", _import("osie-sr")),
     Reader("journal", "journal/.m.json.review", lambda path: Review(path.with_name("m.json"))),
