@@ -237,7 +237,7 @@ def _import(source: str) -> Callable[[Path], Any]:
 
 def _yolo(path: Path) -> None:
     top = next(parent for parent in path.parents if parent.name == "yolo")
-    import_masks(top, root=top.parent, like=masks())
+    import_masks(top, root=top.parent / "images", like=masks())
 
 
 def _forced(form: Any) -> Callable[[Path], Any]:
