@@ -230,6 +230,32 @@ def test_noise_in_coarse_blocks_lies_where_the_field_does() -> None:
         assert np.corrcoef(truth.ravel(), mean[unit].ravel())[0, 1] > 0.97
 
 
+class SamePadding(nn.Conv2d):
+    """A convolution padded as TensorFlow does: on the right and below, or on all sides."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        pads = []
+        for length in reversed(images.shape[2:]):
+            missing = max((-(-length // 2) - 1) * 2 + 3 - length, 0)
+            pads += [missing // 2, missing - missing // 2]
+        return super().forward(nn.functional.pad(images, pads))
+
+
+def test_tensorflow_s_padding_depends_on_the_size_and_is_that_of_the_input() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(SamePadding(3, 4, 3, stride=2), SamePadding(4, 4, 3, stride=2))
+    model = model_of(Pointwise(network), 64)
+    window = measure_window(model, model.layer("act"))
+    assert (window.side, window.stride, window.start) == (7, 4, 0)
+    assert (window.patch, window.spare) == (8, 1)  # of 7 pixels, one more would be padded above
+    whole = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    images = model.images(whole[None], torch.device("cpu"))
+    expected = window.maps(images)[0, :, 5, 3]
+    patch = window.cut(whole, 5, 3)
+    found = window.responses(model.images(patch[None], torch.device("cpu")))[0]
+    torch.testing.assert_close(found, expected)
+
+
 def test_fields_of_noise_are_not_reliable() -> None:
     halves = np.random.default_rng(0).standard_normal((2, 400, 20, 20))
     found = reliability(halves)

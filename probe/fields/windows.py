@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -36,6 +36,9 @@ class Window:
         The first row and column of the map whose field lies inside the input.
     side : int
         Of the field, in pixels: the theoretical receptive field.
+    spare : int
+        Pixels of a patch beyond the field: TensorFlow's padding lies on one side or on both,
+        depending on the size of what is padded, and must be that of the whole input.
     """
 
     model: Model
@@ -44,11 +47,12 @@ class Window:
     start: int
     cell: int
     side: int
+    spare: int = 0
 
     @property
     def patch(self) -> int:
-        """Side of the smallest input with a cell that sees a whole field: `cell`."""
-        return self.start + self.side
+        """Side of an input with one cell that sees a whole field: `cell`."""
+        return self.start + self.side + self.spare
 
     @property
     def block(self) -> int:
@@ -152,8 +156,11 @@ def measure_window(model: Model, layer: Layer) -> Window:
         )
         if window.grid < 2:
             raise _unfit(model, layer, "a cell sees too few pixels to have a shape")
-        _check(model, layer, window)
-    return window
+        for spare in (0, -window.patch % stride):
+            found = replace(window, spare=spare)
+            if _answers_alike(found):
+                return found
+    raise _unfit(model, layer, "its cells see more of the picture than their own part")
 
 
 def _unfit(model: Model, layer: Layer, why: str) -> InputError:
@@ -196,8 +203,15 @@ def _extent(model: Model, layer: Layer, beyond: int) -> tuple[int, int]:
     return rows[0], rows[-1] + 1
 
 
-def _check(model: Model, layer: Layer, window: Window) -> None:
-    """Refuse a layer whose cells answer otherwise to a patch than to the whole input."""
+def _answers_alike(window: Window) -> bool:
+    """Return whether a cell answers to a patch as it does to the whole input.
+
+    Raises
+    ------
+    InputError
+        If the network takes no patch.
+    """
+    model, layer = window.model, window.layer
     device = next(model.network.parameters(), torch.empty(0)).device
     generator = torch.Generator().manual_seed(1)
     whole = torch.randn(2, 3, *model.input_size, generator=generator).to(device)
@@ -212,8 +226,7 @@ def _check(model: Model, layer: Layer, window: Window) -> None:
             reason = str(error).partition("\n")[0]
             raise _unfit(model, layer, f"the network takes no patch: {reason}") from error
         apart = (maps[:, :, -1, -1] - cut).abs().max()
-        if not apart <= _TOLERANCE * maps.std():
-            raise _unfit(model, layer, "its cells see more of the picture than their own part")
+        return bool(apart <= _TOLERANCE * maps.std())
 
 
 @contextmanager
