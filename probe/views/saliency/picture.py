@@ -66,10 +66,10 @@ def draw_maps(
     figure = ShownFigure(
         figsize=(_WIDTH * (1 + len(models)), 0.5 + 1.6 * len(chosen)), layout="constrained"
     )
-    figure.suptitle(
-        figure_text(f"{dataset.name}: photographs by rank of the NSS of {next(iter(models))}"),
-        fontsize=8,
-    )
+    title = f"{dataset.name}: photographs by rank of the NSS of {next(iter(models))}"
+    if dataset.simulated:
+        title += "; SIMULATED fixations"
+    figure.suptitle(figure_text(title), fontsize=8)
     axes: Any = figure.subplots(len(chosen), 1 + len(models), squeeze=False)
     for row, stimulus in zip(axes, chosen, strict=True):
         picture = np.asarray(dataset.stimuli.read(stimulus))
