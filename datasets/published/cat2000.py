@@ -42,9 +42,8 @@ def read_cat2000(root: Path, progress: Progress) -> Gathered:
                 points = points.reshape(-1, 2)
                 real = points[np.isfinite(points).all(axis=1)]
                 padding += len(points) - len(real)
-                new = np.concatenate(
-                    [[True] * min(1, len(real)), (np.diff(real, axis=0) != 0).any(1)]
-                )
+                new = np.ones(len(real), dtype=bool)
+                new[1:] = (real[1:] != real[:-1]).any(axis=1)
                 repeats += int((~new).sum())
                 found.add(image, _subject(trial["name"]), *(real[new] - 1).T)
     progress.say(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,9 @@ from ..errors import InputError, reading
 from ..files import read_json, sha256
 from ..progress import Progress
 from .gathered import Gathered, by_name, files_below, images_of
+
+SAME = ("name", "subject", "X", "Y", "T")
+"""Keys by which two trials are one; a task, if there is one, is another."""
 
 SIZE = (1050, 1680)
 """(height, width) of all images, as they were shown."""
@@ -49,6 +53,7 @@ def _read(name: str, root: Path, patterns: Sequence[str], progress: Progress) ->
             size = f"{image.width}×{image.height}"
             raise InputError(f"{root / image.file_name}: is {size}, expected 1680×1050 as shown")
     told: Counter[str] = Counter()
+    known: set[str] = set()
     for path in tables:
         trials = read_json(path)
         with reading(path):
@@ -60,6 +65,11 @@ def _read(name: str, root: Path, patterns: Sequence[str], progress: Progress) ->
                 x, y, durations = (trial[key] for key in ("X", "Y", "T"))
                 if not len(x) == len(y) == len(durations) == int(trial["length"]):
                     raise InputError(f"{path}: {trial['name']:.60}: X, Y, T differ in length")
+                if (
+                    text := json.dumps([trial[key] for key in SAME] + [trial.get("task")])
+                ) in known:
+                    raise InputError(f"{path}: a trial on {trial['name']:.60} occurs twice")
+                known.add(text)
                 found.add(images[trial["name"]], int(trial["subject"]), x, y, durations)
                 told[f"split {trial['split']}"] += 1
                 if "condition" in trial:

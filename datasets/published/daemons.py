@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PX_PER_DEGREE = 60.0
+SIZE = (1080, 1920)
+"""(height, width) of all images, on which degrees depend."""
+
 FLAGS = ("blinkFix", "sticky", "mask_shown", "forced_end")
 """Columns that mark a fixation; those marked are kept, and counted."""
+
+MEANING = {"1": "TRUE", "1.0": "TRUE", "T": "TRUE", "0": "FALSE", "0.0": "FALSE", "F": "FALSE"}
+"""Other spellings of a mark."""
 
 
 def read_daemons(root: Path, progress: Progress) -> Gathered:
@@ -32,10 +39,19 @@ def read_daemons(root: Path, progress: Progress) -> Gathered:
     tables = files_below(root, "SAC_*.csv")
     if not tables:
         raise InputError(f"{root}: has no SAC_train.csv or SAC_val.csv")
+    if len({path.name for path in tables}) < len(tables):
+        raise InputError(f"{root}: has a table twice: {', '.join(path.name for path in tables)}")
     paths = [path for path in files_below(root, "*") if path.suffix.lower() in (".jpg", ".png")]
     found = Gathered(images_of(root, paths))
+    for image in found.stimuli:
+        if image.size != SIZE:
+            size = f"{image.width}×{image.height}"
+            raise InputError(f"{root / image.file_name}: is {size}, expected 1920×1080 as shown")
     images = by_name(found.stimuli)
-    images |= {Path(name).stem: image for name, image in images.items()}
+    stems = Counter(Path(name).stem for name in images)
+    images |= {
+        Path(name).stem: image for name, image in images.items() if stems[Path(name).stem] == 1
+    }
     forced = several = missing = 0
     marked = dict.fromkeys(FLAGS, 0)
     for path in tables:
@@ -44,6 +60,8 @@ def read_daemons(root: Path, progress: Progress) -> Gathered:
         forced += len(first)
         several += int((first.groupby(["VP", "trial"]).size() > 1).sum())
         table = table[~table["forced_fix"]]
+        trials = table.groupby(["Img", "VP"])["trial"].nunique()
+        found.again += int((trials - 1).sum())
         nowhere = table[["x", "y"]].isna().any(axis=1)
         missing += int(nowhere.sum())
         for name in FLAGS:
@@ -80,8 +98,12 @@ def _table(path: Path) -> pd.DataFrame:
         )
         if table[list(texts)].isna().any(axis=None):
             raise InputError(f"{path}: a row without {', '.join(texts)}")
-        true = ("1", "1.0", "TRUE", "True")
-        return table.assign(**{name: table[name].isin(true) for name in flags})
+        for name in flags:
+            known = table[name].str.upper().replace(MEANING)
+            if (wrong := known[~known.isin(("TRUE", "FALSE"))].dropna()).size:
+                raise InputError(f"{path}: {name} {wrong.iloc[0]!r:.60}: expected TRUE or FALSE")
+            table[name] = known == "TRUE"
+        return table
 
 
 def pixels(x: np.ndarray, y: np.ndarray, height: int) -> tuple[np.ndarray, np.ndarray]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from ..errors import InputError, reading
 from ..progress import Progress
 from ..readers.arrays import read_mat
-from .gathered import Gathered, by_name, files_below, images_of, rows
+from .gathered import Gathered, by_name, files_below, images_of, rows, whole
 
 
 def read_dut_omron(root: Path, progress: Progress) -> Gathered:
@@ -20,8 +18,12 @@ def read_dut_omron(root: Path, progress: Progress) -> Gathered:
     InputError
         If images or fixations are missing, or a file is not DUT-OMRON's.
     """
-    files = {path.stem: path for path in files_below(root, "*.mat")}
-    paths = [path for path in files_below(root, "*.jpg") if path.stem in files]
+    files: dict[str, Path] = {}
+    for path in files_below(root, "*.mat"):
+        if (first := files.setdefault(path.stem, path)) != path:
+            raise InputError(f"{path}: the same name as {first.relative_to(root)}")
+    pictures = files_below(root, "*.jpg")
+    paths = [path for path in pictures if path.stem in files]
     found = Gathered(images_of(root, paths))
     other = 0
     with progress.task("reading dut-omron", len(paths)) as advance:
@@ -34,9 +36,13 @@ def read_dut_omron(root: Path, progress: Progress) -> Gathered:
                 if len(size) != 1:
                     raise InputError(f"{path}: {len(size)} rows of subject 0, expected the size")
                 other += sorted(size[0, :2]) != sorted(image.size)
-                found.add(image, table[:, 2].astype(np.int64), table[:, 0], table[:, 1])
+                found.add(image, whole(table[:, 2], "subject"), table[:, 0], table[:, 1])
             advance(1)
     progress.say("dut-omron: positions are taken as 0-based, as zeros occur")
+    if bare := len(pictures) - len(paths):
+        progress.say(f"dut-omron: {bare} images without fixations left out")
+    if lone := len(set(files) - {path.stem for path in paths}):
+        progress.say(f"dut-omron: fixations on {lone} images that are not there left out")
     if other:
         progress.say(f"dut-omron: {other} files say another size than that of their image")
     return found

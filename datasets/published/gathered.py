@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,14 @@ class Gathered:
     Attributes
     ----------
     stimuli : Stimuli
+    again : int
+        How often a subject has looked at an image that it had seen before.
     """
 
     stimuli: Stimuli
+    again: int = 0
     _columns: list[list[np.ndarray]] = field(default_factory=list)
+    _seen: set[tuple[int, str]] = field(default_factory=set)
 
     def add(
         self,
@@ -51,6 +56,9 @@ class Gathered:
             inside = (x >= -0.5) & (x < image.width - 0.5) & (y >= -0.5) & (y < image.height - 0.5)
         x, y = (pixel(np.where(inside, one, -1)) for one in (x, y))
         rest = (np.broadcast_to(np.asarray(one), x.shape) for one in (duration_ms, start_ms))
+        if np.ndim(subject) == 0 and len(x):
+            self.again += (image.id, str(subject)) in self._seen
+            self._seen.add((image.id, str(subject)))
         subject = np.broadcast_to(np.asarray(subject), x.shape)
         self._columns.append([np.full(len(x), image.id), subject, x, y, *rest])
 
@@ -74,11 +82,19 @@ class Gathered:
 
 
 def files_below(root: Path, pattern: str) -> list[Path]:
-    """Return the files below a folder that match, without hidden ones and those of archivers."""
+    """Return the files below a folder that match, without hidden ones and those of archivers.
+
+    The pattern is of their names, in any case.
+    """
     found = []
-    for path in root.rglob(pattern):
+    for path in root.rglob("*"):
         parts = path.relative_to(root).parts
-        if path.is_file() and not any(part[0] == "." or part == "__MACOSX" for part in parts):
+        named = fnmatchcase(path.name.lower(), pattern.lower())
+        if (
+            named
+            and path.is_file()
+            and not any(part[0] == "." or part == "__MACOSX" for part in parts)
+        ):
             found.append(path)
     return sorted(found, key=lambda path: natural(path.relative_to(root).as_posix()))
 
@@ -117,6 +133,28 @@ def images_of(root: Path, paths: Iterable[Path]) -> Stimuli:
     return Stimuli(root, tuple(images))
 
 
+def in_number(root: Path, paths: Iterable[Path]) -> list[Path]:
+    """Return images by the numbers that end their names: fixations say an image by its number.
+
+    Raises
+    ------
+    InputError
+        If the numbers are not 1 to n, as one of n images would get another's fixations.
+    """
+    known: dict[int, Path] = {}
+    for path in paths:
+        found = re.search(r"[0-9]+$", path.stem)
+        if found is None or int(found[0]) in known:
+            raise InputError(f"{path}: expected an image for each number, once")
+        known[int(found[0])] = path
+    missing = next((k for k in range(1, len(known) + 1) if k not in known), None)
+    if missing is not None:
+        raise InputError(
+            f"{root}: {max(known)} is the last of its images, but has no number {missing}"
+        )
+    return [known[k] for k in sorted(known)]
+
+
 def by_name(stimuli: Stimuli) -> dict[str, Stimulus]:
     """Return images by their file names without folders.
 
@@ -147,6 +185,20 @@ def structs(value: Any) -> list[Any]:
     if isinstance(value, dict):
         return [value]
     return list(value) if value is not None else []
+
+
+def whole(values: np.ndarray, what: str) -> np.ndarray:
+    """Return whole numbers as int64; ``what`` they are is said of others.
+
+    Raises
+    ------
+    ValueError
+        If one is not a whole number.
+    """
+    wrong = ~(np.isfinite(values) & (values % 1 == 0))
+    if wrong.any():
+        raise ValueError(f"{what} {values[wrong][0]}: expected a whole number")
+    return values.astype(np.int64)
 
 
 def rows(value: Any, columns: int) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import InputError, reading
 from ..progress import Progress
 from ..readers.arrays import read_mat
-from .gathered import Gathered, file_below, files_below, images_of
+from .gathered import Gathered, file_below, files_below, images_of, in_number
 
 
 def read_koehler(root: Path, progress: Progress) -> Gathered:
@@ -21,7 +21,7 @@ def read_koehler(root: Path, progress: Progress) -> Gathered:
         If files are missing, or the file is not Koehler's.
     """
     path = file_below(root, "ObserverData.mat")
-    found = Gathered(images_of(root, files_below(root, "image_r_*.jpg")))
+    found = Gathered(images_of(root, in_number(root, files_below(root, "image_r_*.jpg"))))
     content = read_mat(path)
     with reading(path):
         x, y = (np.asarray(content[f"freeview_{axis}"], dtype=np.float64) for axis in "xy")

@@ -52,6 +52,11 @@ def read_mit1003(root: Path, progress: Progress) -> Gathered:
     files = [path for path in files_below(root, "*.mat") if path.stem in images]
     if not files:
         raise InputError(f"{root}: has no gaze (DATA/SUBJECT/*.mat) on its images")
+    known: dict[tuple[str, str], Path] = {}
+    for path in files:
+        first = known.setdefault((path.parent.name, path.stem), path)
+        if first != path:
+            raise InputError(f"{path}: the same subject and image as {first.relative_to(root)}")
     whole = 0
     with progress.task("reading mit1003", len(files)) as advance:
         for path in files:
@@ -67,6 +72,10 @@ def read_mit1003(root: Path, progress: Progress) -> Gathered:
         f"({FASTEST:g}°/s, {NEAREST:g}°, {SHORTEST:g} ms); the authors' needs MATLAB, may differ"
     )
     progress.say(f"mit1003: the first fixation of each of {len(files)} scanpaths is left out")
+    if bare := len(set(images) - {path.stem for path in files}):
+        progress.say(f"mit1003: {bare} images have no gaze")
+    if lone := len(files_below(root, "*.mat")) - len(files):
+        progress.say(f"mit1003: {lone} .mat files are of none of the images, left out")
     return found
 
 
@@ -77,8 +86,13 @@ def _gaze(path: Path) -> np.ndarray:
         holders = [one for one in content.values() if isinstance(one, dict) and "DATA" in one]
         if len(holders) != 1:
             raise InputError(f"{path}: not MIT1003's: no structure with DATA")
-        gaze = np.asarray(structs(holders[0]["DATA"])[0]["eyeData"], dtype=np.float64)
-        return gaze.reshape(-1, gaze.shape[-1])[:, :2] if gaze.size else np.empty((0, 2))
+        data = structs(holders[0]["DATA"])
+        gaze = np.atleast_2d(np.asarray(data[0]["eyeData"] if data else (), dtype=np.float64))
+        if gaze.size and (gaze.ndim != 2 or not 2 <= gaze.shape[1] <= 4):
+            raise InputError(
+                f"{path}: eyeData has the shape {gaze.shape}, expected samples of x, y"
+            )
+        return gaze[:, :2] if gaze.size else np.empty((0, 2))
 
 
 def find_fixations(gaze: np.ndarray, px_per_degree: float = PX_PER_DEGREE, hz: float = HZ) -> Looks:

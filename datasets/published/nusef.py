@@ -53,7 +53,7 @@ def read_nusef(root: Path, progress: Progress) -> Gathered:
     """
     paths = [path for path in files_below(root, "*.jpg") if path.stem not in MASKS_ONLY]
     found = Gathered(images_of(root, paths))
-    images = {name.removesuffix(".jpg"): image for name, image in by_name(found.stimuli).items()}
+    images = {Path(name).stem: image for name, image in by_name(found.stimuli).items()}
     files = files_below(root, "*.fix")
     if not files:
         raise InputError(f"{root}: has no fixations (fix_data/IMAGE/*.fix)")
@@ -85,17 +85,17 @@ def fixation_lines(text: str) -> np.ndarray:
 
     Raises
     ------
-    InputError
+    ValueError
         If it has no table, or a line has another number of columns.
     """
     _, found, rest = text.partition("COLS=")
     if not found:
-        raise InputError("has no line COLS=")
+        raise ValueError("has no line COLS=")
     lines = rest.partition("[Fix Segment Summary")[0].splitlines()[1:]
     table = []
     for cells in filter(None, map(str.split, lines)):
         if len(cells) != COLUMNS:
-            raise InputError(f"a line has {len(cells)} columns, expected {COLUMNS}")
+            raise ValueError(f"a line has {len(cells)} columns, expected {COLUMNS}")
         table.append([float(cells[place]) for place in (DURATION, X, Y)])
     return np.array(table, dtype=np.float64).reshape(-1, 3)
 

@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import InputError, reading
 from ..progress import Progress
 from ..readers.arrays import read_hdf5_cells
-from .gathered import Gathered, file_below, files_below, images_of
+from .gathered import Gathered, file_below, files_below, images_of, in_number, whole
 
 
 def read_pascal_s(root: Path, progress: Progress) -> Gathered:
@@ -23,7 +23,7 @@ def read_pascal_s(root: Path, progress: Progress) -> Gathered:
     path = file_below(root, "pascalFix.mat")
     paths = [one for one in files_below(root, "*.jpg") if one.stem.isdecimal()]
     paths = [one for one in paths if one.parts[-3:-1] == ("imgs", "pascal")] or paths
-    found = Gathered(images_of(root, paths))
+    found = Gathered(images_of(root, in_number(root, paths)))
     cells = read_hdf5_cells(path, "fixCell")
     with reading(path):
         if len(cells) != len(found.stimuli):
@@ -34,6 +34,6 @@ def read_pascal_s(root: Path, progress: Progress) -> Gathered:
             if cell.ndim != 2 or len(cell) != 3:
                 raise InputError(f"{path}: cell {number} has not the columns y, x, subject")
             y, x = cell[:2].astype(np.float64)
-            found.add(image, cell[2].astype(np.int64), x - 1, y - 1)
+            found.add(image, whole(cell[2], "subject"), x - 1, y - 1)
     progress.say("pascal-s: columns are (y, x, subject), 1-based; there are no durations")
     return found

@@ -71,4 +71,9 @@ def load_published(
     with reading(root):
         found = READERS[name](root, progress)
         fixations, dropped = found.fixations()
+        if found.again:
+            progress.say(
+                f"{name}: {found.again} times a subject looked again at an image that it had "
+                "seen: the order and time of these fixations go on from the earlier ones"
+            )
         return Dataset(name, found.stimuli, fixations, scale, dropped=dropped)

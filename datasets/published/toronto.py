@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import InputError, reading
 from ..progress import Progress
 from ..readers.arrays import read_mat
-from .gathered import Gathered, file_below, files_below, images_of
+from .gathered import Gathered, file_below, files_below, images_of, in_number
 
 FOLDER = "Original Image Set"
 
@@ -25,7 +25,7 @@ def read_toronto(root: Path, progress: Progress) -> Gathered:
     path = file_below(root, "origfixdata.mat")
     paths = [one for one in files_below(root, "*.jpg") if one.stem.isdecimal()]
     paths = [one for one in paths if one.parent.name == FOLDER] or paths
-    found = Gathered(images_of(root, paths))
+    found = Gathered(images_of(root, in_number(root, paths)))
     content = read_mat(path)
     with reading(path):
         maps = list(content["white"])

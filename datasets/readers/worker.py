@@ -75,8 +75,8 @@ def _size(value: Any) -> int:
     """Return the bytes of an array and of all arrays in it."""
     value = np.asarray(value)
     if value.dtype.names or value.dtype == object:
-        parts = value.ravel().tolist()
-        return sum(_size(one) for part in parts for one in np.atleast_1d(np.asarray(part, object)))
+        parts = value.ravel().tolist()  # of structures, tuples of what their fields hold
+        return sum(sum(map(_size, one)) if isinstance(one, tuple) else _size(one) for one in parts)
     return value.nbytes
 
 
