@@ -32,7 +32,7 @@ def unpack(archive: Path, folder: Path, progress: Progress = SILENT) -> int:
     ----------
     archive : Path
     folder : Path
-        Is replaced if it exists.
+        Is replaced if it exists and holds nothing but files of this archive.
     progress : Progress
         Counts files.
 
@@ -44,12 +44,13 @@ def unpack(archive: Path, folder: Path, progress: Progress = SILENT) -> int:
     Raises
     ------
     InputError
-        If it is damaged or encrypted, holds a link, a device, a name twice or one that leaves the
-        folder, takes more room than there is, or more than `MOST_FILES`, `MOST_BYTES` or
-        `MOST_TIMES` allow.
+        If the folder holds other files; or if the archive is damaged or encrypted, holds a link, a
+        device, a name twice or one that leaves the folder, takes more room than there is, or more
+        than `MOST_FILES`, `MOST_BYTES` or `MOST_TIMES` allow.
     """
     with reading(archive), zipfile.ZipFile(archive) as file:
         entries = _checked(archive, file)
+        _check_own(archive, folder, entries)
         free = shutil.disk_usage(folder.parent).free
         if (needed := sum(entry.file_size for entry in entries.values())) > free:
             raise InputError(
@@ -67,6 +68,23 @@ def unpack(archive: Path, folder: Path, progress: Progress = SILENT) -> int:
                         write_all(output, chunk)
                 advance(1)
     return len(entries)
+
+
+def _check_own(archive: Path, folder: Path, entries: dict[str, zipfile.ZipInfo]) -> None:
+    """Refuse a folder with files that are not the archive's: they would be lost."""
+    if not (folder.exists() or folder.is_symlink()):
+        return
+    if not folder.is_dir():
+        raise InputError(f"{folder}: is a file, but {archive.name} is unpacked into this folder")
+    for path in folder.rglob("*"):
+        entry = entries.get(path.relative_to(folder).as_posix())
+        if path.is_symlink() or (
+            not path.is_dir() and (entry is None or entry.file_size != path.stat().st_size)
+        ):
+            raise InputError(
+                f"{path}: not of {archive.name}, which is unpacked into {folder}: move it away, or "
+                "fetch to another --root"
+            )
 
 
 def _checked(archive: Path, file: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:

@@ -17,7 +17,7 @@ from ..locks import held
 from ..progress import SILENT, Progress
 from .archives import is_archive, unpack
 from .fetch import make_folder
-from .resume import Unreachable, download, forget, part_of
+from .resume import Unreachable, download, forget, part_of, resumed
 
 RECORD = "fetched.json"
 """In the data set's folder: the address, size and hashes of each file that was fetched."""
@@ -153,6 +153,7 @@ def _downloaded(
 ) -> tuple[str, tuple[str, str]]:
     """Download a file and check it; one address may have other bytes than another."""
     left, reasons = list(urls), []
+    anew: set[str] = set()
     while left:
         try:
             came_from = download(left, path, progress)
@@ -162,9 +163,16 @@ def _downloaded(
         try:
             hashes = _verified(file, part_of(path), came_from, progress)
         except InputError as error:
+            again = resumed(path) and came_from not in anew
             forget(path)
+            left = left[left.index(came_from) + (not again) :]
+            if again:
+                anew.add(came_from)
+                progress.say(f"{file.name}: its parts do not fit together; downloaded anew")
+                continue
             reasons.append(str(error))
-            left = left[left.index(came_from) + 1 :]
+            if left:
+                progress.say(f"{reasons[-1]}; another address is asked")
             continue
         part_of(path).replace(path)
         forget(path)

@@ -7,6 +7,7 @@ import re
 import shutil
 import time
 from collections.abc import Sequence
+from http.client import responses
 from pathlib import Path
 
 import requests
@@ -21,6 +22,9 @@ MOST_BYTES = 64 * 2**30
 
 ATTEMPTS = 3
 """How often an address is asked without a byte having arrived."""
+
+BUSY = (408, 429, 500, 502, 503, 504)
+"""Answers that may be others when asked again."""
 
 WAIT = 1.0  # seconds between attempts
 _CHUNK = 2**16  # what of it has arrived when a connection breaks is lost
@@ -84,18 +88,37 @@ def _note_of(target: Path) -> Path:
 
 
 def _from_one(url: str, target: Path, progress: Progress) -> None:
-    left = ATTEMPTS
+    left, most = ATTEMPTS, _size(part_of(target))
     while True:
-        before = _size(part_of(target))
         try:
             return _ask(url, target, progress)
-        except requests.HTTPError as error:
-            raise Unreachable(" ".join(str(error).split()[:3])) from error
+        except InputError:  # the disk
+            raise
         except (requests.RequestException, ConnectionError) as error:
-            left = left - 1 if _size(part_of(target)) <= before else ATTEMPTS
-            if not left:
-                raise Unreachable(type(error).__name__) from error
+            here = _size(part_of(target))
+            left = ATTEMPTS if here > most else left - 1
+            most = max(most, here)  # a server without ranges begins anew each time
+            if not left or _refused(error):
+                raise Unreachable(_reason(error)) from error
             time.sleep(WAIT)
+        except ValueError as error:
+            raise Unreachable("leads to a malformed address") from error
+
+
+def _refused(error: Exception) -> bool:
+    """Return whether a server answered that it does not give the file, now or later."""
+    code = _code(error)
+    return code is not None and code not in BUSY
+
+
+def _reason(error: Exception) -> str:
+    code = _code(error)
+    return type(error).__name__ if code is None else f"{code} {responses.get(code, '')}".strip()
+
+
+def _code(error: Exception) -> int | None:
+    answer = error.response if isinstance(error, requests.HTTPError) else None
+    return None if answer is None else answer.status_code
 
 
 def _ask(url: str, target: Path, progress: Progress) -> None:
@@ -108,6 +131,7 @@ def _ask(url: str, target: Path, progress: Progress) -> None:
     with requests.get(url, headers=headers, stream=True, timeout=(10, 60)) as answer:
         if answer.status_code == 416:
             if answer.headers.get("Content-Range") == f"bytes */{have}":
+                _remember(note, url, version, True)
                 return  # it had come to its end
             forget(target)
             raise ConnectionError("the file has become shorter")
@@ -116,14 +140,15 @@ def _ask(url: str, target: Path, progress: Progress) -> None:
             if not re.match(rf"bytes {have}-", answer.headers.get("Content-Range", "")):
                 forget(target)
                 raise ConnectionError("another range than was asked for")
+            if _other_version(answer, version):
+                forget(target)
+                raise ConnectionError("the file has changed")
             progress.say(f"{target.name}: resumed at {have / _MB:.1f} MB")
         else:
-            have = 0
+            have, version = 0, _version(answer)
         total = _total(answer, have)
         _check_room(target, have, total)
-        new = _version(answer)
-        with atomic_write(note) as file:
-            file.write(json.dumps({"url": url, "version": new}).encode())
+        _remember(note, url, version, have > 0)
         label = f"fetching {target.name} (MB)"
         with progress.task(label, (total or 0) // _MB, done=have // _MB) as advance:
             _receive(answer, part, have, advance)
@@ -144,6 +169,11 @@ def _receive(answer: requests.Response, part: Path, have: int, advance: Advance)
                 raise InputError(f"{part}: larger than {MOST_BYTES >> 30} GiB")
 
 
+def _remember(note: Path, url: str, version: str, resumed: bool) -> None:
+    with atomic_write(note) as file:
+        file.write(json.dumps({"url": url, "version": version, "resumed": resumed}).encode())
+
+
 def _begun(url: str, part: Path, note: Path) -> tuple[int, str]:
     """Return the size and version of what is here of the file at an address; (0, "") if nothing."""
     try:
@@ -155,6 +185,20 @@ def _begun(url: str, part: Path, note: Path) -> tuple[int, str]:
     return 0, ""
 
 
+def resumed(target: Path) -> bool:
+    """Return whether a target's download was put together from several answers."""
+    try:
+        return json.loads(_note_of(target).read_text("utf-8"))["resumed"] is True
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _other_version(answer: requests.Response, version: str) -> bool:
+    """Return whether a part is of another version of the file than that which is known."""
+    header = "ETag" if version.startswith('"') else "Last-Modified"
+    return answer.headers.get(header, version) != version
+
+
 def _version(answer: requests.Response) -> str:
     """Return what names the version of a file: a strong ETag, or its date; "" if neither."""
     tag = answer.headers.get("ETag", "")
@@ -163,8 +207,16 @@ def _version(answer: requests.Response) -> str:
 
 def _total(answer: requests.Response, have: int) -> int | None:
     """Return the size of the whole file, or None where the server does not say it."""
+    whole = re.fullmatch(
+        r"bytes [0-9]+-[0-9]+/([0-9]{1,18})", answer.headers.get("Content-Range", "")
+    )
+    if answer.status_code == 206 and whole:
+        return int(whole[1])  # a server may send less than the rest
     length = answer.headers.get("Content-Length", "")
-    if not length.isdecimal() or answer.headers.get("Content-Encoding", "identity") != "identity":
+    if (
+        not re.fullmatch("[0-9]{1,18}", length)
+        or answer.headers.get("Content-Encoding", "identity") != "identity"
+    ):
         return None
     return have + int(length)
 
