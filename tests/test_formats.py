@@ -509,6 +509,22 @@ def test_coco_by_roboflow(tmp_path: Path) -> None:
     assert plain.masks.images[0].file_name == "beach_jpg.rf.0a1b2c.jpg", "without --root"
 
 
+@pytest.mark.parametrize("name", ["beach_jpg.rf.0a1b2c.jpg", "beach.jpg"])
+def test_coco_of_a_picture_of_another_size_is_refused(name: str, tmp_path: Path) -> None:
+    """Roboflow's resized copy is not the picture in the folder: outlines would be elsewhere."""
+    Image.new("RGB", (60, 40)).save(tmp_path / "beach.jpg")
+    image = {"id": 0, "file_name": name, "height": 20, "width": 30, "extra": {"name": "beach.jpg"}}
+    regions = [square(id=0, image_id=0, category_id=1)]
+    path = written(tmp_path, [image], regions, [{"id": 1, "name": "text"}])
+    with pytest.raises(InputError, match=r"images\[0\]: 'beach.jpg' is 30×20 here, .* 60×40"):
+        import_masks(path, root=tmp_path)
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.new("RGB", (30, 20)).save(tmp_path / "beach.jpg", exif=turned)
+    with pytest.raises(InputError, match=r"is 30×20 here, .* 20×30"):
+        import_masks(path, root=tmp_path)
+
+
 def test_coco_by_fiftyone(tmp_path: Path) -> None:
     """Absolute paths, ids that are texts, categories from 0."""
     pictures = tmp_path / "data"

@@ -155,13 +155,14 @@ def scanpaths(path: Path, version: str = "1.0", **changes) -> None:
             "n": [1, 0],
             "length": [2, 1],
         }
+        subject = changes.pop("subject", [7, 8])
         for name, values in {**columns, **changes}.items():
             own.create_dataset(name, data=values)
         own.attrs["attribute_mapping"] = json.dumps({"durations": "duration"})
         of_paths, of_fixations = (
             own.create_group(name) for name in ("scanpath_attributes", "fixation_attributes")
         )
-        of_paths.create_dataset("subject", data=[7, 8])
+        of_paths.create_dataset("subject", data=subject)
         of_fixations.create_dataset("ts", data=[[0, 0.25, nan], [0.5, nan, nan]])
         of_fixations.create_dataset("durations", data=[[0.2, 0.3, nan], [0.1, nan, nan]])
 
@@ -183,6 +184,19 @@ def test_scanpaths_of_version_0_3(stimuli: Stimuli, tmp_path: Path) -> None:
     assert found.starts().tolist() == [0, 250, 500]
 
 
+def test_a_subject_who_looks_again_is_said(stimuli: Stimuli, tmp_path: Path) -> None:
+    """As in data sets of several tasks: the second scanpath's first fixation is not the first."""
+    files(tmp_path / "stimuli.hdf5", ["a.png", "b.png"])
+    scanpaths(tmp_path / "fixations.hdf5", n=[0, 0], subject=[7.0, 7.0])
+    found = read_gaze(tmp_path, stimuli)
+    assert any("1 times a subject looks again at a stimulus" in line for line in found.said)
+    assert found.fixations.subject.tolist() == [7, 7, 7]
+    assert found.fixations.orders().tolist() == [1, 2, 3]
+    assert found.fixations.starts().tolist() == [0, 250, 500]
+    scanpaths(tmp_path / "fixations.hdf5")
+    assert not any("again" in line for line in read_gaze(tmp_path, stimuli).said)
+
+
 def test_what_lies_outside_is_dropped_and_the_rest_keeps_its_place(
     stimuli: Stimuli, tmp_path: Path
 ) -> None:
@@ -198,7 +212,10 @@ def test_what_lies_outside_is_dropped_and_the_rest_keeps_its_place(
     [
         (lambda p: scanpaths(p, version="9.0"), "ScanpathFixations 9.0 is not known"),
         (lambda p: scanpaths(p, n=[5, 0]), "a fixation on stimulus 5 of 2"),
-        (lambda p: scanpaths(p, n=[-1, 0]), "on stimulus"),
+        (lambda p: scanpaths(p, n=[-1, 0]), "on stimulus -1 of 2"),
+        (lambda p: scanpaths(p, n=[0.7, 1.2]), "a stimulus is not a whole number"),
+        (lambda p: scanpaths(p, n=[np.nan, 1]), "a stimulus is not a whole number"),
+        (lambda p: scanpaths(p, subject=[0.5, 1]), "a subject is not a whole number"),
         (lambda p: scanpaths(p, n=[0]), "not ScanpathFixations as pysaliency writes them"),
         (lambda p: scanpaths(p, xs=[1.0, 2.0]), "not ScanpathFixations as pysaliency"),
         (lambda p: files(p, ["a.png"]), "holds stimuli, expected fixations"),

@@ -32,9 +32,9 @@ def read(source: Path, root: Path | None = None) -> Draft:
     """Read a COCO file, tolerating what other programs omit or write differently.
 
     Ids may start at 0, or be texts; areas and boxes are recomputed. Sizes that are missing are
-    those of the image files, and absolute paths become names below ``root``. Annotations without
-    an outline (only a box), and polygons of fewer than three points, count as lost; so does
-    Roboflow's category that stands for all others.
+    those of the image files, others must be the same; absolute paths become names below ``root``.
+    Annotations without an outline (only a box), and polygons of fewer than three points, count as
+    lost; so does Roboflow's category that stands for all others.
 
     Parameters
     ----------
@@ -161,12 +161,18 @@ def _image(place: str, entry: dict, root: Path | None) -> dict:
         ):
             name = shown
     entry = {**entry, "file_name": name}
-    if entry.get("width") and entry.get("height"):
+    known = bool(entry.get("width") and entry.get("height"))
+    if known and (root is None or not (root / name).is_file()):
         return entry
     if root is None:
         raise InputError(f"{place}: {name!r:.80} has no size: --root names the images' folder")
     stimulus = Stimulus(id=0, file_name=name, width=1, height=1)
     height, width = image_size(Stimuli(root, (stimulus,)).path(stimulus))
+    if known and (entry["width"], entry["height"]) != (width, height):
+        raise InputError(  # Roboflow exports resized copies, and EXIF turns pictures
+            f"{place}: {name!r:.80} is {entry['width']}×{entry['height']} here, the picture in "
+            f"{root} {width}×{height}: its outlines would be elsewhere"
+        )
     return {**entry, "width": width, "height": height}
 
 

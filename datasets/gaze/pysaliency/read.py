@@ -53,12 +53,18 @@ def read_pysaliency(path: Path) -> Rows:
     if any(len(column) != n for column in columns):
         raise InputError(f"{path}: columns differ in length")
     if n and (stimulus.min() < 0 or stimulus.max() >= len(names)):
-        raise InputError(f"{path}: has a fixation on stimulus {stimulus.max()} of {len(names)}")
+        wrong = stimulus.min() if stimulus.min() < 0 else stimulus.max()
+        raise InputError(f"{path}: has a fixation on stimulus {wrong} of {len(names)}")
     known = _subject_names(path, attributes[""])
     said, start = (
         [f"pysaliency {kind} {version}; positions are on the pixel of their whole part"],
         None,
     )
+    if kind != "Fixations" and (again := _repeats(stimulus, subject, order)):
+        said.append(
+            f"{again} times a subject looks again at a stimulus: the order of these fixations goes "
+            "on from the earlier ones"
+        )
     if kind != "Fixations" and not t.any():
         order = None
     elif n and np.isfinite(t).all() and t.any():
@@ -117,7 +123,7 @@ def _names(path: Path) -> list[str]:
     kind, _ = _kind(path, attributes[""], "stimuli")
     names = data.get("filenames")
     if kind != "FileStimuli" or not isinstance(names, list):
-        raise InputError(f"{path}: holds {kind}, expected FileStimuli")
+        raise InputError(f"{path}: holds {kind} without file names, expected FileStimuli's")
     if not all(isinstance(name, str) and name for name in names):
         raise InputError(f"{path}: expected a file name for each stimulus")
     return names
@@ -159,21 +165,37 @@ def _trains(kind: str, data: Mapping[str, Any]) -> tuple[np.ndarray, ...]:
     flat += [
         (empty if one is None else np.asarray(one, dtype=np.float64))[kept] for one in (t, duration)
     ]
-    return np.asarray(n)[scanpath].astype(np.int64), np.asarray(subject)[scanpath], place + 1, *flat
+    n, subject = _whole(n, "a stimulus"), _whole(subject, "a subject")
+    return n[scanpath].astype(np.int64), subject[scanpath], place + 1, *flat
 
 
 def _flat(data: Mapping[str, Any]) -> tuple[np.ndarray, ...]:
     """Return the columns of fixations without their scanpaths."""
-    subject = np.asarray(data["subject"] if "subject" in data else data["subjects"])
+    subject = _whole(data["subject"] if "subject" in data else data["subjects"], "a subject")
     before = data["lengths"] if "lengths" in data else (~np.isnan(data["x_hist"])).sum(axis=-1)
-    if subject.dtype.kind == "f" and (subject % 1 == 0).all():
-        subject = subject.astype(np.int64)
-    n = np.asarray(data["n"]).astype(np.int64)
+    n = _whole(data["n"], "a stimulus").astype(np.int64)
     duration = next((data[name] for name in _DURATIONS if name in data), np.full(len(n), np.nan))
     x, y, t, duration = (
         np.asarray(one, dtype=np.float64) for one in (data["x"], data["y"], data["t"], duration)
     )
     return n, subject, np.asarray(before) + 1, x, y, t, duration
+
+
+def _repeats(stimulus: np.ndarray, subject: np.ndarray, place: np.ndarray) -> int:
+    """Return how many scanpaths are of a subject and stimulus that has had one."""
+    first = place == 1
+    pairs = np.stack([stimulus, np.unique(subject, return_inverse=True)[1]])[:, first]
+    return pairs.shape[1] - np.unique(pairs, axis=1).shape[1]
+
+
+def _whole(values: Any, what: str) -> np.ndarray:
+    """Return whole numbers as int64; texts and others as they are, if they may be names."""
+    values = np.asarray(values)
+    if values.dtype.kind != "f":
+        return values
+    if not (np.isfinite(values) & (values % 1 == 0)).all():
+        raise ValueError(f"{what} is not a whole number")
+    return values.astype(np.int64)
 
 
 def _unless_repeated(
