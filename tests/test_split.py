@@ -98,6 +98,15 @@ def test_salicon_says_what_is_missing(salicon_images: Path) -> None:
         load_dataset("salicon", salicon_images)
 
 
+def test_salicons_fixations_of_two_years_are_not_added_up(salicon_images: Path) -> None:
+    write_mat(salicon_images)
+    path = next(salicon_images.rglob("*09.mat"))
+    (salicon_images / "fixations of 2017").mkdir()
+    (salicon_images / "fixations of 2017" / path.name).write_bytes(path.read_bytes())
+    with pytest.raises(InputError, match="one number, which those of 2015 and 2017"):
+        load_dataset("salicon", salicon_images)
+
+
 def test_a_broken_salicon_file_is_named(salicon_images: Path) -> None:
     write_mat(salicon_images)
     path = next(salicon_images.rglob("*09.mat"))

@@ -59,10 +59,17 @@ def load_salicon(root: Path, progress: Progress = SILENT) -> Dataset:
 def _load(root: Path, progress: Progress) -> Dataset:
     images = {path.name: path for path in sorted(root.rglob("COCO_*.jpg"))}
     stimuli, parts = [], []
+    known: dict[int, str] = {}
     for name, (height, width), subjects in _gaze(root, progress):
         if name not in images:
             raise InputError(f"{root}: has fixations on {name}, but not the image")
         number = _number(name)
+        if number in known:
+            raise InputError(
+                f"{root}: has fixations on {name} after those on {known[number]}: one number, "
+                "which those of 2015 and 2017 in one folder have, too"
+            )
+        known[number] = name
         file_name = images[name].relative_to(root).as_posix()
         stimuli.append(Stimulus(id=number, file_name=file_name, width=width, height=height))
         for subject, points in enumerate(subjects, start=1):
