@@ -185,6 +185,12 @@ def test_a_subject_without_a_number_is_refused(subject: float, tmp_path: Path) -
     assert f"subject {subject}: expected a whole number" in refusal("dut-omron", tmp_path)
 
 
+def test_a_scale_that_was_not_checked_can_be_given(tmp_path: Path) -> None:
+    published.cat2000(tmp_path)
+    assert "cat2000: 38 pixels per degree, not checked" in loaded("cat2000", tmp_path)[1]
+    assert load_dataset("cat2000", tmp_path, px_per_degree=40.0).px_per_degree == 40
+
+
 @pytest.mark.parametrize("shape", [(5, 3, 2), (10,)])
 def test_gaze_of_another_shape_is_refused(shape: tuple[int, ...], tmp_path: Path) -> None:
     published.mit1003(tmp_path)

@@ -38,14 +38,17 @@ READERS: dict[str, Callable[[Path, Progress], Gathered]] = {
 
 
 def scale_of(name: str, given: float | None) -> float:
-    """Return a data set's pixels per degree: its card's, else the given ones.
+    """Return a data set's pixels per degree: its card's, else (or if not checked) the given ones.
 
     Raises
     ------
     InputError
         If they differ, or neither is known.
     """
-    known = card_of(name).px_per_degree
+    card = card_of(name)
+    known = card.px_per_degree
+    if given is not None and "px_per_degree" in card.unverified:
+        known = None
     if known is not None and given not in (None, known):
         raise InputError(f"{name} has {known:g} pixels per degree; --px-per-degree does not apply")
     if known is None and given is None:
@@ -69,6 +72,9 @@ def load_published(
     """
     scale = scale_of(name, px_per_degree)
     with reading(root):
+        card = card_of(name)
+        if px_per_degree is None and "px_per_degree" in card.unverified:
+            progress.say(f"{name}: {scale:g} pixels per degree, not checked (--px-per-degree)")
         found = READERS[name](root, progress)
         fixations, dropped = found.fixations()
         if found.again:
