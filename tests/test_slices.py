@@ -574,3 +574,13 @@ def test_another_table_of_groups_is_another_run(paths_world: Path, tmp_path: Pat
     with pytest.raises(InputError, match=r"other parameters \(by.sha256"):
         colours(paths_world, tmp_path / "run", by=f"subjects:{table}")
     assert hashlib.sha256((run.folder / "slices.npy").read_bytes()).hexdigest() == before
+
+
+def test_the_same_groups_in_another_order_of_rows_are_the_same(tmp_path: Path) -> None:
+    tables = ("subject,group\na,old\nb,young\nc,old\n", "subject,group\nc,old\nb,young\na,old\n")
+    hashes = []
+    for number, content in enumerate(tables):
+        path = tmp_path / f"{number}.csv"
+        path.write_text(content)
+        hashes.append(Slicing.parse(f"subjects:{path}").sha256())
+    assert hashes[0] == hashes[1]

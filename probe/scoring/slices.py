@@ -96,7 +96,8 @@ class Slicing:
 
     def sha256(self) -> str:
         """Return the SHA-256 of everything that tells which fixation is in which slice."""
-        content = [self.kind, self.names, self.ranges, self.groups]
+        groups = None if self.groups is None else sorted(self.groups.items())
+        content = [self.kind, self.names, self.ranges, groups]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
     def of(self, fixations: Fixations) -> np.ndarray:

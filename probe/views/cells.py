@@ -71,7 +71,7 @@ def wide(frame: pd.DataFrame, rows: str, value: str) -> pd.DataFrame:
 def number(value: object) -> str:
     """Format a number with two decimals; NaN is a dash."""
     if isinstance(value, float | np.floating):
-        return "–" if np.isnan(value) else f"{value:.2f}"
+        return "–" if np.isnan(value) else f"{round(value, 2) + 0:.2f}"  # 0 has no sign
     return str(value)
 
 

@@ -82,12 +82,13 @@ def draw_slices(
         _points(axis, table[table["layer"] == layer], "mean", slices.names, shown, colours, 1)
         axis.set_ylabel(f"{figure_text(layer)}\nmean NSS, {TOP} units", fontsize=9)
     names = [figure_text(name).replace(" ", "\n") for name in shown]
+    entry = 0.5 + 0.08 * max(map(len, slices.names))  # of the legend, in inches
     axes[-1].set_xticks(range(len(shown)), names, fontsize=8)
     axes[0].set_title(figure_text(run.describe()), fontsize=9)
     figure.legend(
         *axes[0].get_legend_handles_labels(),
         loc="outside lower center",
-        ncols=len(slices.names),
+        ncols=min(len(slices.names), max(1, int(figure.get_figwidth() / entry))),
         frameon=False,
         title=_KINDS[by.kind],
         fontsize=8,
