@@ -149,7 +149,7 @@ REFUSED = {
     ),
     "samples": (
         table("Participant name|Gaze point X|Gaze point Y", ["1|2|3"]),
-        "holds raw samples, and fixations are not detected here",
+        "holds raw samples: annotate gaze --detect detects their fixations",
     ),
     "sample report": (
         table("RECORDING_SESSION_LABEL|SAMPLE_INDEX|RIGHT_GAZE_X", ["1|2|3"]),

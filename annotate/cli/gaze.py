@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ...datasets.choices import Eye, Unit
+from ...datasets.choices import Detection, Eye, Unit
 from ...datasets.errors import InputError
 from ...terminal.console import notes, print_data
 
@@ -66,6 +66,7 @@ def table_format(
     image_at: str,
     image_scale: str,
     eye: Eye | None,
+    detect: Detection | None = None,
 ) -> TableFormat:
     """Return what the options say about a table.
 
@@ -78,21 +79,29 @@ def table_format(
     from ...datasets.gaze.settings import TableFormat
 
     placement = parse_placement(screen, image_at, image_scale)
-    return TableFormat(_columns(columns), unit, drop_invalid, placement, eye)
+    names = _columns(columns)
+    if "time" in names and detect is None:
+        raise InputError("--columns time=…: only samples have one: annotate gaze --detect ivt|idt")
+    if "duration_ms" in names and detect is not None:
+        raise InputError("--columns duration_ms=…: samples have none; leave out --detect")
+    return TableFormat(names, unit, drop_invalid, placement, eye, detect)
 
 
 @app.command(
     epilog="After [bold]annotate fetch sample --root sample[/bold]: "
     "[bold]annotate gaze sample/fixations.csv --picture gaze.png[/bold]\n\n"
     "An EyeLink report: [bold]annotate gaze report.txt --root pictures/ --screen 1920x1080[/bold]"
+    "\n\n"
+    "Gaze samples: [bold]annotate gaze samples.csv --root pictures/ --detect idt "
+    "--px-per-degree 32 -o fixations.csv[/bold]"
 )
 def gaze(
     source: Annotated[
         Path,
         typer.Argument(
             metavar="FILE",
-            help="Table of fixations or an eye tracker's export, a folder of them, or a BIDS "
-            "dataset.",
+            help="Table of fixations or gaze samples, an eye tracker's export, a folder of them, "
+            "or a BIDS dataset.",
         ),
     ],
     root: Annotated[
@@ -106,6 +115,14 @@ def gaze(
     image_at: ImageAtOption = "",
     image_scale: ImageScaleOption = "",
     eye: EyeOption = None,
+    detect: Annotated[
+        Detection | None,
+        typer.Option(
+            help="The table holds gaze samples: detect fixations in them with pymovements, by "
+            "velocity (ivt: below 20 degrees a second) or dispersion (idt: within one degree), for "
+            "at least 100 ms. Needs --px-per-degree, and salprobe\\[pymovements]."
+        ),
+    ] = None,
     picture: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Draw gaze on three images to this file (.png, .jpg)."),
@@ -122,13 +139,15 @@ def gaze(
 
     Exports of EyeLink (Data Viewer, .asc), Tobii, SMI, Gazepoint, Pupil Labs, PsychoPy and
     pymovements are recognised, and BIDS.
+
+    Fixations are detected in gaze samples by --detect ivt or --detect idt.
     """
     from ...datasets.files import atomic_write
     from ...datasets.gaze.read import read_gaze
     from ...datasets.sources.folder import read_description
     from ...datasets.stimuli import Stimuli
 
-    settings = table_format(columns, unit, drop_invalid, screen, image_at, image_scale, eye)
+    settings = table_format(columns, unit, drop_invalid, screen, image_at, image_scale, eye, detect)
     if output is not None and output.suffix.lower() != ".csv" and str(output) != "-":
         raise InputError(f"{output}: expected a name that ends in .csv")
     table, folder = _places(source)
@@ -219,7 +238,7 @@ def _own_table(stimuli: Stimuli, found: Gaze) -> str:
 def _columns(text: str) -> dict[str, str]:
     from ...datasets.fixations import COLUMNS, OPTIONAL
 
-    ours = ("image", *COLUMNS[1:], *OPTIONAL)
+    ours = ("image", *COLUMNS[1:], *OPTIONAL, "time")
     pairs = [part.split("=", 1) for part in text.split(",") if part.strip()]
     for pair in pairs:
         if len(pair) != 2 or pair[0].strip() not in ours:

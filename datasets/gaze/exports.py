@@ -56,6 +56,14 @@ class Export(_Strict):
         Columns by which it is recognised.
     image, subject, x, y, duration, eye : tuple of str
         Columns, the first that is there counts; if empty, the `Usual` ones.
+    time : tuple of str
+        Columns of a sample's time, of which the first counts.
+    time_unit : str
+        Unless the column's name says another one.
+    left, right : (str, str)
+        Columns of x and y of samples that have them for each eye.
+    zeros_are_lost : bool
+        Whether a sample at 0, 0 is one without a position.
     image_is : str
         The image's name, if it is always the same.
     image_from_file, subject_from_file : str
@@ -91,6 +99,11 @@ class Export(_Strict):
     y: Names = ()
     duration: Names = ()
     eye: Names = ()
+    time: Names = ()
+    time_unit: Literal["ms", "us"] = "ms"
+    left: tuple[str, str] | None = None
+    right: tuple[str, str] | None = None
+    zeros_are_lost: bool = False
     image_is: str = ""
     image_from_file: str = ""
     subject_from_file: str = ""
@@ -128,6 +141,7 @@ class Usual(_Strict):
     x: Names
     y: Names
     duration: Names
+    time: Names
 
 
 class _Exports(_Strict):

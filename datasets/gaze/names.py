@@ -140,6 +140,15 @@ _UNITS = {
 }
 
 
+_MILLISECONDS = {"ns": 1e-6, "us": 1e-3, "μs": 1e-3, "ms": 1.0, "msec": 1.0, "s": 1e3, "sec": 1e3}
+
+
+def milliseconds_said(column: str) -> float | None:
+    """Return the unit of time that a column's name ends with, in ms: ``time_s``, ``time [μs]``."""
+    words = re.findall("[a-zμ]+", column.casefold())
+    return _MILLISECONDS.get(words[-1]) if len(words) > 1 else None
+
+
 def unit_said(column: str) -> str | None:
     """Return the unit that a column's name ends with: ``x_deg``, ``Fixation point X [DACS px]``."""
     words = re.findall("[a-z]+", column.lower())

@@ -14,7 +14,7 @@ from .placement import Placement, to_image
 from .rows import Rows
 from .settings import TableFormat
 from .strict import check_pixels, check_units, is_whole
-from .tables import PLAIN_NAME
+from .tables import PLAIN_NAMES
 from .understood import Gaze
 
 _LEFT = ("l", "left", "left eye", "left_eye", "21")  # 21 and 22 are ioHub's
@@ -29,7 +29,7 @@ def placed(
     place = rows.form
     dropped = Counter(rows.dropped)
     rows = _one_eye(rows, table_format, dropped)
-    rows, index, names = _on_stimuli(rows, stimuli, dropped)
+    rows, index, names = on_stimuli(rows, stimuli, dropped)
     subject = _subjects(rows)
     height, width = np.array([stimulus.size for stimulus in stimuli])[index].reshape(-1, 2).T
     x, y, said, scale = _in_image(rows, width, height, px_per_degree, table_format)
@@ -91,10 +91,16 @@ def _side(eye: str) -> str:
     return "left" if word in _LEFT else "right" if word in _RIGHT else ""
 
 
-def _on_stimuli(
+def on_stimuli(
     rows: Rows, stimuli: Stimuli, dropped: Counter[str]
 ) -> tuple[Rows, np.ndarray, Names]:
-    """Return the rows on stimuli, and the stimulus of each as an index."""
+    """Return the rows on stimuli, and the stimulus of each as an index.
+
+    Raises
+    ------
+    InputError
+        If there are none, or a name may mean two stimuli.
+    """
     names, places = Names(stimuli), {}
     for image, (path, line) in zip(rows.image, rows.places, strict=True):
         if image and image not in places:
@@ -142,13 +148,9 @@ def _in_image(
     table_format: TableFormat,
 ) -> tuple[np.ndarray, np.ndarray, list[str], float | None]:
     """Return positions in pixels of the images, how they were made, and pixels per degree."""
-    unit, origin, placement = rows.export.unit, rows.export.origin, table_format.placement
+    origin, placement = rows.export.origin, table_format.placement
     x, y = rows.x, rows.y
-    if unit.endswith("pixels") and table_format.unit == "px":
-        check_pixels(rows.form, x, y)
-    if rows.columns:
-        check_units(rows.places[0][0], *rows.columns)
-        _check_unit(rows, table_format)
+    check_unit(rows, table_format)
     if table_format.unit == "deg":
         if placement.given:
             raise InputError(f"{rows.form}: degrees from the image's centre take no --screen")
@@ -157,8 +159,7 @@ def _in_image(
         up = -1 if origin != "upper left" else 1
         x, y = x * px_per_degree + (width - 1) / 2, up * y * px_per_degree + (height - 1) / 2
         return x, y, ["positions: degrees from the image's centre"], None
-    if unit == "image pixels" and rows.export.name == PLAIN_NAME and placement.given:
-        unit = "screen pixels"
+    unit = unit_of(rows, placement)
     on_image = unit in ("image pixels", "fractions of the image")
     if unit == "fractions of the screen" and placement.scale == "fill":
         unit, on_image, placement = "fractions of the image", True, Placement()
@@ -168,21 +169,8 @@ def _in_image(
         if unit == "fractions of the image":
             x, y = x * width - 0.5, (1 - y if origin == "lower left" else y) * height - 0.5
         return x, y, [f"positions: {unit}, from the {origin}"], None
-    told = placement.given and (placement.at is not None or placement.scale is not None)
-    asked = placement.on(rows.screen)
+    shown, known, asked = shown_on(rows, width, height, placement)
     screen = asked.screen
-    known = ~np.isnan(rows.shown[:, 0]) & (not told)
-    shown = np.array(rows.shown)
-    if not known.all():
-        try:
-            shown[~known] = _rectangles(asked, origin, width[~known], height[~known])
-        except InputError as error:
-            raise InputError(f"{rows.form}: {error}") from error
-    for k, own in ((2, width), (3, height)):
-        missing = np.isnan(shown[:, k])
-        shown[missing, k] = own[missing]
-    middle = known & rows.centred
-    shown[middle, :2] -= shown[middle, 2:] / 2
     if unit == "fractions of the screen":
         if screen is None:
             raise InputError(f"{rows.form}: positions are fractions of the screen: --screen WxH")
@@ -203,6 +191,54 @@ def _in_image(
     return x, y, said, _scale(rows, shown[:, 2] / width)
 
 
+def unit_of(rows: Rows, placement: Placement) -> str:
+    """Return the unit of positions: those of a plain table are the screen's if one is given."""
+    plain = rows.export.name in PLAIN_NAMES and placement.given
+    return "screen pixels" if plain else rows.export.unit
+
+
+def shown_on(
+    rows: Rows, width: np.ndarray, height: np.ndarray, placement: Placement
+) -> tuple[np.ndarray, np.ndarray, Placement]:
+    """Return where images were on the screen, of which the file says it, and what else is taken.
+
+    Parameters
+    ----------
+    rows : Rows
+    width, height : arrays, shape (n,)
+        Of each row's image in its own pixels.
+    placement : Placement
+
+    Returns
+    -------
+    shown : float array, shape (n, 4)
+        Left, top, width and height in screen pixels.
+    known : bool array, shape (n,)
+    asked : Placement
+
+    Raises
+    ------
+    InputError
+        If neither says.
+    """
+    told = placement.given and (placement.at is not None or placement.scale is not None)
+    asked = placement.on(rows.screen)
+    known = ~np.isnan(rows.shown[:, 0]) & (not told)
+    shown = np.array(rows.shown)
+    if not known.all():
+        try:
+            origin = rows.export.origin
+            shown[~known] = _rectangles(asked, origin, width[~known], height[~known])
+        except InputError as error:
+            raise InputError(f"{rows.form}: {error}") from error
+    for k, own in ((2, width), (3, height)):
+        missing = np.isnan(shown[:, k])
+        shown[missing, k] = own[missing]
+    middle = known & rows.centred
+    shown[middle, :2] -= shown[middle, 2:] / 2
+    return shown, known, asked
+
+
 def _rectangles(
     placement: Placement, origin: str, width: np.ndarray, height: np.ndarray
 ) -> np.ndarray:
@@ -215,8 +251,18 @@ def _rectangles(
     return placement.rectangles(width, height)
 
 
-def _check_unit(rows: Rows, table_format: TableFormat) -> None:
-    """Refuse a unit that contradicts the name of the columns."""
+def check_unit(rows: Rows, table_format: TableFormat) -> None:
+    """Refuse a unit that contradicts the positions or the names of their columns.
+
+    Raises
+    ------
+    InputError
+    """
+    if rows.export.unit.endswith("pixels") and table_format.unit == "px":
+        check_pixels(rows.form, rows.x, rows.y)
+    if not rows.columns:
+        return
+    check_units(rows.places[0][0], *rows.columns)
     said, column = unit_said(rows.columns[0]), rows.columns[0]
     if said == "degrees" and table_format.unit != "deg":
         raise InputError(f"{rows.form}: {column!r} is in degrees: --unit deg")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import InputError, reading
@@ -14,6 +15,8 @@ from .placing import placed
 from .pysaliency.files import FIXATIONS
 from .pysaliency.read import read_pysaliency
 from .rows import Rows, joined
+from .samples.detection import detected, sampled_words
+from .samples.events import pymovements
 from .settings import PLAIN, TableFormat
 from .strict import REQUIRED, TABLE_SUFFIXES, read_fixations
 from .tables import read_table
@@ -22,6 +25,7 @@ from .understood import Gaze
 HDF5_SUFFIXES = (".hdf5", ".h5")
 EXPORT_SUFFIXES = (".txt", ".asc", *HDF5_SUFFIXES)
 """Endings of other programs' tables, besides those of our own."""
+SAMPLES_SUFFIXES = (".csv", ".tsv", ".txt")
 
 
 def read_gaze(
@@ -44,7 +48,8 @@ def read_gaze(
         A file, a folder of such files in one form, or a BIDS dataset.
     stimuli : Stimuli
     px_per_degree : float, optional
-        Pixels in one degree of visual angle; needed if positions are in degrees.
+        Pixels in one degree of visual angle; needed if positions are in degrees, or fixations are
+        to be detected.
     table_format : TableFormat
     partly : bool
         Of our own form, skip images that are not among the stimuli, instead of refusing them.
@@ -70,6 +75,9 @@ def read_gaze(
     """
     path = Path(path)
     with reading(path):
+        if table_format.detect is not None:
+            rows = _detected(path, stimuli, px_per_degree, table_format)
+            return placed(rows, stimuli, px_per_degree, table_format)
         if not _is_strict(path, table_format):
             try:
                 rows = _of_folder(path, table_format) if path.is_dir() else _of(path, table_format)
@@ -123,10 +131,39 @@ def _of_folder(path: Path, table_format: TableFormat) -> Rows:
     if (path / FIXATIONS).is_file():
         return read_pysaliency(path / FIXATIONS)
     suffixes = (*TABLE_SUFFIXES[:2], *EXPORT_SUFFIXES)
-    found = sorted(one for one in path.rglob("*") if one.suffix.lower() in suffixes)
+    parts = [_of(one, table_format, path) for one in _tables(path, suffixes)]
+    return joined(parts, _files_said(path, parts))
+
+
+def _tables(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    found = sorted(one for one in folder.rglob("*") if one.suffix.lower() in suffixes)
     found = [one for one in found if one.is_file() and not one.name.startswith(".")]
     if not found:
-        raise InputError(f"{path}: holds no table ({', '.join(suffixes)}) and is no BIDS dataset")
-    parts = [_of(one, table_format, path) for one in found]
+        raise InputError(f"{folder}: holds no table ({', '.join(suffixes)}) and is no BIDS dataset")
+    return found
+
+
+def _files_said(folder: Path, parts: list[Rows]) -> str:
     files = "1 file" if len(parts) == 1 else f"{len(parts)} files"
-    return joined(parts, f"{path}: {files}, {parts[0].export.name}")
+    return f"{folder}: {files}, {parts[0].export.name}"
+
+
+def _detected(
+    path: Path, stimuli: Stimuli, px_per_degree: float | None, table_format: TableFormat
+) -> Rows:
+    """Return the fixations in a file of gaze samples, or in a folder of such files."""
+    pymovements()  # before long reading
+    method, folder = table_format.detect, path if path.is_dir() else None
+    assert method is not None
+    if folder and recordings(folder):
+        raise InputError(
+            f"{path}: BIDS: fixations are not detected in its samples; leave out --detect"
+        )
+    parts = []
+    for one in _tables(path, SAMPLES_SUFFIXES) if folder else [path]:
+        if one.suffix.lower() not in SAMPLES_SUFFIXES:
+            raise InputError(f"{one}: expected samples in a {', '.join(SAMPLES_SUFFIXES)} file")
+        samples = read_table(one, table_format.columns, folder, samples=True)
+        parts.append(detected(samples, stimuli, px_per_degree, table_format, method))
+    rows = joined(parts, _files_said(path, parts)) if folder else parts[0]
+    return replace(rows, said=[*rows.said, sampled_words(rows.sampled)])

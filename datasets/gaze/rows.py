@@ -1,10 +1,10 @@
-"""Fixations as a file has them: names as written, positions in the file's own unit."""
+"""Fixations or samples as a file has them: names as written, positions in the file's own unit."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +14,13 @@ from ..fixations import OPTIONAL
 from .exports import Export
 
 NOWHERE = (np.nan,) * 4
+_OPTIONAL = (*OPTIONAL, "time_ms")
 IN_IMAGE = Export(name="", marks=(), unit="image pixels")
 
 
 @dataclass
 class Rows:
-    """Fixations of one or more files of one form.
+    """Fixations, or samples, of one or more files of one form.
 
     Attributes
     ----------
@@ -51,6 +52,10 @@ class Rows:
         Names of the columns of x and y.
     order, start_ms : int64 and float arrays, shape (n,), optional
         See `Fixations`.
+    time_ms : float array, shape (n,), optional
+        When each sample was taken, by the recording's clock.
+    sampled : Counter
+        Of fixations that were detected: how many samples, gaps and so on there were.
     """
 
     form: str
@@ -72,17 +77,19 @@ class Rows:
     columns: tuple[str, ...] = ()
     order: np.ndarray | None = None
     start_ms: np.ndarray | None = None
+    time_ms: np.ndarray | None = None
+    sampled: Counter[str] = field(default_factory=Counter)
 
     def __len__(self) -> int:
         return len(self.image)
 
     def where(self, keep: np.ndarray) -> Rows:
-        """Return some rows, selected by a boolean array of shape (n,)."""
-        places = np.flatnonzero(keep)
+        """Return some rows, selected by a boolean array of shape (n,) or by their indices."""
+        places = np.arange(len(self))[keep]
         lists = ("places", "image", "subject", "eye")
         arrays = ("x", "y", "duration_ms", "shown", "centred")
         parts = {name: [getattr(self, name)[k] for k in places] for name in lists}
-        arrays += tuple(name for name in OPTIONAL if getattr(self, name) is not None)
+        arrays += tuple(name for name in _OPTIONAL if getattr(self, name) is not None)
         parts |= {name: getattr(self, name)[places] for name in arrays}
         return Rows(**{**vars(self), **parts})
 
@@ -106,18 +113,24 @@ def joined(parts: Sequence[Rows], form: str) -> Rows:
             raise InputError(f"{where}: mixed pixels per degree: not those of {other}")
     _check_once(parts)
     said = list(dict.fromkeys(line for part in parts for line in part.said))
+    dropped = sum((part.dropped for part in parts), Counter())
+    sampled = sum((part.sampled for part in parts), Counter())
+    total = sum(part.total for part in parts)
+    rows = together(parts)
+    return replace(rows, form=form, said=said, total=total, dropped=dropped, sampled=sampled)
+
+
+def together(parts: Sequence[Rows]) -> Rows:
+    """Return the rows of all parts, and what else the first says."""
     lists = {
         name: [one for part in parts for one in getattr(part, name)]
         for name in ("places", "image", "subject", "eye")
     }
-    arrays = {
-        name: np.concatenate([getattr(part, name) for part in parts])
-        for name in ("x", "y", "duration_ms", "shown", "centred")
-    }
-    dropped = sum((part.dropped for part in parts), Counter())
-    total = sum(part.total for part in parts)
-    changed = {"form": form, "said": said, "total": total, "dropped": dropped}
-    return Rows(**{**vars(first), **lists, **arrays, **changed})
+    arrays = {}
+    for name in ("x", "y", "duration_ms", "shown", "centred", *_OPTIONAL):
+        values = [getattr(part, name) for part in parts]
+        arrays[name] = None if any(one is None for one in values) else np.concatenate(values)
+    return replace(parts[0], **lists, **arrays)
 
 
 def _check_once(parts: Sequence[Rows]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ..choices import Eye, Unit
+from ..choices import Detection, Eye, Unit
 from .placement import UNPLACED, Placement
 
 
@@ -16,7 +16,8 @@ class TableFormat:
     Attributes
     ----------
     columns : mapping
-        Maps our names (``image, subject, x, y, duration_ms``) to the table's, where they differ.
+        Maps our names (``image, subject, x, y, duration_ms``, of samples ``time``) to the table's,
+        where they differ.
     unit : Unit
         Pixels are 0-based, from the centre of the upper left pixel. Degrees are from the centre
         of the stimulus; x to the right, y downwards.
@@ -27,6 +28,9 @@ class TableFormat:
         Where on the screen the stimuli were, if positions are on the screen.
     eye : Eye or None
         Which eye counts for subjects of whom both were recorded.
+    detect : Detection or None
+        The table holds gaze samples: detect their fixations with pymovements, by velocity
+        (``ivt``) or dispersion (``idt``).
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -34,6 +38,7 @@ class TableFormat:
     drop_invalid: bool = False
     placement: Placement = UNPLACED
     eye: Eye | None = None
+    detect: Detection | None = None
 
 
 PLAIN = TableFormat()

@@ -186,7 +186,13 @@ def _is_comment(line: str) -> bool:
     return line.lstrip().startswith(_COMMENT)
 
 
-def open_sheet(path: Path, text: str, encoding: str, known: Callable[[set[str]], object]) -> Sheet:
+def open_sheet(
+    path: Path,
+    text: str,
+    encoding: str,
+    known: Callable[[set[str]], object],
+    asked: Sequence[str] = ("image", "subject", "x", "y"),
+) -> Sheet:
     """Find a table's header: the first line whose columns are known.
 
     Parameters
@@ -196,6 +202,8 @@ def open_sheet(path: Path, text: str, encoding: str, known: Callable[[set[str]],
         As `decoded` returns them.
     known : callable
         Whether a set of columns' keys is that of a known form.
+    asked : sequence of str
+        What columns a table of no program's has to have.
 
     Raises
     ------
@@ -215,8 +223,15 @@ def open_sheet(path: Path, text: str, encoding: str, known: Callable[[set[str]],
                 body = sum(map(_is_comment, lines[index + 1 :]))
                 above = sum(bool(one.strip()) for one in lines[:index])
                 return Sheet(path, encoding, sign, header, lines, index + 1, body + above)
-    there = ", ".join(cell.strip() for cell in first[:40])
-    raise Unrecognised(
-        f"{path}: not a known table of fixations ({encoding}): --columns image=NAME,subject=NAME,"
-        f"x=NAME,y=NAME names its columns; there are {there}"
+    raise Unrecognised(unrecognised(f"{path}", encoding, first, asked))
+
+
+def unrecognised(place: str, encoding: str, header: Sequence[str], asked: Sequence[str]) -> str:
+    """Return in words that a table's form is not known."""
+    what = "gaze samples" if "time" in asked else "fixations"
+    names = ",".join(f"{part}=NAME" for part in asked)
+    there = ", ".join(cell.strip() for cell in header[:40])
+    return (
+        f"{place}: not a known table of {what} ({encoding}): --columns {names} names its columns; "
+        f"there are {there}"
     )

@@ -1,0 +1,1 @@
+"""Gaze samples: fixations detected in them."""
