@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import InputError, reading
+from ..readers.frames import FRAME, Frame, columns_of, sheet_of
 from ..readers.text import Unrecognised
 from ..stimuli import Stimuli
 from .asc import read_asc
@@ -19,7 +20,7 @@ from .samples.detection import detected, sampled_words
 from .samples.events import pymovements
 from .settings import PLAIN, TableFormat
 from .strict import REQUIRED, TABLE_SUFFIXES, read_fixations
-from .tables import read_table
+from .tables import read_sheet, read_table
 from .understood import Gaze
 
 HDF5_SUFFIXES = (".hdf5", ".h5")
@@ -29,7 +30,7 @@ SAMPLES_SUFFIXES = (".csv", ".tsv", ".txt")
 
 
 def read_gaze(
-    path: str | Path,
+    source: str | Path | Frame,
     stimuli: Stimuli,
     px_per_degree: float | None = None,
     table_format: TableFormat = PLAIN,
@@ -44,8 +45,9 @@ def read_gaze(
 
     Parameters
     ----------
-    path : path
-        A file, a folder of such files in one form, or a BIDS dataset.
+    source : path or frame
+        A file, a folder of such files in one form, a BIDS dataset, or a frame of pandas or polars,
+        such as pymovements' ``gaze.events.frame`` with columns for image and subject.
     stimuli : Stimuli
     px_per_degree : float, optional
         Pixels in one degree of visual angle; needed if positions are in degrees, or fixations are
@@ -72,8 +74,17 @@ def read_gaze(
 
     >>> screen = sp.TableFormat(placement=sp.Placement(screen=(1920, 1080)))
     >>> sp.read_gaze("report.txt", dataset.stimuli, table_format=screen)  # doctest: +SKIP
+
+    Events of pymovements, whose ``trial_columns`` are image and subject:
+
+    >>> gaze.detect("ivt")  # doctest: +SKIP
+    >>> gaze.compute_event_properties(("location", {"position_column": "pixel"}))  # doctest: +SKIP
+    >>> sp.read_gaze(gaze.events.frame, dataset.stimuli, table_format=screen)  # doctest: +SKIP
     """
-    path = Path(path)
+    if not isinstance(source, str | Path):
+        with reading(FRAME):
+            return _of_frame(source, stimuli, px_per_degree, table_format, partly)
+    path = Path(source)
     with reading(path):
         if table_format.detect is not None:
             rows = _detected(path, stimuli, px_per_degree, table_format)
@@ -86,6 +97,28 @@ def read_gaze(
                 if path.suffix.lower() not in TABLE_SUFFIXES:
                     raise
         return read_fixations(path, stimuli, px_per_degree, table_format, partly=partly)
+
+
+def _of_frame(
+    frame: Frame,
+    stimuli: Stimuli,
+    px_per_degree: float | None,
+    table_format: TableFormat,
+    partly: bool,
+) -> Gaze:
+    import pandas as pd
+
+    columns, named = columns_of(frame), table_format.columns
+    if table_format.detect is not None:
+        samples = read_sheet(sheet_of(columns), named, samples=True)
+        fixations = detected(samples, stimuli, px_per_degree, table_format, table_format.detect)
+        return placed(_told(fixations), stimuli, px_per_degree, table_format)
+    if {named.get(name, name) for name in REQUIRED} <= set(columns):
+        table = pd.DataFrame(columns)
+        return read_fixations(
+            FRAME, stimuli, px_per_degree, table_format, partly=partly, table=table
+        )
+    return placed(read_sheet(sheet_of(columns), named), stimuli, px_per_degree, table_format)
 
 
 def _is_strict(path: Path, table_format: TableFormat) -> bool:
@@ -165,5 +198,18 @@ def _detected(
             raise InputError(f"{one}: expected samples in a {', '.join(SAMPLES_SUFFIXES)} file")
         samples = read_table(one, table_format.columns, folder, samples=True)
         parts.append(detected(samples, stimuli, px_per_degree, table_format, method))
-    rows = joined(parts, _files_said(path, parts)) if folder else parts[0]
-    return replace(rows, said=[*rows.said, sampled_words(rows.sampled)])
+    return _told(joined(parts, _files_said(path, parts)) if folder else parts[0])
+
+
+def _told(rows: Rows) -> Rows:
+    """Return fixations that were detected, and in what.
+
+    Raises
+    ------
+    InputError
+        If there are none.
+    """
+    words = sampled_words(rows.sampled)
+    if not len(rows):
+        raise InputError(f"{rows.form}: {rows.said[-1]}: none in {words}")
+    return replace(rows, said=[*rows.said, words])

@@ -40,6 +40,7 @@ def read_fixations(
     table_format: TableFormat = PLAIN,
     *,
     partly: bool = False,
+    table: pd.DataFrame | None = None,
 ) -> Gaze:
     """Read a table of fixations on given stimuli.
 
@@ -56,6 +57,8 @@ def read_fixations(
     table_format : TableFormat
     partly : bool
         Skip images that are not among the stimuli, instead of refusing them.
+    table : DataFrame, optional
+        The table, if it was read already; rows are numbered from 0.
 
     Raises
     ------
@@ -63,7 +66,7 @@ def read_fixations(
         If anything is missing or malformed; the message names the file and the row.
     """
     with reading(path):
-        return _fixations(Path(path), stimuli, px_per_degree, table_format, partly)
+        return _fixations(Path(path), stimuli, px_per_degree, table_format, partly, table)
 
 
 def _fixations(
@@ -72,11 +75,12 @@ def _fixations(
     px_per_degree: float | None,
     table_format: TableFormat,
     partly: bool,
+    table: pd.DataFrame | None,
 ) -> Gaze:
     names = {
         name: table_format.columns.get(name, name) for name in (*REQUIRED, "duration_ms", *OPTIONAL)
     }
-    frame = _read_table(path, names.values())
+    frame = _read_table(path, names.values()) if table is None else table
     for name in REQUIRED:
         if names[name] not in frame:
             raise InputError(
@@ -204,7 +208,7 @@ def _read_table(path: Path, wanted: Collection[str]) -> pd.DataFrame:
 
 
 def texts_of(path: Path, what: str, names: pd.Series) -> np.ndarray:
-    """Return names as texts, "" where missing; whole numbers of a Parquet file lose a ``.0``."""
+    """Return names as texts, "" where missing; whole numbers that are no texts lose a ``.0``."""
     import pandas as pd
 
     if isinstance(names.dtype, pd.CategoricalDtype):  # of which a long text may have many rows
@@ -216,7 +220,7 @@ def texts_of(path: Path, what: str, names: pd.Series) -> np.ndarray:
         if isinstance(name, float):
             name = "" if np.isnan(name) else int(name) if name.is_integer() else name
         text = str(name) if isinstance(name, str | int | float) else ""
-        texts.append(text if path.suffix.lower() == ".parquet" else of_cell(text))
+        texts.append(of_cell(text) if path.suffix.lower() in TABLE_SUFFIXES[:2] else text)
     longest = max(texts, key=len, default="")
     # every cell of an array takes as much
     if len(longest) > _MOST_CHARACTERS or len(longest) * len(place) > LARGEST:
