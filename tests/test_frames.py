@@ -48,11 +48,9 @@ def test_events_in_a_frame_are_those_of_the_file(
     assert gaze.fixations.x.tolist() == [row[2] for row in KEPT]
     assert dict(gaze.dropped) == dict(known.dropped)
     assert gaze.form == "data frame: pymovements, events"
-    assert (
-        gaze.lines()[1:]
-        == [line.replace("UTF-8, commas", "a data frame") for line in known.lines()[1:]]
-        or listed
-    )
+    if not listed:  # the same columns
+        said = [line.replace("UTF-8, commas", "a data frame") for line in known.lines()]
+        assert gaze.lines()[1:] == said[1:]
 
 
 @pytest.mark.parametrize("empty", [None, np.nan, [None, None]])

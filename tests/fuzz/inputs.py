@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ from salprobe.datasets.errors import reading
 from salprobe.datasets.files import parse_json
 from salprobe.datasets.gaze.pysaliency.write import write_pysaliency
 from salprobe.datasets.gaze.read import read_gaze
+from salprobe.datasets.gaze.settings import TableFormat
+from salprobe.datasets.gaze.tables import read_table
 from salprobe.datasets.masks.mask_set import MaskSet, new_mask_set
 from salprobe.datasets.masks.outlines import outline_of_mask, outline_of_polygons
 from salprobe.datasets.progress import SILENT
@@ -129,6 +132,8 @@ def write_inputs(folder: Path) -> None:
     write_pysaliency(folder / "pysaliency", _stimuli(folder / "images"), known.fixations)
     for name in ("Data Viewer", "EyeLink .asc", "Tobii Studio", "Gazepoint, all gaze", "BIDS"):
         CASES[name].write(folder)
+    moves = [f"1.png,{k // 90},{k % 90 * 4},{10 + k // 30},{20 + k % 3}" for k in range(180)]
+    (folder / "samples.csv").write_text("\n".join(("image,subject,time,x,y", *moves)))
     (folder / "zipped").mkdir()
     with zipfile.ZipFile(folder / "zipped" / "a.zip", "w", zipfile.ZIP_DEFLATED) as file:
         for k in range(3):
@@ -175,6 +180,13 @@ def _tasks(path: Path) -> None:
 
 def _table(path: Path) -> None:
     read_gaze(path, _stimuli(path), 20)
+
+
+def _samples(path: Path) -> None:
+    with reading(path):
+        read_table(path, {}, samples=True)
+    for method in ("ivt", "idt") if find_spec("pymovements") else ():
+        read_gaze(path, _stimuli(path), 20, TableFormat(detect=method))
 
 
 def _pysaliency(path: Path) -> None:
@@ -251,6 +263,7 @@ INPUTS = [
         Reader(f"table {suffix}", f"t.{suffix}", lambda path: read_gaze(path, _stimuli(path), 20))
         for suffix in ("csv", "tsv", "parquet")
     ),
+    Reader("gaze samples", "samples.csv", _samples),
     Reader("Data Viewer", "fixations.txt", _gaze("Data Viewer")),
     Reader("EyeLink .asc", "asc/P01.asc", _gaze("EyeLink .asc", "asc")),
     Reader("Tobii Studio", "studio.tsv", _gaze("Tobii Studio")),
